@@ -1,0 +1,45 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Public API says `public import`; everything else stays internal to its file.
+let swiftSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// C at -O3 in debug builds too: kernels at -O0 are 10 to 60 times slower and would make the tests crawl.
+/// Contraction is off so that every instruction set rounds the same way unless a kernel asks for FMA itself.
+let kernelSettings: [CSetting] = [
+    .unsafeFlags(["-O3"], .when(configuration: .debug)),
+    .unsafeFlags(["-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-parameter"]),
+]
+
+let package = Package(
+    name: "FlashLLM",
+    products: [
+        .executable(name: "flash-llm", targets: ["flash-llm"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    ],
+    targets: [
+        .target(
+            name: "OrderedJSON",
+            dependencies: [.product(name: "OrderedCollections", package: "swift-collections")],
+            swiftSettings: swiftSettings),
+        .target(name: "CKernels", cSettings: kernelSettings),
+        .target(name: "Tensors", swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "flash-llm",
+            dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: swiftSettings),
+
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        .testTarget(
+            name: "OrderedJSONTests", dependencies: ["OrderedJSON", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
+    ],
+    cLanguageStandard: .gnu2x
+)
