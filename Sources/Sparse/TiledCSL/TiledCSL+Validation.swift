@@ -6,7 +6,8 @@ extension TiledCSL {
         /// All: every word and every offset. Reads the arrays whole.
         case everything
         /// The tile offsets only, so that mapped words stay on disk until they are used. For files whose words are covered
-        /// by a checksum. Kernels must mask positions to 13 bits to stay inside a tile, come what may.
+        /// by a checksum. What the words hold is then unknown: a kernel stays inside a tile only if it masks positions to
+        /// 13 bits, and may find nonzeros in the padding. ``TiledCSL/dense()`` copes with all of that.
         case tileOffsets
     }
 

@@ -128,6 +128,33 @@ import Testing
         expect(.repeated(row: first.row, column: first.column), word: valid.words[0] & 0xFFFF_0000, at: 2)
     }
 
+    @Test func saysWhatIsWrongInOneSentence() {
+        let sentences: [(SparseError, String)] = [
+            (
+                .invalidShape(rows: 0, columns: 5),
+                "a matrix of 0 x 5 elements has no sparse form: each side must be 1 to 2147483647"
+            ),
+            (
+                .notFinite(row: 3, column: 4),
+                "the element at row 3, column 4 is NaN or infinite, expected finite values"
+            ),
+            (.invalidTileOffset(index: 2, expected: "5 to 9", found: 4), "tile offset 2 is 4, expected 5 to 9"),
+            (
+                .invalidEntry(index: 7, .positionOutsideTile(position: 8192, limit: 8192)),
+                "stored word 7 has position 8192, expected 0 to 8191"
+            ),
+            (
+                .invalidEntry(index: 7, .repeated(row: 1, column: 2)),
+                "stored word 7 is for row 1, column 2, which another word already holds"
+            ),
+            (
+                .wrongFileSize(path: "a.bin", expectedByteCount: 16, foundByteCount: 15),
+                "a.bin has 15 bytes, expected 16"
+            ),
+        ]
+        for (error, sentence) in sentences { #expect(error.description == sentence) }
+    }
+
     @Test func acceptsPaddingOutsideTheMatrix() throws {
         let zero = TiledCSL.Entry(value: 0, row: 127, column: 63).bits
         let one = TiledCSL.Entry(value: 0x3C00, row: 0, column: 0).bits
