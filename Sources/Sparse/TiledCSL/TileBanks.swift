@@ -1,18 +1,18 @@
 import Tensors
 
-/// The nonzeros of one tile, sorted into the 32 banks of on-chip memory that they will be stored to, and the order in which
-/// they leave.
+/// The nonzeros of one tile, sorted into the 32 banks of on-chip memory that they will be stored to, and the order in
+/// which they leave.
 ///
-/// A warp expands a tile by store instructions of 32 lanes; lane `b` of a group of 32 vectors stores word `v` of vector `b`.
-/// Two lanes that hit the same bank cost two cycles. The encoder released with Flash-LLM therefore draws the words, one
-/// after the other, from the fullest bank (of several, the one with the lowest number; in a bank, the last word first), and
-/// fills the tile's memory from its end: first the incomplete group of vectors, then the last complete group and so on; in
-/// a group, word 3 of every vector, then word 2, 1 and 0.
+/// A warp expands a tile by store instructions of 32 lanes; lane `b` of a group of 32 vectors stores word `v` of vector
+/// `b`. Two lanes that hit the same bank cost two cycles. The encoder released with Flash-LLM therefore draws the
+/// words, one after the other, from the fullest bank (of several, the one with the lowest number; in a bank, the last
+/// word first), and fills the tile's memory from its end: first the incomplete group of vectors, then the last complete
+/// group and so on; in a group, word 3 of every vector, then word 2, 1 and 0.
 ///
-/// Drawing from the fullest bank is the same as drawing *level by level*: call the n-th word of a bank (in row-major order)
-/// level n; then all words of the highest level leave by ascending bank, then those of the level below, and so on, because
-/// a bank that has given its word of a level is fuller than no other until all have given theirs. So the order needs no
-/// search for a maximum; it takes O(words).
+/// Drawing from the fullest bank is the same as drawing *level by level*: call the n-th word of a bank (in row-major
+/// order) level n; then all words of the highest level leave by ascending bank, then those of the level below, and so
+/// on, because a bank that has given its word of a level is not the fullest again before all others have given theirs.
+/// So the order needs no search for a maximum; it takes O(words).
 ///
 /// What that guarantees, with `p(n)` the number of banks that hold at least n words:
 /// - the draws of levels that all 32 banks have come last, 32 at a time; so the first stores of a tile, as many as the
@@ -43,7 +43,8 @@ struct TileBanks {
             let swizzle = TiledCSL.Entry.swizzle(row: row)
             var column = 0
             while column < tile.width {
-                // Which elements are kept is random at 50 % density, so a branch would be mispredicted every other time.
+                // Which elements are kept is random at 50 % density, so a branch would be mispredicted every other
+                // time.
                 let value = line[column]
                 let place = column ^ swizzle
                 let bank = place >> 1
@@ -58,8 +59,8 @@ struct TileBanks {
 
     var wordCount: Int { counts.elements.reduce(0, +) }
 
-    /// Adds words of value zero until there are `wordCount`: each in the emptiest bank (the lowest of several), at the first
-    /// position of that bank whose element is zero.
+    /// Adds words of value zero until there are `wordCount`: each in the emptiest bank (the lowest of several), at the
+    /// first position of that bank whose element is zero.
     /// - Precondition: `tile` is what was collected, and `wordCount` at most the tile's area.
     func pad(to wordCount: Int, of tile: DenseTile) {
         for _ in self.wordCount..<wordCount {
@@ -137,8 +138,8 @@ struct TileBanks {
     }
 }
 
-/// A tile's place in a dense row-major matrix. Tiles at the right and bottom edge may be narrower and lower than 64 x 128;
-/// what is missing counts as zero.
+/// A tile's place in a dense row-major matrix. Tiles at the right and bottom edge may be narrower and lower than 64 x
+/// 128; what is missing counts as zero.
 struct DenseTile {
     /// The tile's first element.
     let origin: UnsafePointer<UInt16>

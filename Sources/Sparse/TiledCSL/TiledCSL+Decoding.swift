@@ -13,7 +13,8 @@ extension TiledCSL {
     /// Writes the rows of one tile row into a dense matrix. Different tile rows may be decoded at the same time.
     /// - Parameters:
     ///   - tileRow: `0..<tileRowCount`; covers rows `128 * tileRow ..< min(128 * tileRow + 128, rows)`.
-    ///   - elements: `[rows, columns]`, row-major; every element of those rows is overwritten, the others are left alone.
+    ///   - elements: `[rows, columns]`, row-major; every element of those rows is overwritten, the others are left
+    ///     alone.
     public func decode(tileRow: Int, into elements: UnsafeMutableBufferPointer<UInt16>) {
         precondition(elements.count == shape.elementCount)
         let rowRange = shape.rowRange(ofTileRow: tileRow)
@@ -21,8 +22,8 @@ extension TiledCSL {
         scatter(tileRow: tileRow, into: elements)
     }
 
-    /// Stores the nonzeros of one tile row. Skips, rather than stores outside, what an altered file may hold in a matrix
-    /// whose words were not checked.
+    /// Stores the nonzeros of one tile row. Skips, rather than stores outside, what an altered file may hold in a
+    /// matrix whose words were not checked.
     private func scatter(tileRow: Int, into elements: UnsafeMutableBufferPointer<UInt16>) {
         let rowRange = shape.rowRange(ofTileRow: tileRow)
         for tileColumn in 0..<tileColumnCount {

@@ -37,8 +37,8 @@ extension TiledCSL {
 
     /// A dense matrix that is to be encoded: the first step, which counts.
     ///
-    /// Encoding takes two passes over the elements. Each is cut into tile rows (128 rows of the matrix) that are independent
-    /// of each other, so that a caller with threads can spread them:
+    /// Encoding takes two passes over the elements. Each is cut into tile rows (128 rows of the matrix) that are
+    /// independent of each other, so that a caller with threads can spread them:
     ///
     ///     let source = try TiledCSL.Source(...)
     ///     let counts = (0..<source.tileRowCount).flatMap { try source.nonzeroCounts(inTileRow: $0) }  // in parallel
@@ -54,7 +54,8 @@ extension TiledCSL {
         /// - Parameters:
         ///   - elements: `[rows, columns]`, row-major, as bits of `valueType`.
         ///   - valueType: `.f16` or `.bf16`.
-        /// - Throws: `SparseError` if a side is not in `1...Int32.max`, `elements` has another count, or the type is another.
+        /// - Throws: `SparseError` if a side is not in `1...Int32.max`, `elements` has another count, or the type is
+        ///   another.
         public init(rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType) throws(SparseError) {
             shape = try TiledCSLShape(rows: rows, columns: columns)
             nonFiniteMagnitude = try TiledCSL.nonFiniteMagnitude(valueType)

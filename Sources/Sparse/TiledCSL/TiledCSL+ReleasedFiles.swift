@@ -34,8 +34,8 @@ extension TiledCSL {
     /// Only the words and the tile offsets are read: the sizes follow from them.
     /// - Parameters:
     ///   - rows, columns: sides of the matrix, with or without the zeros that pad it to multiples of 128 and 64.
-    /// - Throws: `SparseError` if a file cannot be read, has a size that does not fit the shape or the other file, or breaks
-    ///   an invariant of the format.
+    /// - Throws: `SparseError` if a file cannot be read, has a size that does not fit the shape or the other file, or
+    ///   breaks an invariant of the format.
     /// - Complexity: O(stored words + tiles).
     public init(reading files: ReleasedFiles, rows: Int, columns: Int) throws(SparseError) {
         let shape = try TiledCSLShape(rows: rows, columns: columns)
@@ -47,11 +47,11 @@ extension TiledCSL {
         try self.init(rows: rows, columns: columns, words: words, tileOffsets: offsets, valueType: .f16)
     }
 
-    /// Writes the three files of the released code. Each appears whole under its name or not at all; one that is there is
-    /// replaced.
+    /// Writes the three files of the released code. Each appears whole under its name or not at all; one that is there
+    /// is replaced.
     ///
-    /// The released kernels ask for rows that are a multiple of 256 and columns that are a multiple of 64; other shapes are
-    /// written with their padding.
+    /// The released kernels ask for rows that are a multiple of 256 and columns that are a multiple of 64; other shapes
+    /// are written with their padding.
     /// - Throws: `SparseError` if values are not f16, there are 2^31 words or more, or a file cannot be written.
     public func write(to files: ReleasedFiles) throws(SparseError) {
         guard valueType == .f16 else { throw .unsupportedValueType(valueType) }

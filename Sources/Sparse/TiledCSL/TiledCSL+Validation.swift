@@ -5,9 +5,9 @@ extension TiledCSL {
     public enum Check: Sendable {
         /// All: every word and every offset. Reads the arrays whole.
         case everything
-        /// The tile offsets only, so that mapped words stay on disk until they are used. For files whose words are covered
-        /// by a checksum. What the words hold is then unknown: a kernel stays inside a tile only if it masks positions to
-        /// 13 bits, and may find nonzeros in the padding. ``TiledCSL/dense()`` copes with all of that.
+        /// The tile offsets only, so that mapped words stay on disk until they are used. For files whose words are
+        /// covered by a checksum. What the words hold is then unknown: a kernel stays inside a tile only if it masks
+        /// positions to 13 bits, and may find nonzeros in the padding. ``TiledCSL/dense()`` copes with all of that.
         case tileOffsets
     }
 
@@ -54,8 +54,8 @@ extension TiledCSL {
     }
 
     /// The number of words that `tileOffsets` stands for.
-    /// - Throws: `SparseError` unless there is the right number of offsets, they begin with 0, none is smaller than the one
-    ///   before it or larger by more than a tile, and the last two are equal.
+    /// - Throws: `SparseError` unless there is the right number of offsets, they begin with 0, none is smaller than the
+    ///   one before it or larger by more than a tile, and the last two are equal.
     static func wordCount(tileOffsets: Storage<Int32>, shape: TiledCSLShape) throws(SparseError) -> Int {
         guard tileOffsets.count == shape.tileOffsetCount else {
             throw .wrongElementCount(

@@ -2,28 +2,29 @@ public import Tensors
 
 /// A weight matrix `[rows, columns]` in Flash-LLM's Tiled-CSL format.
 ///
-/// The matrix is padded with zeros to a multiple of 128 x 64 and cut into tiles of that size, which are stored tile row by
-/// tile row. Each nonzero element is one 32-bit word of ``words``:
+/// The matrix is padded with zeros to a multiple of 128 x 64 and cut into tiles of that size, which are stored tile row
+/// by tile row. Each nonzero element is one 32-bit word of ``words``:
 ///
 ///     bits  0..<16   value      IEEE binary16, or bfloat16 (``valueType``); opaque bits but for the sign of zero
 ///     bits 16..<32   position   r * 64 + (c ^ ((r % 8) << 3)),  (r, c) in the tile; 0..<8192
 ///
-/// ``tileOffsets`` counts in vectors of four words (16 bytes, what one GPU thread loads at once): tile `t` is stored in words
-/// `4 * tileOffsets[t] ..< 4 * tileOffsets[t + 1]`. It has two elements more than there are tiles; the last repeats the one
-/// before it, an empty tile that lets a kernel prefetch past the end.
+/// ``tileOffsets`` counts in vectors of four words (16 bytes, what one GPU thread loads at once): tile `t` is stored in
+/// words `4 * tileOffsets[t] ..< 4 * tileOffsets[t + 1]`. It has two elements more than there are tiles; the last
+/// repeats the one before it, an empty tile that lets a kernel prefetch past the end.
 ///
-/// Invariants, checked by every `init`:
-/// - a tile's words have distinct positions, except that a tile whose number of nonzeros is not a multiple of four is filled
-///   up with words of value zero, at positions that hold no nonzero (the same one up to three times);
+/// Invariants, checked by every `init` unless it is told to leave the words alone (``Check``):
+/// - a tile's words have distinct positions, except that a tile whose number of nonzeros is not a multiple of four is
+///   filled up with words of value zero, at positions that hold no nonzero (the same one up to three times);
 /// - nonzeros lie inside the matrix and are finite. -0.0 is a zero and is not stored.
 ///
-/// The order of the words within a tile decides nothing but speed: a kernel that scatters a tile into on-chip memory of 32
-/// banks issues one store per warp and word of the vector, and ``init(rows:columns:elements:valueType:)`` orders the words
-/// so that the lanes of a store hit as many different banks as the positions allow (see ``TileBanks``). The XOR in the
-/// position keeps the reads of the expanded tile on different banks. The words and offsets equal, bit for bit, those of the
-/// encoder released with the paper.
+/// The order of the words within a tile decides nothing but speed: a kernel that scatters a tile into on-chip memory of
+/// 32 banks issues one store per warp and word of the vector, and ``init(rows:columns:elements:valueType:)`` orders the
+/// words so that the lanes of a store spread over the banks (what that guarantees: see `TileBanks`). The XOR in the
+/// position keeps the reads of the expanded tile on different banks. The words and offsets equal, bit for bit, those of
+/// the encoder released with the paper.
 ///
-/// Size: 4 bytes per nonzero, plus at most 12 bytes and 4 bytes of offset per tile. Smaller than dense below 50 % density.
+/// Size: 4 bytes per nonzero, plus at most 12 bytes and 4 bytes of offset per tile. Smaller than dense below 50 %
+/// density.
 ///
 /// Source: Xia et al., "Flash-LLM", VLDB 2024, arXiv:2309.10285, section 4, and the encoder released with it.
 public struct TiledCSL: Sendable {
@@ -89,8 +90,8 @@ struct TiledCSLShape: Equatable, Sendable {
     let rows: Int
     let columns: Int
 
-    /// - Throws: `SparseError.invalidShape` unless both sides are in `1...Int32.max`, which keeps every product of sides and
-    ///   counts of tiles far from overflow.
+    /// - Throws: `SparseError.invalidShape` unless both sides are in `1...Int32.max`, which keeps every product of
+    ///   sides and counts of tiles far from overflow.
     init(rows: Int, columns: Int) throws(SparseError) {
         let limit = 1...Int(Int32.max)
         guard limit.contains(rows), limit.contains(columns) else {

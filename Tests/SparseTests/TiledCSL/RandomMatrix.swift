@@ -1,8 +1,8 @@
 import Tensors
 import TestSupport
 
-/// A seeded matrix of finite f16 values, subnormals and both zeros among them. One number is drawn per element, in row-major
-/// order, so that other programs can make the same one.
+/// A seeded matrix of finite f16 values, subnormals and both zeros among them. One number is drawn per element, in
+/// row-major order, so that other programs can make the same one.
 struct RandomMatrix: Sendable, CustomStringConvertible {
     var rows: Int
     var columns: Int

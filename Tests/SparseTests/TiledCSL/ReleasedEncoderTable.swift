@@ -1,5 +1,6 @@
-/// What the encoder released with Flash-LLM makes of seeded matrices: the host function `InitSparseMatrixA_API`, compiled
-/// unchanged with a stand-in for CUDA's `half`. Shapes that are no multiples of 128 x 64 were padded with zeros for it.
+/// What the encoder released with Flash-LLM makes of seeded matrices: the host function `InitSparseMatrixA_API`,
+/// compiled unchanged with a stand-in for CUDA's `half`. Shapes that are no multiples of 128 x 64 were padded with
+/// zeros for it.
 ///
 /// The matrices are `RandomMatrix`'s; the hashes are 64-bit FNV-1a over the little-endian bytes.
 enum ReleasedEncoderTable {
@@ -23,8 +24,8 @@ enum ReleasedEncoderTable {
         var description: String { matrix.description }
     }
 
-    /// Rows, columns, density in percent, banks that nonzeros may lie in, seed; number of words, hash of the words, hash of
-    /// the tile offsets.
+    /// Rows, columns, density in percent, banks that nonzeros may lie in, seed; number of words, hash of the words,
+    /// hash of the tile offsets.
     static let rows: [Row] = [
         Row(128, 64, 0, 32, 1, 0, 0xCBF2_9CE4_8422_2325, 0x5467_B0DA_1D10_6495),
         Row(128, 64, 1, 32, 2, 68, 0x5495_4233_0FC9_68CF, 0xE565_E5CE_1CBD_FE05),

@@ -1,5 +1,6 @@
-/// Files that the code released with Flash-LLM (`GenSparseMatrixBinFile`) wrote for a seeded matrix of 128 x 128 elements:
-/// one tile of exactly one complete group of vectors, with two words of padding, and one with an incomplete group behind it.
+/// Files that the code released with Flash-LLM (`GenSparseMatrixBinFile`) wrote for a seeded matrix of 128 x 128
+/// elements: one tile of exactly one complete group of vectors, with two words of padding, and one with an incomplete
+/// group behind it.
 enum ReleasedFilesFixture {
     static let matrix = RandomMatrix(rows: 128, columns: 128, densityPercent: 2, bankCount: 27, seed: 772)
 

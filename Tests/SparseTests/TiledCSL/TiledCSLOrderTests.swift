@@ -50,8 +50,8 @@ import Testing
     func noStoreHitsABankMoreOftenThanItMust(random: RandomMatrix) throws {
         let entries = try encode(random)
         let counts = occupancy(entries)
-        // In memory a tile's stores are in the reverse order of draws, so an entry's level is one more than the number of
-        // entries of its bank in earlier stores, or in later lanes of its own.
+        // In memory a tile's stores are in the reverse order of draws, so an entry's level is one more than the number
+        // of entries of its bank in earlier stores, or in later lanes of its own.
         var levels = [Int](repeating: 0, count: 32)
         for store in stores(entries) {
             for entry in store.reversed() { levels[entry.bank] += 1 }
