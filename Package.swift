@@ -41,7 +41,7 @@ let package = Package(
         .testTarget(
             name: "OrderedJSONTests", dependencies: ["OrderedJSON", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "SparseTests", dependencies: ["Sparse", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
+            name: "SparseTests", dependencies: ["CKernels", "Sparse", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x

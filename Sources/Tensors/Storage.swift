@@ -25,19 +25,26 @@ public struct Storage<Element: BitwiseCopyable>: @unchecked Sendable {
         self = buffer.frozen()
     }
 
+    /// The elements without their owner: valid only while this storage is kept alive by a variable or parameter that is
+    /// used later. Never take it from a temporary; a storage is itself a collection.
     public var buffer: UnsafeBufferPointer<Element> { UnsafeBufferPointer(start: pointer, count: count) }
 
     public var byteCount: Int { count * MemoryLayout<Element>.stride }
 
+    /// The elements in `range`, sharing the owner and counted from 0 again.
+    public func slice(_ range: Range<Int>) -> Storage {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
+        return Storage(pointer: pointer + range.lowerBound, count: range.count, owner: owner)
+    }
+}
+
+extension Storage: RandomAccessCollection {
+    public var startIndex: Int { 0 }
+    public var endIndex: Int { count }
+
     public subscript(index: Int) -> Element {
         precondition(index >= 0 && index < count, "index \(index) outside 0..<\(count)")
         return pointer[index]
-    }
-
-    /// The elements in `range`, sharing the owner.
-    public subscript(range: Range<Int>) -> Storage {
-        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
-        return Storage(pointer: pointer + range.lowerBound, count: range.count, owner: owner)
     }
 }
 

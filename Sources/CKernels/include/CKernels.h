@@ -3,6 +3,147 @@
 
 #include <stdint.h>
 
-// CPU kernels. No allocation, no threads, no I/O.
+// CPU kernels. No allocation, no threads, no I/O, no state but one constant table per instruction set.
+//
+// Callers validate; kernels trust. Unless said otherwise activations are row-major float32 `[tokens, width]` and every
+// output element in the asked range is overwritten. No kernel reads or writes outside the arrays it is given, except that
+// the value array of a tiled bitmap must be followed by FLASH_VALUE_PADDING readable elements.
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- Matrices -------------------------------------------------------------------------------------------------------
+
+// The type of stored 16- or 32-bit weights.
+enum flash_element { FLASH_F32 = 0, FLASH_F16 = 1, FLASH_BF16 = 2 };
+
+// Row-major `[rows, columns]`.
+struct flash_dense {
+    const void *elements;
+    enum flash_element element;
+    int64_t rows, columns;
+};
+
+// Rows of one panel of a tiled bitmap: the lanes that one column expands to.
+#define FLASH_PANEL_ROWS 32
+// Readable elements behind the last value of a tiled bitmap, so that expansion may load whole vectors.
+#define FLASH_VALUE_PADDING 32
+
+// Panels of 32 rows; a panel runs over all columns. `masks[panel * columns + column]` has bit r set if row
+// 32 * panel + r is stored; the values of a panel lie behind each other, column by column and row by row within it,
+// from `values[panel_offsets[panel]]` on.
+struct flash_tiled_bitmap {
+    const uint32_t *masks;
+    const uint16_t *values;
+    const uint64_t *panel_offsets;  // panels + 1
+    enum flash_element element;     // FLASH_F16 or FLASH_BF16
+    int64_t rows, columns;
+};
+
+#define FLASH_CSL_TILE_ROWS 128
+#define FLASH_CSL_TILE_COLUMNS 64
+
+// Flash-LLM's Tiled-CSL: 128 x 64 tiles, tile row by tile row; a word is value | position << 16 with
+// position = r * 64 + (c ^ ((r % 8) << 3)). `tile_offsets` counts groups of four words; tiles + 1 are read.
+struct flash_tiled_csl {
+    const uint32_t *words;
+    const int32_t *tile_offsets;
+    enum flash_element element;  // FLASH_F16 or FLASH_BF16
+    int64_t rows, columns;
+};
+
+// ---- Products -------------------------------------------------------------------------------------------------------
+
+// Memory each thread lends to a product.
+#define FLASH_SCRATCH_BYTES (384 * 1024)
+
+// `output[t * output_stride + r] = sum over k of weights[r, k] * input[t * input_stride + k]`
+struct flash_operands {
+    const float *input;
+    int64_t input_stride;
+    float *output;
+    int64_t output_stride;
+    int64_t tokens;
+    void *scratch;  // FLASH_SCRATCH_BYTES, 64-byte aligned, not shared with another thread
+};
+
+// ---- Attention ------------------------------------------------------------------------------------------------------
+
+// Tokens in one block of the key-value cache.
+#define FLASH_BLOCK_TOKENS 16
+// Queries that one call of the attention kernel takes at most.
+#define FLASH_ATTENTION_QUERIES 4
+
+// One layer of the cache: blocks of 16 tokens at `layer + block * block_stride` elements. A block holds the keys as
+// `[kv_heads, head_width, 16]` (tokens are the lanes, so that scores need no horizontal sum) and behind them the values
+// as `[kv_heads, 16, head_width]`.
+struct flash_cache_layer {
+    void *layer;
+    enum flash_element element;  // FLASH_F32 or FLASH_F16
+    int64_t block_stride;        // elements
+    int64_t kv_heads, head_width;
+};
+
+// ---- The table ------------------------------------------------------------------------------------------------------
+
+struct flash_kernels {
+    const char *name;  // "avx512", "avx2", "portable"
+
+    // Rows [first_row, end_row) of a product. For the bitmap first_row is a multiple of 32, for Tiled-CSL of 128, and
+    // end_row too unless it is the matrix's last row.
+    void (*product_dense)(const struct flash_dense *, int64_t first_row, int64_t end_row, const struct flash_operands *);
+    void (*product_tiled_bitmap)(
+        const struct flash_tiled_bitmap *, int64_t first_row, int64_t end_row, const struct flash_operands *);
+    void (*product_tiled_csl)(
+        const struct flash_tiled_csl *, int64_t first_row, int64_t end_row, const struct flash_operands *);
+
+    // Softmax(scale * queries keys^T) values, one KV head, for up to FLASH_ATTENTION_QUERIES queries of `head_width`
+    // elements; query i sees the first lengths[i] >= 1 tokens of the sequence whose blocks `block_table` lists.
+    void (*attend)(
+        const struct flash_cache_layer *, const int32_t *block_table, int64_t kv_head, float scale, int64_t query_count,
+        const float *const *queries, const int64_t *lengths, float *const *outputs);
+    // Stores one token's `keys` and `values`, both `[kv_heads, head_width]`, at `slot` (0..<16) of `block`.
+    void (*append)(
+        const struct flash_cache_layer *, int64_t block, int64_t slot, const float *keys, const float *values);
+
+    // output[i] = input[i] * weight[i] / sqrt(mean(input^2) + epsilon)
+    void (*rms_norm)(const float *input, const float *weight, int64_t width, float epsilon, float *output);
+    // Rotates `heads` heads in place; element i pairs with i + head_width / 2 (Hugging Face's order); `cosines` and
+    // `sines` hold head_width / 2 elements each.
+    void (*rotate)(float *heads, int64_t head_count, int64_t head_width, const float *cosines, const float *sines);
+    // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i]
+    void (*silu_multiply)(float *gate, const float *up, int64_t count);
+    // target[i] += addend[i]
+    void (*add)(float *target, const float *addend, int64_t count);
+    // 16- or 32-bit elements to float32.
+    void (*widen)(const void *elements, enum flash_element element, int64_t count, float *output);
+};
+
+// The best table for this processor, or the named one. NULL if `name` is unknown or the processor lacks it.
+const struct flash_kernels *flash_kernels_select(const char *name);
+
+// ---- References -----------------------------------------------------------------------------------------------------
+
+// The same products in double precision, one output at a time: the ground truth of the tests.
+void flash_reference_dense(const struct flash_dense *, const struct flash_operands *);
+void flash_reference_tiled_bitmap(const struct flash_tiled_bitmap *, const struct flash_operands *);
+void flash_reference_tiled_csl(const struct flash_tiled_csl *, const struct flash_operands *);
+// Attention for one query, double precision.
+void flash_reference_attend(
+    const struct flash_cache_layer *, const int32_t *block_table, int64_t kv_head, float scale, const float *query,
+    int64_t length, float *output);
+// Reads `count` elements as fast as this machine can and returns a checksum: the bandwidth ceiling. The elements are
+// consumed by plain vector loads with prefetch; nothing else limits the loop.
+uint64_t flash_read_bandwidth(const void *bytes, int64_t byte_count);
+
+// One element of a type as float32, exactly.
+float flash_widen_one(uint16_t bits, enum flash_element element);
+// float32 to binary16 bits, to nearest even; overflow gives infinity.
+uint16_t flash_narrow_f16(float value);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

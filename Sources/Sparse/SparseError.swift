@@ -20,6 +20,8 @@ public enum SparseError: Error, Equatable, CustomStringConvertible {
     case invalidTileOffset(index: Int, expected: String, found: Int)
     /// A stored word that no encoder writes, at `index` of the array of words.
     case invalidEntry(index: Int, EntryFault)
+    /// An array that breaks an invariant of its format; the sentence says which and how.
+    case brokenInvariant(String)
     /// The operating system refused a file.
     case file(FileError)
 
@@ -53,6 +55,8 @@ public enum SparseError: Error, Equatable, CustomStringConvertible {
             "tile offset \(index) is \(found), expected \(expected)"
         case .invalidEntry(let index, let fault):
             "stored word \(index) \(fault)"
+        case .brokenInvariant(let sentence):
+            sentence
         case .file(let error):
             error.description
         }

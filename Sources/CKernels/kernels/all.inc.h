@@ -1,0 +1,20 @@
+// All kernels over the vector layer that the including file has chosen, and their table.
+#include <math.h>
+#include <stddef.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+// Accumulators live in registers only if every loop over them is unrolled completely.
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+#include "dense.inc.h"
+#include "elementwise.inc.h"
+#include "attention.inc.h"
+#include "tiled_bitmap.inc.h"
+#include "tiled_csl.inc.h"
+
+#define KERNEL_TABLE(set_name)                                                                                     \
+    {                                                                                                              \
+        .name = set_name, .product_dense = product_dense, .product_tiled_bitmap = product_tiled_bitmap,            \
+        .product_tiled_csl = product_tiled_csl, .attend = attend, .append = append, .rms_norm = rms_norm,          \
+        .rotate = rotate, .silu_multiply = silu_multiply, .add = add, .widen = widen,                              \
+    }

@@ -1,0 +1,70 @@
+// Norm, rotation, activation, addition.
+
+// e^a to about 2 units in the last place. e^a below 2^-126 is 0 (so a masked score counts nothing), NaN stays NaN.
+// a = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor polynomial of degree 7 (error 5e-9); ln 2 in two parts
+// (Cody, Waite).
+ALWAYS_INLINE vec vec_exp(vec a) {
+    const vec low = vec_broadcast(-87.33654f);
+    vec x = vec_min(vec_broadcast(88.0f), vec_max(low, a));
+    vec n = vec_round(vec_mul(x, vec_broadcast(1.44269504f)));
+    vec r = vec_fma(n, vec_broadcast(-0.693359375f), x);
+    r = vec_fma(n, vec_broadcast(2.12194440e-4f), r);
+    vec p = vec_broadcast(1.0f / 5040);
+    p = vec_fma(p, r, vec_broadcast(1.0f / 720));
+    p = vec_fma(p, r, vec_broadcast(1.0f / 120));
+    p = vec_fma(p, r, vec_broadcast(1.0f / 24));
+    p = vec_fma(p, r, vec_broadcast(1.0f / 6));
+    p = vec_fma(p, r, vec_broadcast(0.5f));
+    p = vec_fma(p, r, vec_broadcast(1.0f));
+    p = vec_fma(p, r, vec_broadcast(1.0f));
+    return vec_select_less(a, low, vec_zero(), vec_scale(p, n));
+}
+
+static void rms_norm(const float *input, const float *weight, int64_t width, float epsilon, float *output) {
+    vec sum = vec_zero();
+    int64_t i = 0;
+    for (; i + LANES <= width; i += LANES) {
+        vec x = vec_load(input + i);
+        sum = vec_fma(x, x, sum);
+    }
+    if (i < width) {
+        vec x = vec_load_part(input + i, width - i);
+        sum = vec_fma(x, x, sum);
+    }
+    const vec factor = vec_broadcast(1 / sqrtf(vec_sum(sum) / (float)width + epsilon));
+    for (i = 0; i + LANES <= width; i += LANES)
+        vec_store(output + i, vec_mul(vec_mul(vec_load(input + i), factor), vec_load(weight + i)));
+    if (i < width) {
+        vec x = vec_mul(vec_load_part(input + i, width - i), factor);
+        vec_store_part(output + i, vec_mul(x, vec_load_part(weight + i, width - i)), width - i);
+    }
+}
+
+static void rotate(
+    float *heads, int64_t head_count, int64_t head_width, const float *cosines, const float *sines) {
+    const int64_t half = head_width / 2;
+    for (int64_t head = 0; head < head_count; head++) {
+        float *first = heads + head * head_width, *second = first + half;
+        for (int64_t i = 0; i < half; i += LANES) {
+            const int64_t part = half - i < LANES ? half - i : LANES;
+            vec a = vec_load_part(first + i, part), b = vec_load_part(second + i, part);
+            vec cosine = vec_load_part(cosines + i, part), sine = vec_load_part(sines + i, part);
+            vec_store_part(first + i, vec_sub(vec_mul(a, cosine), vec_mul(b, sine)), part);
+            vec_store_part(second + i, vec_fma(b, cosine, vec_mul(a, sine)), part);
+        }
+    }
+}
+
+static void silu_multiply(float *gate, const float *up, int64_t count) {
+    const vec one = vec_broadcast(1);
+    for (int64_t i = 0; i < count; i += LANES) {
+        const int64_t part = count - i < LANES ? count - i : LANES;
+        vec x = vec_load_part(gate + i, part);
+        vec activated = vec_div(x, vec_add(one, vec_exp(vec_sub(vec_zero(), x))));
+        vec_store_part(gate + i, vec_mul(activated, vec_load_part(up + i, part)), part);
+    }
+}
+
+static void add(float *target, const float *addend, int64_t count) {
+    for (int64_t i = 0; i < count; i++) target[i] += addend[i];
+}

@@ -1,0 +1,75 @@
+// The vector layer on AVX-512 (F, BW, DQ, VL, VBMI2): 16 float32 lanes.
+#include <immintrin.h>
+
+#define LANES 16
+typedef __m512 vec;
+
+static inline __mmask16 vec_part(int64_t count) { return (__mmask16)((1u << count) - 1); }
+
+static inline vec vec_zero(void) { return _mm512_setzero_ps(); }
+static inline vec vec_broadcast(float value) { return _mm512_set1_ps(value); }
+static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
+static inline vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+static inline vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+static inline vec vec_div(vec a, vec b) { return _mm512_div_ps(a, b); }
+static inline vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+// Where either operand is NaN the result is the second operand.
+static inline vec vec_max(vec a, vec b) { return _mm512_max_ps(a, b); }
+static inline vec vec_min(vec a, vec b) { return _mm512_min_ps(a, b); }
+static inline vec vec_round(vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+// a * 2^exponent, exponent integral and within -126...127
+static inline vec vec_scale(vec a, vec exponent) { return _mm512_scalef_ps(a, exponent); }
+// Lanes where a < b from x, the others (NaN included) from y.
+static inline vec vec_select_less(vec a, vec b, vec x, vec y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+static inline float vec_sum(vec a) { return _mm512_reduce_add_ps(a); }
+static inline float vec_max_lane(vec a) { return _mm512_reduce_max_ps(a); }
+
+static inline vec vec_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void vec_store(float *p, vec a) { _mm512_storeu_ps(p, a); }
+static inline vec vec_load_part(const float *p, int64_t count) { return _mm512_maskz_loadu_ps(vec_part(count), p); }
+static inline void vec_store_part(float *p, vec a, int64_t count) { _mm512_mask_storeu_ps(p, vec_part(count), a); }
+
+static inline vec vec_from_16(__m256i bits, enum flash_element element) {
+    if (element == FLASH_F16) return _mm512_cvtph_ps(bits);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+}
+static inline vec vec_load_element(const void *base, int64_t index, enum flash_element element) {
+    if (element == FLASH_F32) return vec_load((const float *)base + index);
+    return vec_from_16(_mm256_loadu_si256((const __m256i *)((const uint16_t *)base + index)), element);
+}
+static inline vec vec_load_element_part(const void *base, int64_t index, enum flash_element element, int64_t count) {
+    if (element == FLASH_F32) return vec_load_part((const float *)base + index, count);
+    return vec_from_16(_mm256_maskz_loadu_epi16(vec_part(count), (const uint16_t *)base + index), element);
+}
+static inline void vec_store_f16(uint16_t *p, vec a) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
+// The sums of four vectors, into p[0..<4].
+static inline void vec_store_sums4(float *p, vec a, vec b, vec c, vec d) {
+    __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+    __m512d low = _mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+    __m512d high = _mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+    __m512 abcd = _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high));
+    __m256 half = _mm256_add_ps(_mm512_castps512_ps256(abcd), _mm512_extractf32x8_ps(abcd, 1));
+    _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+}
+
+// One column of a bitmap panel: 32 rows as two vectors. Loads 32 values whatever the mask says.
+static inline void vec_expand(uint32_t mask, const uint16_t *values, enum flash_element element, vec out[2]) {
+    __m512i packed = _mm512_loadu_si512(values);
+    __m512i rows = _mm512_maskz_expand_epi16(mask, packed);
+    out[0] = vec_from_16(_mm512_castsi512_si256(rows), element);
+    out[1] = vec_from_16(_mm512_extracti64x4_epi64(rows, 1), element);
+}
+
+// Register blocking. Products along rows: 4 rows x 6 tokens = 24 accumulators, 6 inputs, 1 weight of 32 registers.
+#define DOT_TOKENS 6
+// Panel products: all 32 rows (2 vectors) x 12 tokens = 24 accumulators.
+#define PANEL_VECTORS 2
+#define PANEL_TOKENS 12
+// Up to this many tokens a panel is expanded straight into the products, without a trip through scratch memory.
+#define DIRECT_TOKENS 8

@@ -1,0 +1,70 @@
+import CKernels
+
+/// Where a product reads its activations and writes its results; all float32, row-major.
+public struct Operands {
+    /// `[tokens, columns]`, rows `inputStride` elements apart.
+    public var input: UnsafePointer<Float>
+    public var inputStride: Int
+    /// `[tokens, rows]`, rows `outputStride` elements apart.
+    public var output: UnsafeMutablePointer<Float>
+    public var outputStride: Int
+    public var tokens: Int
+    /// ``Kernels/scratchByteCount`` bytes, aligned to 64, that no other thread uses meanwhile.
+    public var scratch: UnsafeMutableRawPointer
+
+    public init(
+        input: UnsafePointer<Float>, inputStride: Int, output: UnsafeMutablePointer<Float>, outputStride: Int,
+        tokens: Int, scratch: UnsafeMutableRawPointer
+    ) {
+        self.input = input
+        self.inputStride = inputStride
+        self.output = output
+        self.outputStride = outputStride
+        self.tokens = tokens
+        self.scratch = scratch
+    }
+
+    var kernelOperands: flash_operands {
+        flash_operands(
+            input: input, input_stride: Int64(inputStride), output: output, output_stride: Int64(outputStride),
+            tokens: Int64(tokens), scratch: scratch)
+    }
+}
+
+extension PackedMatrix {
+    /// Sparse weights times a batch: `output[t, r] = sum over k of weights[r, k] * input[t, k]` for `r` in `rowRange`.
+    ///
+    /// Accumulates in Float32 in an order that depends on the shapes alone, so the result does not depend on how rows
+    /// are spread over threads. Allocates nothing. The one place where products are dispatched by format.
+    /// - Precondition: `rowRange` lies within the matrix and begins at a multiple of ``rowGranularity``; it ends at one
+    ///   or with the last row. The operands have the matrix's columns and room for its rows.
+    /// - Complexity: O(stored elements x tokens).
+    public func multiply(rows rowRange: Range<Int>, _ operands: Operands, kernels: Kernels) {
+        precondition(rowRange.lowerBound >= 0 && rowRange.upperBound <= rows)
+        precondition(rowRange.lowerBound % rowGranularity == 0)
+        precondition(rowRange.upperBound % rowGranularity == 0 || rowRange.upperBound == rows)
+        precondition(operands.inputStride >= columns || operands.tokens <= 1)
+        precondition(operands.outputStride >= rows || operands.tokens <= 1)
+        var native = operands.kernelOperands
+        let first = Int64(rowRange.lowerBound)
+        let end = Int64(rowRange.upperBound)
+        switch self {
+        case .dense(let matrix):
+            matrix.withKernelMatrix { kernels.table.product_dense($0, first, end, &native) }
+        case .tiledCSL(let matrix):
+            matrix.withKernelMatrix { kernels.table.product_tiled_csl($0, first, end, &native) }
+        case .tiledBitmap(let matrix):
+            matrix.withKernelMatrix { kernels.table.product_tiled_bitmap($0, first, end, &native) }
+        }
+    }
+
+    /// The same product for all rows in double precision, one output at a time: the ground truth of the tests.
+    public func multiplyReference(_ operands: Operands) {
+        var native = operands.kernelOperands
+        switch self {
+        case .dense(let matrix): matrix.withKernelMatrix { flash_reference_dense($0, &native) }
+        case .tiledCSL(let matrix): matrix.withKernelMatrix { flash_reference_tiled_csl($0, &native) }
+        case .tiledBitmap(let matrix): matrix.withKernelMatrix { flash_reference_tiled_bitmap($0, &native) }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+import CKernels
+import Tensors
+
+/// A weight matrix `[rows, columns]` in the format that suits it.
+public enum PackedMatrix: Sendable {
+    case dense(DenseMatrix)
+    case tiledCSL(TiledCSL)
+    case tiledBitmap(TiledBitmap)
+
+    public var rows: Int {
+        switch self {
+        case .dense(let matrix): matrix.rows
+        case .tiledCSL(let matrix): matrix.rows
+        case .tiledBitmap(let matrix): matrix.rows
+        }
+    }
+
+    public var columns: Int {
+        switch self {
+        case .dense(let matrix): matrix.columns
+        case .tiledCSL(let matrix): matrix.columns
+        case .tiledBitmap(let matrix): matrix.columns
+        }
+    }
+
+    public var storedByteCount: Int {
+        switch self {
+        case .dense(let matrix): matrix.storedByteCount
+        case .tiledCSL(let matrix): matrix.storedByteCount
+        case .tiledBitmap(let matrix): matrix.storedByteCount
+        }
+    }
+
+    public var format: PackedFormat {
+        switch self {
+        case .dense: .dense
+        case .tiledCSL: .tiledCSL
+        case .tiledBitmap: .tiledBitmap
+        }
+    }
+
+    /// Row ranges of a product begin at multiples of this.
+    public var rowGranularity: Int {
+        switch self {
+        case .dense: 4
+        case .tiledCSL: Int(FLASH_CSL_TILE_ROWS)
+        case .tiledBitmap: TiledBitmap.panelRows
+        }
+    }
+
+    /// Checks the format's invariants against the stored arrays; a dense matrix has none.
+    /// - Complexity: O(stored elements).
+    public func checkInvariants() throws(SparseError) {
+        switch self {
+        case .dense: break
+        case .tiledCSL(let matrix): try matrix.checkInvariants()
+        case .tiledBitmap(let matrix): try matrix.checkInvariants()
+        }
+    }
+}
+
+/// The names of the formats, on disk and on the command line.
+public enum PackedFormat: String, Sendable, CaseIterable {
+    case dense
+    case tiledCSL = "tiled-csl"
+    case tiledBitmap = "tiled-bitmap"
+}
+
+extension TiledCSL {
+    func withKernelMatrix<Result>(_ body: (UnsafePointer<flash_tiled_csl>) -> Result) -> Result {
+        var matrix = flash_tiled_csl(
+            words: words.pointer, tile_offsets: tileOffsets.pointer, element: valueType.kernelElement,
+            rows: Int64(rows), columns: Int64(columns))
+        return body(&matrix)
+    }
+}

@@ -1,0 +1,212 @@
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Persistent threads that share one loop at a time: fork, claim chunks, join.
+///
+/// A decoder step is a chain of products of tens of microseconds each, so a fork-join must cost well under one:
+/// workers spin for a while after each loop and only then park on a semaphore. Chunks are claimed from a shared counter
+/// rather than dealt out, so a worker that the system suspends holds up one chunk, not its whole share.
+///
+/// One thread drives the pool at a time; loops do not nest.
+public final class WorkerPool: Sendable {
+    /// Threads that take part, the caller's included.
+    public let threadCount: Int
+    private let shared: Shared
+    private let threads: [pthread_t]
+
+    /// - Parameter threadCount: threads that take part, the caller's included; at least 1.
+    public init(threadCount: Int) {
+        precondition(threadCount >= 1 && threadCount <= 1024, "a pool of \(threadCount) threads")
+        self.threadCount = threadCount
+        let shared = Shared(workerCount: threadCount - 1)
+        self.shared = shared
+        threads = (1..<threadCount).map { index in
+            Self.startThread { shared.workerLoop(index: index) }
+        }
+    }
+
+    deinit {
+        shared.stop()
+        for thread in threads { pthread_join(thread, nil) }
+    }
+
+    /// The number of processors that are online.
+    public static var availableProcessorCount: Int {
+        return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    }
+
+    /// Calls `body(chunk, thread)` once for every chunk in `0..<chunkCount`, spread over the threads; returns when all
+    /// are done. `thread` is in `0..<threadCount` and names scratch memory that no one else uses meanwhile. Which thread
+    /// gets which chunk is up to chance, so results must not depend on it. Allocates nothing.
+    public func forEachChunk(_ chunkCount: Int, _ body: (_ chunk: Int, _ thread: Int) -> Void) {
+        if chunkCount <= 0 { return }
+        if threadCount == 1 || chunkCount == 1 {
+            for chunk in 0..<chunkCount { body(chunk, 0) }
+            return
+        }
+        withoutActuallyEscaping(body) { escapable in
+            withUnsafePointer(to: escapable) { pointer in
+                shared.run(chunkCount: chunkCount, body: pointer)
+            }
+        }
+    }
+
+    private static func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
+        let box = Unmanaged.passRetained(ThreadBody(run: body))
+        #if canImport(Darwin)
+        var thread: pthread_t?
+        #else
+        var thread = pthread_t()
+        #endif
+        let status = pthread_create(
+            &thread, nil,
+            { argument in
+                #if canImport(Darwin)
+                let raw = argument
+                #else
+                let raw = argument!
+                #endif
+                Unmanaged<ThreadBody>.fromOpaque(raw).takeRetainedValue().run()
+                return nil
+            }, box.toOpaque())
+        precondition(status == 0, "cannot start a worker thread: \(String(cString: strerror(status)))")
+        #if canImport(Darwin)
+        return thread!
+        #else
+        return thread
+        #endif
+    }
+}
+
+private final class ThreadBody: Sendable {
+    let run: @Sendable () -> Void
+    init(run: @escaping @Sendable () -> Void) { self.run = run }
+}
+
+/// What the caller and its workers share.
+///
+/// `ticket` holds the generation of the current loop in its upper half and its next unclaimed chunk in the lower one.
+/// A worker claims a chunk by raising the ticket it has read, so a claim can only succeed for the loop whose chunk count
+/// and body it has read: the caller does not touch those before every claimed chunk is complete. A worker that wakes up
+/// late finds nothing to claim and is not waited for.
+private final class Shared: @unchecked Sendable {
+    typealias Body = UnsafePointer<(Int, Int) -> Void>
+
+    /// About 20 microseconds: longer than the serial work between two steps of a layer, short enough that an idle
+    /// process soon stops burning its processors.
+    private static let spinsBeforeParking = 20_000
+
+    private let ticket = Atomic<UInt64>(0)
+    private let chunkCount = Atomic<Int>(0)
+    private let body = Atomic<Body?>(nil)
+    private let completedChunks = Atomic<Int>(0)
+    private let isStopped = Atomic<Bool>(false)
+    private let bays: [ParkingBay]
+
+    init(workerCount: Int) {
+        bays = (0..<workerCount).map { _ in ParkingBay() }
+    }
+
+    func run(chunkCount count: Int, body newBody: Body) {
+        precondition(count < Int(UInt32.max))
+        chunkCount.store(count, ordering: .relaxed)
+        body.store(newBody, ordering: .relaxed)
+        completedChunks.store(0, ordering: .relaxed)
+        let generation = nextGeneration()
+        claimChunks(of: generation, thread: 0)
+        var spins = 0
+        while completedChunks.load(ordering: .acquiring) < count {
+            spins += 1
+            // A worker that holds a chunk may need this very processor.
+            if spins % Self.spinsBeforeParking == 0 { sched_yield() }
+        }
+    }
+
+    func stop() {
+        isStopped.store(true, ordering: .relaxed)
+        chunkCount.store(0, ordering: .relaxed)
+        _ = nextGeneration()
+    }
+
+    func workerLoop(index: Int) {
+        var seen: UInt64 = 0
+        while true {
+            seen = waitForGeneration(after: seen, in: bays[index - 1])
+            if isStopped.load(ordering: .relaxed) { return }
+            claimChunks(of: seen, thread: index)
+        }
+    }
+
+    private func nextGeneration() -> UInt64 {
+        let generation = (ticket.load(ordering: .relaxed) >> 32 + 1) & 0xFFFF_FFFF
+        ticket.store(generation << 32, ordering: .sequentiallyConsistent)
+        for bay in bays { bay.wakeUp() }
+        return generation
+    }
+
+    private func claimChunks(of generation: UInt64, thread: Int) {
+        var current = ticket.load(ordering: .acquiring)
+        while current >> 32 == generation {
+            let chunk = Int(current & 0xFFFF_FFFF)
+            guard chunk < chunkCount.load(ordering: .relaxed), let body = body.load(ordering: .relaxed) else { return }
+            let claim = ticket.compareExchange(
+                expected: current, desired: current + 1, ordering: .acquiringAndReleasing)
+            current = claim.original
+            if claim.exchanged {
+                body.pointee(chunk, thread)
+                completedChunks.add(1, ordering: .releasing)
+                current = ticket.load(ordering: .acquiring)
+            }
+        }
+    }
+
+    private func waitForGeneration(after seen: UInt64, in bay: ParkingBay) -> UInt64 {
+        while true {
+            for _ in 0..<Self.spinsBeforeParking {
+                let generation = ticket.load(ordering: .acquiring) >> 32
+                if generation != seen { return generation }
+            }
+            bay.park { ticket.load(ordering: .sequentiallyConsistent) >> 32 == seen }
+        }
+    }
+}
+
+/// Where one worker sleeps. Waker and sleeper each write their own word before they read the other's (sequentially
+/// consistent), so one of them always notices; whoever takes the flag down decides about the one post.
+private final class ParkingBay: @unchecked Sendable {
+    private let isParked = Atomic<Bool>(false)
+    private let semaphore: UnsafeMutablePointer<sem_t>
+
+    init() {
+        semaphore = .allocate(capacity: 1)
+        semaphore.initialize(to: sem_t())
+        sem_init(semaphore, 0, 0)
+    }
+
+    deinit {
+        sem_destroy(semaphore)
+        semaphore.deallocate()
+    }
+
+    /// Sleeps until ``wakeUp()`` unless `isIdle` turns false meanwhile.
+    func park(while isIdle: () -> Bool) {
+        isParked.store(true, ordering: .sequentiallyConsistent)
+        if !isIdle(), isParked.exchange(false, ordering: .sequentiallyConsistent) { return }
+        while sem_wait(semaphore) != 0 {}  // interrupted by a signal
+    }
+
+    func wakeUp() {
+        if isParked.load(ordering: .sequentiallyConsistent),
+            isParked.exchange(false, ordering: .sequentiallyConsistent)
+        {
+            sem_post(semaphore)
+        }
+    }
+}

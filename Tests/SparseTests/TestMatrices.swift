@@ -1,0 +1,65 @@
+import CKernels
+import Sparse
+import Tensors
+import TestSupport
+
+/// A random `[rows, columns]` matrix of 16-bit patterns with about `density` nonzeros.
+func randomMatrix(
+    rows: Int, columns: Int, density: Double, valueType: ElementType, seed: UInt64
+) -> Storage<UInt16> {
+    var generator = SplitMix64(seed: seed)
+    return Storage(
+        (0..<rows * columns).map { _ -> UInt16 in
+            guard Double.random(in: 0..<1, using: &generator) < density else { return 0 }
+            let value = Float.random(in: 0.01...2, using: &generator) * (Bool.random(using: &generator) ? 1 : -1)
+            return valueType == .f16 ? flash_narrow_f16(value) : UInt16(value.bitPattern >> 16)
+        })
+}
+
+func randomActivations(_ count: Int, seed: UInt64) -> [Float] {
+    var generator = SplitMix64(seed: seed)
+    return (0..<count).map { _ in Float.random(in: -1...1, using: &generator) }
+}
+
+/// The same elements in each format that can hold them.
+func everyFormat(
+    rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType
+) throws -> [PackedMatrix] {
+    [
+        .dense(DenseMatrix(rows: rows, columns: columns, element: valueType, bytes: elements.bytes)),
+        .tiledBitmap(try TiledBitmap(rows: rows, columns: columns, elements: elements, valueType: valueType)),
+        .tiledCSL(try TiledCSL(rows: rows, columns: columns, elements: elements, valueType: valueType)),
+    ]
+}
+
+/// The instruction sets that this processor has.
+let availableKernels = Kernels.instructionSets.compactMap { Kernels(instructionSet: $0) }
+
+extension PackedMatrix {
+    /// `[tokens, rows]` by the kernels, or by the double-precision reference where there are none. Elements that a
+    /// product leaves alone are NaN.
+    func product(of input: [Float], tokens: Int, kernels: Kernels?, rows rowRange: Range<Int>? = nil) -> [Float] {
+        var output = [Float](repeating: .nan, count: tokens * rows)
+        let scratch = AlignedBuffer<UInt8>(uninitializedCount: Kernels.scratchByteCount)
+        input.withUnsafeBufferPointer { input in
+            output.withUnsafeMutableBufferPointer { output in
+                let operands = Operands(
+                    input: input.baseAddress!, inputStride: columns, output: output.baseAddress!, outputStride: rows,
+                    tokens: tokens, scratch: scratch.pointer)
+                if let kernels {
+                    multiply(rows: rowRange ?? 0..<rows, operands, kernels: kernels)
+                } else {
+                    multiplyReference(operands)
+                }
+            }
+        }
+        return output
+    }
+}
+
+/// The largest difference, NaN if any element is NaN.
+func largestDifference(_ a: [Float], _ b: [Float]) -> Float {
+    var largest: Float = 0
+    for (x, y) in zip(a, b) where !(abs(x - y) <= largest) { largest = abs(x - y) }
+    return a.count == b.count ? largest : .nan
+}
