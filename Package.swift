@@ -32,6 +32,9 @@ let package = Package(
         .target(name: "CKernels", cSettings: kernelSettings),
         .target(name: "Tensors", swiftSettings: swiftSettings),
         .target(name: "Sparse", dependencies: ["CKernels", "Tensors"], swiftSettings: swiftSettings),
+        .target(
+            name: "Transformer", dependencies: ["CKernels", "OrderedJSON", "Sparse", "Tensors"],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "flash-llm",
             dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],

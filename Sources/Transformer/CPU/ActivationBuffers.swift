@@ -1,0 +1,46 @@
+import Tensors
+
+/// A batch's activations, allocated once for the largest batch; memory that no batch reaches is never committed.
+/// All float32, row-major; a step overwrites its outputs whole for the tokens of the batch.
+final class ActivationBuffers {
+    /// `[tokens, hiddenSize]`: the residual stream.
+    let hidden: AlignedBuffer<Float>
+    /// `[tokens, hiddenSize]`: hidden, normalised.
+    let normalized: AlignedBuffer<Float>
+    /// `[tokens, queryWidth]`
+    let queries: AlignedBuffer<Float>
+    /// `[tokens, keyValueWidth]`
+    let keys: AlignedBuffer<Float>
+    /// `[tokens, keyValueWidth]`
+    let values: AlignedBuffer<Float>
+    /// `[tokens, queryWidth]`
+    let attended: AlignedBuffer<Float>
+    /// `[tokens, hiddenSize]`: what is added to hidden.
+    let addend: AlignedBuffer<Float>
+    /// `[tokens, intermediateSize]`: gate, then silu(gate) * up.
+    let gate: AlignedBuffer<Float>
+    /// `[tokens, intermediateSize]`
+    let up: AlignedBuffer<Float>
+    /// `[tokens, headSize / 2]`
+    let cosines: AlignedBuffer<Float>
+    /// `[tokens, headSize / 2]`
+    let sines: AlignedBuffer<Float>
+    /// `[logitsTokens, vocabularySize]`
+    let logits: AlignedBuffer<Float>
+
+    init(_ configuration: ModelConfiguration, tokens: Int, logitsTokens: Int) {
+        func rows(of width: Int) -> AlignedBuffer<Float> { AlignedBuffer(uninitializedCount: tokens * width) }
+        hidden = rows(of: configuration.hiddenSize)
+        normalized = rows(of: configuration.hiddenSize)
+        queries = rows(of: configuration.queryWidth)
+        keys = rows(of: configuration.keyValueWidth)
+        values = rows(of: configuration.keyValueWidth)
+        attended = rows(of: configuration.queryWidth)
+        addend = rows(of: configuration.hiddenSize)
+        gate = rows(of: configuration.intermediateSize)
+        up = rows(of: configuration.intermediateSize)
+        cosines = rows(of: configuration.headSize / 2)
+        sines = rows(of: configuration.headSize / 2)
+        logits = AlignedBuffer(uninitializedCount: logitsTokens * configuration.vocabularySize)
+    }
+}

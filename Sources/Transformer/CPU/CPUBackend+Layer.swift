@@ -1,0 +1,81 @@
+import Sparse
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+extension CPUBackend {
+    public func embed(_ batch: Batch) {
+        planAttention(batch)
+        let width = configuration.hiddenSize
+        let half = configuration.headSize / 2
+        forEachToken(batch.tokens.count) { token in
+            weights.embedding.widenRow(
+                Int(batch.tokens[token]), into: buffers.hidden.pointer + token * width, kernels: kernels)
+            // In double precision: at position 100,000 a float32 angle is off by a hundredth of a turn.
+            let position = Double(batch.positions[token])
+            for pair in 0..<half {
+                let angle = position * rotaryFrequencies[pair]
+                buffers.cosines.pointer[token * half + pair] = Float(cos(angle))
+                buffers.sines.pointer[token * half + pair] = Float(sin(angle))
+            }
+        }
+    }
+
+    public func projectAttention(layer index: Int, _ batch: Batch) {
+        let tokens = batch.tokens.count
+        normalize(weights.layers[index].inputNorm, tokens: tokens)
+        let queries = OutputRows(pointer: buffers.queries.pointer, stride: configuration.queryWidth)
+        let keys = OutputRows(pointer: buffers.keys.pointer, stride: configuration.keyValueWidth)
+        let values = OutputRows(pointer: buffers.values.pointer, stride: configuration.keyValueWidth)
+        multiply(
+            layerProducts[index].queryKeyValue, tokens: tokens, input: buffers.normalized.pointer,
+            outputs: { $0 == 0 ? queries : $0 == 1 ? keys : values })
+        appendToCache(layer: index, batch)
+    }
+
+    public func addAttention(layer index: Int, _ batch: Batch) {
+        addToHidden(layerProducts[index].output, tokens: batch.tokens.count, input: buffers.attended.pointer)
+    }
+
+    public func addMLP(layer index: Int, _ batch: Batch) {
+        let tokens = batch.tokens.count
+        let layer = weights.layers[index]
+        normalize(layer.postAttentionNorm, tokens: tokens)
+        let width = configuration.intermediateSize
+        let rowRanges = layerProducts[index].gateUpRows
+        pool.forEachChunk(rowRanges.count) { chunk, thread in
+            let rows = rowRanges[chunk]
+            var operands = Operands(
+                input: buffers.normalized.pointer, inputStride: configuration.hiddenSize,
+                output: buffers.gate.pointer, outputStride: width, tokens: tokens,
+                scratch: scratch(ofThread: thread))
+            layer.gate.multiply(rows: rows, operands, kernels: kernels)
+            operands.output = buffers.up.pointer
+            layer.up.multiply(rows: rows, operands, kernels: kernels)
+            for token in 0..<tokens {
+                let first = token * width + rows.lowerBound
+                kernels.table.silu_multiply(
+                    buffers.gate.pointer + first, buffers.up.pointer + first, Int64(rows.count))
+            }
+        }
+        addToHidden(layerProducts[index].down, tokens: tokens, input: buffers.gate.pointer)
+    }
+
+    public func logits(ofTokens tokens: [Int]) -> UnsafeBufferPointer<Float> {
+        let width = configuration.hiddenSize
+        for (row, token) in tokens.enumerated() {
+            precondition(token >= 0 && token < maximumBatchTokens)
+            kernels.table.rms_norm(
+                buffers.hidden.pointer + token * width, weights.finalNorm.pointer, Int64(width),
+                configuration.normEpsilon, buffers.normalized.pointer + row * width)
+        }
+        let output = OutputRows(pointer: buffers.logits.pointer, stride: configuration.vocabularySize)
+        multiply(headProducts, tokens: tokens.count, input: buffers.normalized.pointer, outputs: { _ in output })
+        return UnsafeBufferPointer(start: buffers.logits.pointer, count: tokens.count * configuration.vocabularySize)
+    }
+}

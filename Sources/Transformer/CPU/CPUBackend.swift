@@ -1,0 +1,124 @@
+public import Sparse
+public import Tensors
+
+/// The decoder's steps on a CPU.
+public final class CPUBackend: Backend {
+    public let maximumBatchTokens: Int
+    public let maximumLogitsTokens: Int
+
+    let configuration: ModelConfiguration
+    let weights: DecoderWeights
+    let cache: KeyValueCache
+    let pool: WorkerPool
+    let kernels: Kernels
+    let buffers: ActivationBuffers
+    let layerProducts: [LayerProducts]
+    let headProducts: ProductGroup
+    let rotaryFrequencies: [Double]
+    /// ``Kernels/scratchByteCount`` bytes for every thread, behind each other.
+    let scratch: AlignedBuffer<UInt8>
+    /// What the attention of the current batch is cut into.
+    var attentionTasks: [AttentionTask] = []
+
+    /// One layer's products, cut into chunks once.
+    struct LayerProducts {
+        let queryKeyValue: ProductGroup
+        let output: ProductGroup
+        /// Rows that are computed of gate and up together.
+        let gateUpRows: [Range<Int>]
+        let down: ProductGroup
+    }
+
+    /// - Parameters:
+    ///   - cache: made for the same configuration.
+    ///   - maximumBatchTokens: longer prompts are run in several batches.
+    public init(
+        configuration: ModelConfiguration, weights: DecoderWeights, cache: KeyValueCache, pool: WorkerPool,
+        kernels: Kernels = .best, maximumBatchTokens: Int = 512, maximumLogitsTokens: Int = 16
+    ) {
+        precondition(maximumBatchTokens >= 1 && maximumLogitsTokens >= 1)
+        self.maximumBatchTokens = maximumBatchTokens
+        self.maximumLogitsTokens = min(maximumLogitsTokens, maximumBatchTokens)
+        self.configuration = configuration
+        self.weights = weights
+        self.cache = cache
+        self.pool = pool
+        self.kernels = kernels
+        buffers = ActivationBuffers(
+            configuration, tokens: maximumBatchTokens, logitsTokens: self.maximumLogitsTokens)
+        let threads = pool.threadCount
+        layerProducts = weights.layers.map { layer in
+            LayerProducts(
+                queryKeyValue: ProductGroup([layer.query, layer.key, layer.value], threadCount: threads),
+                output: ProductGroup([layer.output], threadCount: threads),
+                gateUpRows: ProductGroup.rowRanges(
+                    of: [layer.gate, layer.up], elementsPerChunk: layer.gate.rows * layer.gate.columns / (threads * 4)),
+                down: ProductGroup([layer.down], threadCount: threads))
+        }
+        headProducts = ProductGroup([weights.head], threadCount: threads)
+        rotaryFrequencies = configuration.rotary.frequencies(
+            headSize: configuration.headSize, factors: weights.rotaryFactors)
+        scratch = AlignedBuffer(uninitializedCount: threads * Kernels.scratchByteCount)
+    }
+
+    public func verify(layer: Int) throws(ModelError) {
+        try weights.pendingChecks.run(layer, on: pool)
+    }
+
+    func scratch(ofThread thread: Int) -> UnsafeMutableRawPointer {
+        UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount)
+    }
+
+    /// Calls `body` for every token, on this thread alone while that is quicker than waking the others.
+    func forEachToken(_ count: Int, _ body: (Int) -> Void) {
+        if count <= 4 {
+            for token in 0..<count { body(token) }
+        } else {
+            let perChunk = max(count / (pool.threadCount * 4), 1)
+            pool.forEachChunk((count + perChunk - 1) / perChunk) { chunk, _ in
+                for token in chunk * perChunk..<min((chunk + 1) * perChunk, count) { body(token) }
+            }
+        }
+    }
+
+    func normalize(_ weight: Storage<Float>, tokens: Int) {
+        let width = configuration.hiddenSize
+        forEachToken(tokens) { token in
+            kernels.table.rms_norm(
+                buffers.hidden.pointer + token * width, weight.pointer, Int64(width), configuration.normEpsilon,
+                buffers.normalized.pointer + token * width)
+        }
+    }
+
+    /// Runs a group's products; `completion` is called with every finished chunk, on its thread.
+    func multiply(
+        _ group: ProductGroup, tokens: Int, input: UnsafePointer<Float>, outputs: (Int) -> OutputRows,
+        completion: (ProductGroup.Chunk) -> Void = { _ in }
+    ) {
+        pool.forEachChunk(group.chunks.count) { index, thread in
+            let chunk = group.chunks[index]
+            let matrix = group.matrices[chunk.matrix]
+            let output = outputs(chunk.matrix)
+            matrix.multiply(
+                rows: chunk.rows,
+                Operands(
+                    input: input, inputStride: matrix.columns, output: output.pointer, outputStride: output.stride,
+                    tokens: tokens, scratch: scratch(ofThread: thread)),
+                kernels: kernels)
+            completion(chunk)
+        }
+    }
+
+    /// hidden += group * input
+    func addToHidden(_ group: ProductGroup, tokens: Int, input: UnsafePointer<Float>) {
+        let width = configuration.hiddenSize
+        let addend = OutputRows(pointer: buffers.addend.pointer, stride: width)
+        multiply(group, tokens: tokens, input: input, outputs: { _ in addend }) { chunk in
+            for token in 0..<tokens {
+                let first = token * width + chunk.rows.lowerBound
+                kernels.table.add(
+                    buffers.hidden.pointer + first, addend.pointer + first, Int64(chunk.rows.count))
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+import Sparse
+import Tensors
+
+/// Products with the same input that run in one fork-join, cut into chunks of rows.
+///
+/// Four chunks a thread: few enough that claiming them costs nothing, enough that a thread which the system suspends
+/// leaves its share to the others.
+struct ProductGroup {
+    struct Chunk {
+        let matrix: Int
+        let rows: Range<Int>
+    }
+
+    let matrices: [PackedMatrix]
+    let chunks: [Chunk]
+
+    init(_ matrices: [PackedMatrix], threadCount: Int) {
+        self.matrices = matrices
+        let total = matrices.reduce(0) { $0 + $1.rows * $1.columns }
+        let wanted = max(total / (threadCount * 4), 1)
+        chunks = matrices.enumerated().flatMap { index, matrix in
+            Self.rowRanges(of: [matrix], elementsPerChunk: wanted).map { Chunk(matrix: index, rows: $0) }
+        }
+    }
+
+    /// Row ranges that suit all the given matrices, which have the same shape, of about so many elements each.
+    static func rowRanges(of matrices: [PackedMatrix], elementsPerChunk: Int) -> [Range<Int>] {
+        let rows = matrices[0].rows
+        let granularity = matrices.map(\.rowGranularity).max() ?? 1  // each divides the larger ones
+        let wanted = max(elementsPerChunk / matrices[0].columns / granularity, 1) * granularity
+        return stride(from: 0, to: rows, by: wanted).map { $0..<min($0 + wanted, rows) }
+    }
+}
+
+/// A place for results: rows `stride` elements apart.
+struct OutputRows {
+    let pointer: UnsafeMutablePointer<Float>
+    let stride: Int
+}

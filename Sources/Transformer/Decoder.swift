@@ -1,0 +1,40 @@
+/// The decoder of every family: walks the layers on a backend.
+public final class Decoder {
+    public let configuration: ModelConfiguration
+    private let backend: any Backend
+
+    public init(configuration: ModelConfiguration, backend: any Backend) {
+        self.configuration = configuration
+        self.backend = backend
+    }
+
+    public var maximumBatchTokens: Int { backend.maximumBatchTokens }
+    public var maximumLogitsTokens: Int { backend.maximumLogitsTokens }
+
+    /// Runs a batch through all layers; its keys and values are in the cache afterwards.
+    /// - Throws: `ModelError` for a token id outside the vocabulary, or if weights turn out to be damaged at their first
+    ///   use.
+    public func forward(_ batch: Batch) throws(ModelError) {
+        precondition(!batch.tokens.isEmpty && batch.tokens.count <= maximumBatchTokens)
+        if let token = batch.tokens.first(where: { $0 < 0 || $0 >= configuration.vocabularySize }) {
+            throw ModelError("token id", expected: "0..<\(configuration.vocabularySize)", found: "\(token)")
+        }
+        try backend.verify(layer: configuration.layerCount)
+        backend.embed(batch)
+        for layer in 0..<configuration.layerCount {
+            try backend.verify(layer: layer)
+            backend.projectAttention(layer: layer, batch)
+            backend.attend(layer: layer, batch)
+            backend.addAttention(layer: layer, batch)
+            backend.addMLP(layer: layer, batch)
+        }
+    }
+
+    /// Scores of the next token after each of the given tokens (places in the last batch): `[count, vocabularySize]`,
+    /// valid until the next call.
+    /// - Precondition: at most ``maximumLogitsTokens`` places, all within the last batch.
+    public func logits(ofTokens tokens: [Int]) -> UnsafeBufferPointer<Float> {
+        precondition(!tokens.isEmpty && tokens.count <= maximumLogitsTokens)
+        return backend.logits(ofTokens: tokens)
+    }
+}
