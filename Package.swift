@@ -31,12 +31,23 @@ let package = Package(
             swiftSettings: swiftSettings),
         .target(name: "CKernels", cSettings: kernelSettings),
         .target(name: "Tensors", swiftSettings: swiftSettings),
+        .target(
+            name: "Checkpoints",
+            dependencies: [
+                "CKernels", "OrderedJSON", "Tensors",
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "flash-llm",
             dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CheckpointsTests",
+            dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Tensors", "TestSupport"],
+            exclude: ["Fixtures"], swiftSettings: swiftSettings),
         .testTarget(
             name: "OrderedJSONTests", dependencies: ["OrderedJSON", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
