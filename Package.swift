@@ -33,7 +33,14 @@ let package = Package(
         .target(name: "Tensors", swiftSettings: swiftSettings),
         .target(name: "Sparse", dependencies: ["CKernels", "Tensors"], swiftSettings: swiftSettings),
         .target(
-            name: "Transformer", dependencies: ["CKernels", "OrderedJSON", "Sparse", "Tensors"],
+            name: "Checkpoints",
+            dependencies: [
+                "CKernels", "OrderedJSON", "Sparse", "Tensors",
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Transformer", dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Sparse", "Tensors"],
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "flash-llm",
@@ -42,9 +49,14 @@ let package = Package(
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
         .testTarget(
+            name: "CheckpointsTests",
+            dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Tensors", "TestSupport"],
+            exclude: ["Fixtures"], swiftSettings: swiftSettings),
+        .testTarget(
             name: "OrderedJSONTests", dependencies: ["OrderedJSON", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "SparseTests", dependencies: ["CKernels", "Sparse", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
+            name: "SparseTests", dependencies: ["CKernels", "Sparse", "Tensors", "TestSupport"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x

@@ -26,26 +26,41 @@ public struct Storage<Element: BitwiseCopyable>: @unchecked Sendable {
     }
 
     /// The elements without their owner: valid only while this storage is kept alive by a variable or parameter that is
-    /// used later. Never take it from a temporary; a storage is itself a collection.
+    /// used later. Never take it from a temporary; a storage is itself a sequence.
     public var buffer: UnsafeBufferPointer<Element> { UnsafeBufferPointer(start: pointer, count: count) }
 
     public var byteCount: Int { count * MemoryLayout<Element>.stride }
-
-    /// The elements in `range`, sharing the owner and counted from 0 again.
-    public func slice(_ range: Range<Int>) -> Storage {
-        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
-        return Storage(pointer: pointer + range.lowerBound, count: range.count, owner: owner)
-    }
-}
-
-extension Storage: RandomAccessCollection {
-    public var startIndex: Int { 0 }
-    public var endIndex: Int { count }
 
     public subscript(index: Int) -> Element {
         precondition(index >= 0 && index < count, "index \(index) outside 0..<\(count)")
         return pointer[index]
     }
+
+    /// The elements in `range`, sharing the owner and counted from 0 again.
+    public subscript(range: Range<Int>) -> Storage {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
+        return Storage(pointer: pointer + range.lowerBound, count: range.count, owner: owner)
+    }
+}
+
+extension Storage: Sequence {
+    /// Keeps the storage, and so its owner, while it runs.
+    public struct Iterator: IteratorProtocol {
+        private let storage: Storage
+        private var position = 0
+
+        fileprivate init(_ storage: Storage) { self.storage = storage }
+
+        public mutating func next() -> Element? {
+            guard position < storage.count else { return nil }
+            defer { position += 1 }
+            return storage.pointer[position]
+        }
+    }
+
+    public func makeIterator() -> Iterator { Iterator(self) }
+
+    public var underestimatedCount: Int { count }
 }
 
 extension Storage where Element == UInt8 {

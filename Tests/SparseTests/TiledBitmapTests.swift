@@ -92,9 +92,9 @@ import Testing
         }
         let (masks, values, offsets) = (matrix.masks, matrix.values, matrix.panelOffsets)
         try attempt(masks, values, offsets)
-        #expect(throws: SparseError.self) { try attempt(masks.slice(0..<15), values, offsets) }
-        #expect(throws: SparseError.self) { try attempt(masks, values.slice(0..<values.count - 1), offsets) }
-        #expect(throws: SparseError.self) { try attempt(masks, values.slice(0..<3), offsets) }
-        #expect(throws: SparseError.self) { try attempt(masks, values, offsets.slice(0..<2)) }
+        #expect(throws: SparseError.self) { try attempt(masks[0..<15], values, offsets) }
+        #expect(throws: SparseError.self) { try attempt(masks, values[0..<values.count - 1], offsets) }
+        #expect(throws: SparseError.self) { try attempt(masks, values[0..<3], offsets) }
+        #expect(throws: SparseError.self) { try attempt(masks, values, offsets[0..<2]) }
     }
 }

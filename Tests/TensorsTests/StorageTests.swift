@@ -12,7 +12,7 @@ import Testing
     }
 
     @Test func slicesKeepTheirOwner() {
-        let slice = Storage<UInt8>([1, 2, 3, 4, 5]).slice(1..<4)
+        let slice = Storage<UInt8>([1, 2, 3, 4, 5])[1..<4]
         #expect(Array(slice) == [2, 3, 4])
         #expect(slice[2] == 4)
     }
@@ -20,8 +20,8 @@ import Testing
     @Test func reinterpretsOnlyWhatFits() {
         let bytes = Storage<UInt8>([1, 0, 2, 0, 3])
         #expect(bytes.reinterpreted(as: UInt16.self) == nil)
-        #expect(bytes.slice(1..<5).reinterpreted(as: UInt16.self) == nil)
-        #expect(bytes.slice(0..<4).reinterpreted(as: UInt16.self).map { Array($0) } == [1, 2])
+        #expect(bytes[1..<5].reinterpreted(as: UInt16.self) == nil)
+        #expect(bytes[0..<4].reinterpreted(as: UInt16.self).map { Array($0) } == [1, 2])
     }
 
     @Test func refusesAMissingFile() {

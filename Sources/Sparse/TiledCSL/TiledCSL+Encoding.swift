@@ -113,7 +113,7 @@ extension TiledCSL {
         }
 
         private func firstNonFiniteColumn(inRow row: Int) -> Int {
-            let line = elements.slice(row * shape.columns..<(row + 1) * shape.columns)
+            let line = elements[row * shape.columns..<(row + 1) * shape.columns]
             return line.buffer.firstIndex { $0 & 0x7FFF >= nonFiniteMagnitude }!
         }
     }

@@ -1,0 +1,97 @@
+import CKernels
+import Tensors
+
+/// Where a tensor's elements lie, and how they become Hugging Face's.
+struct StoredTensor: Sendable {
+    let description: TensorDescription
+    let file: MappedFile
+    let byteRange: Range<Int>
+    /// Where ggml interleaves the rotary pairs of each head's rows, the rows of one head; nil where rows are in order.
+    let interleavedHeadSize: Int?
+
+    var bytes: Storage<UInt8> { file.bytes[byteRange] }
+
+    /// Decodes `rows` to `output`, in Hugging Face's order of rows.
+    func read(
+        rows: Range<Int>, as type: WeightType, to output: UnsafeMutableRawPointer
+    ) throws(CheckpointError) {
+        let encoding = description.encoding
+        guard let decoder = encoding.decoder else {
+            throw unsupported("one of \(StoredTensor.readableTypes)", found: encoding.name)
+        }
+        let columns = description.columns
+        guard let headSize = interleavedHeadSize else {
+            return try decode(decoder, storedRow: rows.lowerBound, rows: rows, as: type, to: output)
+        }
+        // Hugging Face's rotary embedding turns row i with row i + headSize / 2, ggml's row 2i with row 2i + 1.
+        let half = headSize / 2
+        for row in rows {
+            let inHead = row % headSize
+            let storedRow = row - inHead + 2 * (inHead % half) + inHead / half
+            let offset = (row - rows.lowerBound) * columns * type.byteCount
+            try decode(decoder, storedRow: storedRow, rows: row..<row + 1, as: type, to: output + offset)
+        }
+    }
+
+    /// Decodes the rows stored from `storedRow` on, which are `rows` to the reader.
+    private func decode(
+        _ decoder: weight_encoding, storedRow: Int, rows: Range<Int>, as type: WeightType,
+        to output: UnsafeMutableRawPointer
+    ) throws(CheckpointError) {
+        let encoding = description.encoding
+        let columns = description.columns
+        let first = storedRow * columns
+        let count = rows.count * columns
+        guard first % encoding.elementsPerBlock == 0, count % encoding.elementsPerBlock == 0 else {
+            // Rows of matrices are whole blocks; only a quantised vector can be cut inside a block.
+            throw unsupported(
+                "a read of whole \(encoding.name) blocks of \(encoding.elementsPerBlock) elements",
+                found: "elements \(first)..<\(first + count)")
+        }
+        let input = UnsafeRawPointer(bytes.pointer) + first / encoding.elementsPerBlock * encoding.bytesPerBlock
+        guard let index = type.decode(decoder, from: input, count: count, to: output) else { return }
+        throw notFinite(
+            row: rows.lowerBound + index / columns, column: index % columns, as: type,
+            value: value(decoder, at: index, from: input))
+    }
+
+    /// Element `index` of those at `input` as Float32, for an error message.
+    private func value(_ decoder: weight_encoding, at index: Int, from input: UnsafeRawPointer) -> Float {
+        let encoding = description.encoding
+        let block = index / encoding.elementsPerBlock
+        return withUnsafeTemporaryAllocation(of: Float.self, capacity: encoding.elementsPerBlock) { elements in
+            let address = input + block * encoding.bytesPerBlock
+            _ = decode_weights_f32(decoder, address, Int64(encoding.elementsPerBlock), elements.baseAddress!)
+            return elements[index % encoding.elementsPerBlock]
+        }
+    }
+
+    /// Checks elements that are used as they lie in the file.
+    func checkFinite() throws(CheckpointError) {
+        guard let decoder = description.encoding.decoder,
+            let type = WeightType.allCases.first(where: { $0.elementType == description.encoding.elementType })
+        else { throw unsupported("F32, F16 or BF16", found: description.encoding.name) }
+        let buffer = UnsafeRawBufferPointer(bytes.buffer)
+        guard let index = type.firstNonFinite(in: buffer), let address = buffer.baseAddress else { return }
+        throw notFinite(
+            row: index / description.columns, column: index % description.columns, as: type,
+            value: value(decoder, at: index, from: address))
+    }
+
+    private func notFinite(row: Int, column: Int, as type: WeightType, value: Float) -> CheckpointError {
+        let found = value.isFinite ? "\(value), which \(type) cannot hold" : "\(value)"
+        return CheckpointError(
+            .notFinite, path: description.path,
+            subject: "tensor \(description.name.quoted), row \(row), column \(column)", expected: "a finite number",
+            found: found)
+    }
+
+    private func unsupported(_ expected: String, found: String) -> CheckpointError {
+        CheckpointError(
+            .unsupported, path: description.path, subject: "tensor \(description.name.quoted)", expected: expected,
+            found: found)
+    }
+
+    private static let readableTypes = GGUFTensorType.allCases.filter(\.encoding.isReadable).map { "\($0)" }
+        .joined(separator: ", ")
+}

@@ -1,0 +1,46 @@
+/// What a checkpoint's tokenizer is to be made from.
+public enum TokenizerSource: Sendable {
+    case gguf(GGUFTokenizer)
+    case folder(TokenizerFiles)
+}
+
+/// The paths of a Hugging Face folder's tokenizer files; nil for those that are not there.
+public struct TokenizerFiles: Sendable, Equatable {
+    /// `tokenizer.json`
+    public let tokenizer: String?
+    /// `tokenizer_config.json`
+    public let configuration: String?
+    /// `chat_template.jinja`
+    public let chatTemplate: String?
+    /// `generation_config.json`
+    public let generationConfiguration: String?
+    /// Every file of the folder that a tokenizer or text generation reads, these four included; what a copy of the model
+    /// takes along.
+    public let all: [String]
+}
+
+/// The tokenizer in a GGUF file's metadata, as plain values.
+public struct GGUFTokenizer: Sendable, Equatable {
+    /// "gpt2" for byte-level BPE, "llama" for SentencePiece.
+    public let model: String
+    /// The name of the pre-tokenizer, such as "smollm" or "llama-bpe".
+    public let pre: String?
+    /// The text of every token; its index is its id.
+    public let tokens: [String]
+    /// 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte; as long as `tokens`, or empty.
+    public let tokenTypes: [Int]
+    /// SentencePiece's scores; as long as `tokens`, or empty.
+    public let scores: [Float]
+    /// "left right" for every merge of byte-pair encoding, most important first.
+    public let merges: [String]
+    public let beginningID: Int?
+    public let endID: Int?
+    public let endOfTurnID: Int?
+    public let unknownID: Int?
+    public let paddingID: Int?
+    public let addsBeginning: Bool?
+    public let addsEnd: Bool?
+    public let addsSpacePrefix: Bool?
+    /// Jinja.
+    public let chatTemplate: String?
+}

@@ -1,0 +1,54 @@
+import CKernels
+public import Tensors
+
+/// The types that weights can be read as.
+public enum WeightType: String, Sendable, CaseIterable {
+    case f32, f16, bf16
+
+    public var elementType: ElementType {
+        switch self {
+        case .f32: .f32
+        case .f16: .f16
+        case .bf16: .bf16
+        }
+    }
+
+    public var byteCount: Int { elementType.byteCount }
+
+    /// The index of the first NaN or infinity in `elements`, which may lie at any address; nil if all are finite.
+    /// - Precondition: `elements` are a whole number of this type's elements.
+    /// - Complexity: O(bytes), at memory speed.
+    public func firstNonFinite(in elements: UnsafeRawBufferPointer) -> Int? {
+        precondition(elements.count % byteCount == 0)
+        guard let address = elements.baseAddress else { return nil }
+        let count = elements.count / byteCount
+        let index = Int(first_nonfinite_weight(encoding, address, Int64(count)))
+        return index < count ? index : nil
+    }
+
+    /// Decodes `count` elements at `input` to `output`.
+    /// - Returns: the index of the first result that is NaN or infinite; nil if all are finite.
+    /// - Precondition: `count` is a whole number of blocks; `input` holds them and `output` has room for them.
+    func decode(
+        _ stored: weight_encoding, from input: UnsafeRawPointer, count: Int, to output: UnsafeMutableRawPointer
+    ) -> Int? {
+        let index =
+            switch self {
+            case .f32:
+                decode_weights_f32(stored, input, Int64(count), output.assumingMemoryBound(to: Float.self))
+            case .f16:
+                decode_weights_f16(stored, input, Int64(count), output.assumingMemoryBound(to: UInt16.self))
+            case .bf16:
+                decode_weights_bf16(stored, input, Int64(count), output.assumingMemoryBound(to: UInt16.self))
+            }
+        return index < count ? Int(index) : nil
+    }
+
+    private var encoding: weight_encoding {
+        switch self {
+        case .f32: WEIGHT_F32
+        case .f16: WEIGHT_F16
+        case .bf16: WEIGHT_BF16
+        }
+    }
+}
