@@ -57,6 +57,10 @@ let package = Package(
         .testTarget(
             name: "SparseTests", dependencies: ["CKernels", "Sparse", "Tensors", "TestSupport"],
             swiftSettings: swiftSettings),
+        .testTarget(
+            name: "TransformerTests",
+            dependencies: ["Checkpoints", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "Transformer"],
+            exclude: ["Fixtures"], swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x

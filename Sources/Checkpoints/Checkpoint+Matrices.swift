@@ -1,0 +1,42 @@
+import Synchronization
+public import Tensors
+
+extension Checkpoint {
+    /// A weight's elements as `type`, wherever that is cheapest: in the mapped file if they are stored so, else decoded
+    /// into memory by all threads of `pool`, after which the mapped pages are given back.
+    ///
+    /// Decoded elements are known to be finite, mapped ones are not: see ``checkFinite(_:)``.
+    /// - Throws: as ``read(_:rows:as:into:)``.
+    /// - Complexity: O(1) if mapped, O(elements) else.
+    public func elements(_ name: String, as type: WeightType, pool: WorkerPool) throws(CheckpointError) -> Storage<
+        UInt8
+    > {
+        guard let description = self[name] else {
+            // Reading says what is missing.
+            try read(name, as: type, into: UnsafeMutableRawBufferPointer(start: nil, count: 0))
+            preconditionFailure("a tensor that is not listed was read")
+        }
+        let bytes: Storage<UInt8>? =
+            switch type {
+            case .f32: try mappedElements(name, stored: .f32, as: Float.self)?.bytes
+            case .f16: try mappedElements(name, stored: .f16, as: UInt16.self)?.bytes
+            case .bf16: try mappedElements(name, stored: .bf16, as: UInt16.self)?.bytes
+            }
+        if let bytes { return bytes }
+        let rowBytes = description.columns * type.byteCount
+        let buffer = AlignedBuffer<UInt8>(uninitializedCount: description.rows * rowBytes)
+        let rowsPerChunk = max(description.rows / (pool.threadCount * 8), 1)
+        let failure = Mutex<CheckpointError?>(nil)
+        pool.forEachChunk((description.rows + rowsPerChunk - 1) / rowsPerChunk) { chunk, _ in
+            let rows = chunk * rowsPerChunk..<min((chunk + 1) * rowsPerChunk, description.rows)
+            let output = UnsafeMutableRawBufferPointer(
+                start: buffer.pointer + rows.lowerBound * rowBytes, count: rows.count * rowBytes)
+            do throws(CheckpointError) { try read(name, rows: rows, as: type, into: output) } catch {
+                failure.withLock { $0 = $0 ?? error }
+            }
+        }
+        if let failure = failure.withLock({ $0 }) { throw failure }
+        release(name)
+        return buffer.frozen()
+    }
+}

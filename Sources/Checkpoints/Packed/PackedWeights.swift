@@ -1,0 +1,103 @@
+public import Sparse
+import Tensors
+
+/// The packed matrices of a folder, read where they lie in the mapped file.
+public struct PackedWeights: Sendable {
+    public let manifest: PackedManifest
+    private let checkpoint: Checkpoint
+
+    /// The packed matrices of `checkpoint`; nil if it is no packed model.
+    /// - Throws: `CheckpointError` if its configuration says something impossible about them.
+    public init?(_ checkpoint: Checkpoint) throws(CheckpointError) {
+        guard let manifest = try PackedManifest(configuration: checkpoint.configuration, path: checkpoint.path) else {
+            return nil
+        }
+        self.manifest = manifest
+        self.checkpoint = checkpoint
+    }
+
+    /// The matrix called `name`; nil if the manifest does not list it.
+    ///
+    /// Nothing but its offsets is read. Before the first product ``check(_:)`` must have passed.
+    /// - Throws: `CheckpointError` if its arrays are missing or do not fit each other.
+    public func matrix(_ name: String) throws(CheckpointError) -> PackedMatrix? {
+        guard let entry = manifest.matrices[name] else { return nil }
+        switch entry.format {
+        case .dense:
+            let bytes = try checkpoint.mappedBytes(name)
+            let (count, overflow) = (entry.rows * entry.columns).multipliedReportingOverflow(
+                by: entry.valueType.byteCount)
+            guard checkpoint[name]?.encoding.elementType == entry.valueType, !overflow, bytes.count == count,
+                UInt(bitPattern: bytes.pointer) % UInt(entry.valueType.byteCount) == 0
+            else {
+                throw damaged(
+                    name, expected: "\(entry.rows) x \(entry.columns) elements of \(entry.valueType)",
+                    found: "\(bytes.count) bytes of \(checkpoint[name]?.storedType ?? "nothing")")
+            }
+            return .dense(
+                DenseMatrix(rows: entry.rows, columns: entry.columns, element: entry.valueType, bytes: bytes))
+        case .tiledBitmap:
+            let masks = try array(name + PackedArrays.masks, .u32, as: UInt32.self)
+            let values = try array(name + PackedArrays.values, entry.valueType, as: UInt16.self)
+            let offsets = try array(name + PackedArrays.panelOffsets, .u64, as: UInt64.self)
+            return .tiledBitmap(
+                try validated(name) { () throws(SparseError) in
+                    try TiledBitmap(
+                        rows: entry.rows, columns: entry.columns, masks: masks, values: values, panelOffsets: offsets,
+                        valueType: entry.valueType)
+                })
+        case .tiledCSL:
+            let words = try array(name + PackedArrays.words, .u32, as: UInt32.self)
+            let offsets = try array(name + PackedArrays.tileOffsets, .i32, as: Int32.self)
+            return .tiledCSL(
+                try validated(name) { () throws(SparseError) in
+                    try TiledCSL(
+                        rows: entry.rows, columns: entry.columns, words: words, tileOffsets: offsets,
+                        valueType: entry.valueType, checking: .tileOffsets)
+                })
+        }
+    }
+
+    /// Checks a matrix, or a tensor that is not packed, against its checksums and its format's invariants.
+    /// - Throws: `CheckpointError` naming the tensor that is not what was written.
+    /// - Complexity: O(bytes), which are all read.
+    public func check(_ name: String) throws(CheckpointError) {
+        let suffixes = manifest.matrices[name].map { PackedArrays.suffixes(of: $0.format) } ?? [""]
+        for suffix in suffixes {
+            let array = name + suffix
+            let found = CRC32C.checksum(of: try checkpoint.mappedBytes(array))
+            guard let expected = manifest.checksums[array], found == expected else {
+                throw CheckpointError(
+                    .damaged, path: checkpoint.path, subject: "tensor \(array.quoted)",
+                    expected: manifest.checksums[array].map { "checksum \(String($0, radix: 16))" }
+                        ?? "a checksum for it",
+                    found: String(found, radix: 16))
+            }
+        }
+        guard let matrix = try matrix(name) else { return }
+        try validated(name) { () throws(SparseError) in try matrix.checkInvariants() }
+    }
+
+    private func damaged(_ name: String, expected: String, found: String) -> CheckpointError {
+        CheckpointError(
+            .damaged, path: checkpoint.path, subject: "matrix \(name.quoted)", expected: expected, found: found)
+    }
+
+    private func validated<Result>(
+        _ name: String, _ body: () throws(SparseError) -> Result
+    ) throws(CheckpointError) -> Result {
+        do throws(SparseError) { return try body() } catch {
+            throw damaged(name, expected: "a valid encoding", found: error.description)
+        }
+    }
+
+    /// The tensor `name` as elements of `type`, wherever its dtype is that.
+    private func array<Element: BitwiseCopyable>(
+        _ name: String, _ type: ElementType, as: Element.Type
+    ) throws(CheckpointError) -> Storage<Element> {
+        if let elements = try checkpoint.mappedElements(name, stored: type, as: Element.self) { return elements }
+        throw CheckpointError(
+            .damaged, path: checkpoint.path, subject: "tensor \(name.quoted)", expected: "aligned elements of \(type)",
+            found: checkpoint[name]?.storedType ?? "nothing")
+    }
+}

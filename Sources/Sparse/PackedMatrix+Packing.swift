@@ -1,0 +1,59 @@
+public import Tensors
+
+/// What `pack` is asked for: one format for all matrices, or the best for each.
+public enum FormatChoice: Sendable, Equatable {
+    case automatic
+    case fixed(PackedFormat)
+}
+
+extension PackedMatrix {
+    /// Bytes that each format takes for a matrix with these elements, the smallest first; formats of equal size in the
+    /// order of ``PackedFormat``.
+    /// - Complexity: O(rows * columns).
+    public static func sizes(
+        rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType
+    ) throws(SparseError) -> (nonzeroCount: Int, sizes: [(format: PackedFormat, byteCount: Int)]) {
+        let source = try TiledCSL.Source(rows: rows, columns: columns, elements: elements, valueType: valueType)
+        var counts: [Int] = []
+        for tileRow in 0..<source.tileRowCount { counts += try source.nonzeroCounts(inTileRow: tileRow) }
+        let nonzeroCount = counts.reduce(0, +)
+        let sizes = PackedFormat.allCases.map { format -> (format: PackedFormat, byteCount: Int) in
+            switch format {
+            case .dense: (format, rows * columns * valueType.byteCount)
+            case .tiledCSL: (format, TiledCSL.storedByteCount(nonzeroCounts: counts))
+            case .tiledBitmap:
+                (format, TiledBitmap.storedByteCount(rows: rows, columns: columns, nonzeroCount: nonzeroCount))
+            }
+        }
+        return (nonzeroCount, sizes.sorted { $0.byteCount < $1.byteCount })
+    }
+
+    /// Packs a dense matrix.
+    /// - Parameters:
+    ///   - elements: `[rows, columns]`, row-major 16-bit patterns of `valueType`.
+    ///   - choice: `automatic` takes the format of the fewest bytes.
+    /// - Throws: `SparseError.notFinite` for a NaN or an infinity.
+    public static func pack(
+        rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType, choice: FormatChoice,
+        pool: WorkerPool
+    ) throws(SparseError) -> (matrix: PackedMatrix, nonzeroCount: Int) {
+        let (nonzeroCount, sizes) = try sizes(rows: rows, columns: columns, elements: elements, valueType: valueType)
+        let format: PackedFormat =
+            switch choice {
+            case .automatic: sizes[0].format
+            case .fixed(let format): format
+            }
+        switch format {
+        case .dense:
+            let matrix = DenseMatrix(rows: rows, columns: columns, element: valueType, bytes: elements.bytes)
+            return (.dense(matrix), nonzeroCount)
+        case .tiledBitmap:
+            let matrix = try TiledBitmap(
+                rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool)
+            return (.tiledBitmap(matrix), nonzeroCount)
+        case .tiledCSL:
+            let matrix = try TiledCSL(rows: rows, columns: columns, elements: elements, valueType: valueType)
+            return (.tiledCSL(matrix), nonzeroCount)
+        }
+    }
+}

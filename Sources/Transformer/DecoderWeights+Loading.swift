@@ -1,0 +1,141 @@
+public import Checkpoints
+import Sparse
+public import Tensors
+
+extension DecoderWeights {
+    /// Takes a decoder's weights from a checkpoint, packed or not.
+    ///
+    /// What is stored in a type that the kernels read stays in the mapped file; everything else is decoded into memory.
+    /// Packed matrices are checked at their first use.
+    /// - Parameters:
+    ///   - type: what weights are decoded to; bf16 weights stay bf16 unless f32 is asked for.
+    ///   - progress: called with the share that is done, 0...1.
+    /// - Throws: `CheckpointError` or `ModelError` naming the tensor that is missing, damaged or of another shape than the
+    ///   configuration says.
+    public init(
+        _ checkpoint: Checkpoint, configuration: ModelConfiguration, type: WeightType = .f16, pool: WorkerPool,
+        progress: (Double) -> Void = { _ in }
+    ) throws {
+        let loader = try Loader(checkpoint: checkpoint, type: type, pool: pool)
+        let family = configuration.family
+        let hidden = configuration.hiddenSize
+        var pending: [[PendingChecks.Check]] = []
+        var loaded: [Layer] = []
+        for index in 0..<configuration.layerCount {
+            let (layer, checks) = try loader.layer(index, configuration)
+            loaded.append(layer)
+            pending.append(checks)
+            progress(Double(index + 1) / Double(configuration.layerCount + 1))
+        }
+        layers = loaded
+        finalNorm = try loader.vector(family.finalNorm, count: hidden)
+        let table = try loader.matrix(family.embedding, rows: configuration.vocabularySize, columns: hidden)
+        guard case .dense(let dense) = table.matrix else {
+            throw ModelError(family.embedding, expected: "a dense matrix", found: table.matrix.format.rawValue)
+        }
+        embedding = dense
+        var outside = table.checks
+        if configuration.tiesHead || checkpoint[family.head] == nil {
+            guard configuration.tiesHead else {
+                throw ModelError(family.head, expected: "a tensor of that name", found: "none")
+            }
+            head = .dense(dense)
+        } else {
+            let separate = try loader.matrix(family.head, rows: configuration.vocabularySize, columns: hidden)
+            head = separate.matrix
+            outside += separate.checks
+        }
+        let factors = "rope_freqs.weight"
+        rotaryFactors =
+            try checkpoint[factors] == nil
+            ? nil : Array(loader.vector(factors, count: configuration.headSize / 2))
+        pendingChecks = PendingChecks(pending + [outside])
+        progress(1)
+    }
+}
+
+/// Takes single tensors from a checkpoint and holds them against the configuration.
+private struct Loader {
+    let checkpoint: Checkpoint
+    let packed: PackedWeights?
+    let type: WeightType
+    let pool: WorkerPool
+
+    init(checkpoint: Checkpoint, type: WeightType, pool: WorkerPool) throws(CheckpointError) {
+        self.checkpoint = checkpoint
+        self.type = type
+        self.pool = pool
+        packed = try PackedWeights(checkpoint)
+    }
+
+    func layer(
+        _ index: Int, _ configuration: ModelConfiguration
+    ) throws -> (layer: DecoderWeights.Layer, checks: [PendingChecks.Check]) {
+        let family = configuration.family
+        let prefix = family.layerPrefix(index)
+        let (hidden, inner) = (configuration.hiddenSize, configuration.intermediateSize)
+        let (queries, keys) = (configuration.queryWidth, configuration.keyValueWidth)
+        var checks: [PendingChecks.Check] = []
+        func projection(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
+            let loaded = try matrix(prefix + name, rows: rows, columns: columns)
+            checks += loaded.checks
+            return loaded.matrix
+        }
+        let layer = DecoderWeights.Layer(
+            inputNorm: try vector(prefix + family.inputNorm, count: hidden),
+            query: try projection(family.queryProjection, rows: queries, columns: hidden),
+            key: try projection(family.keyProjection, rows: keys, columns: hidden),
+            value: try projection(family.valueProjection, rows: keys, columns: hidden),
+            output: try projection(family.outputProjection, rows: hidden, columns: queries),
+            postAttentionNorm: try vector(prefix + family.postAttentionNorm, count: hidden),
+            gate: try projection(family.gateProjection, rows: inner, columns: hidden),
+            up: try projection(family.upProjection, rows: inner, columns: hidden),
+            down: try projection(family.downProjection, rows: hidden, columns: inner))
+        return (layer, checks)
+    }
+
+    func matrix(
+        _ name: String, rows: Int, columns: Int
+    ) throws -> (matrix: PackedMatrix, checks: [PendingChecks.Check]) {
+        if let packed, let matrix = try packed.matrix(name) {
+            try requireShape(name, [rows, columns], found: [matrix.rows, matrix.columns])
+            return (matrix, [check(packed, name)])
+        }
+        guard let description = checkpoint[name] else {
+            throw ModelError(name, expected: "a tensor of that name", found: "none in \(checkpoint.path)")
+        }
+        try requireShape(name, [rows, columns], found: description.shape)
+        let stored = description.encoding.elementType
+        let type = type != .f32 && stored == .bf16 ? .bf16 : type
+        let bytes = try checkpoint.elements(name, as: type, pool: pool)
+        let matrix = DenseMatrix(rows: rows, columns: columns, element: type.elementType, bytes: bytes)
+        return (.dense(matrix), packed.map { [check($0, name)] } ?? [])
+    }
+
+    /// Vectors are small: read, and in a packed folder checked, at once.
+    func vector(_ name: String, count: Int) throws -> Storage<Float> {
+        guard let description = checkpoint[name] else {
+            throw ModelError(name, expected: "a tensor of that name", found: "none in \(checkpoint.path)")
+        }
+        try requireShape(name, [count], found: description.shape)
+        try packed?.check(name)
+        let buffer = AlignedBuffer<Float>(uninitializedCount: count)
+        try checkpoint.read(name, as: .f32, into: UnsafeMutableRawBufferPointer(buffer.elements))
+        return buffer.frozen()
+    }
+
+    private func check(_ packed: PackedWeights, _ name: String) -> PendingChecks.Check {
+        { () throws(ModelError) in
+            do throws(CheckpointError) { try packed.check(name) } catch {
+                throw ModelError(
+                    "\(error.path), \(error.subject)", expected: error.expected, found: error.found)
+            }
+        }
+    }
+
+    private func requireShape(_ name: String, _ expected: [Int], found: [Int]) throws(ModelError) {
+        if expected != found {
+            throw ModelError("shape of \(name)", expected: "\(expected)", found: "\(found)")
+        }
+    }
+}
