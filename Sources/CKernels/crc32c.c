@@ -15,8 +15,8 @@
 // A register is a polynomial whose coefficient of x^0 is bit 31.
 #define POLYNOMIAL 0x82F63B78u
 
-// The register after one byte is linear in the byte, so each entry is a sum of the entries of the byte's bits: x^32 mod P
-// for bit 7, each lower bit one more multiplication by x.
+// The register after one byte is linear in the byte, so each entry is a sum of the entries of the byte's bits: x^32
+// mod P for bit 7, each lower bit one more multiplication by x.
 #define ENTRY(n) \
     (((n) & 128 ? 0x82F63B78u : 0) ^ ((n) & 64 ? 0x417B1DBCu : 0) ^ ((n) & 32 ? 0x20BD8EDEu : 0) \
      ^ ((n) & 16 ? 0x105EC76Fu : 0) ^ ((n) & 8 ? 0x8AD958CFu : 0) ^ ((n) & 4 ? 0xC79A971Fu : 0) \
@@ -72,8 +72,8 @@ static inline uint64_t load_u64(const uint8_t *address) {
 }
 
 // One CRC instruction takes three cycles but one can start every cycle: three streams keep the unit busy. A register r
-// followed by `SEGMENT` more bytes is r * x^(8 * SEGMENT), so three registers join with two multiplications (about 100 ns),
-// which 16 KiB per stream (2 us for the three) make negligible.
+// followed by `SEGMENT` more bytes is r * x^(8 * SEGMENT), so three registers join with two multiplications (about 100
+// ns), which 16 KiB per stream (2 us for the three) make negligible.
 enum { SEGMENT_SHIFT = 14, SEGMENT = 1 << SEGMENT_SHIFT };
 
 CRC_TARGET static uint32_t crc32c_update_hardware(uint32_t crc, const uint8_t *input, size_t count) {
@@ -97,7 +97,8 @@ CRC_TARGET static uint32_t crc32c_update_hardware(uint32_t crc, const uint8_t *i
 }
 
 uint32_t crc32c_update(uint32_t crc, const void *bytes, size_t count) {
-    return has_crc_instructions() ? crc32c_update_hardware(crc, bytes, count) : crc32c_update_portable(crc, bytes, count);
+    if (!has_crc_instructions()) return crc32c_update_portable(crc, bytes, count);
+    return crc32c_update_hardware(crc, bytes, count);
 }
 
 #else

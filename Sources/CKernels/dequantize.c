@@ -163,8 +163,8 @@ static const struct decoder decoders[] = {
     [WEIGHT_Q6_K] = {256, 210, decode_q6_k},
 };
 
-// Elements decoded before they are converted and checked: whole blocks of every encoding, and few enough (4 KiB) to stay
-// in the first-level cache.
+// Elements decoded before they are converted and checked: whole blocks of every encoding, and few enough (4 KiB) to
+// stay in the first-level cache.
 enum { CHUNK = 1024 };
 
 int64_t decode_weights_f32(enum weight_encoding encoding, const void *input, int64_t count, float *output) {

@@ -49,8 +49,8 @@ public struct Checkpoint: Sendable {
         source = .folder(folder)
     }
 
-    /// All tensors in the order of their files. Tensors without a Hugging Face name, such as GGUF's `rope_freqs.weight`,
-    /// keep their own.
+    /// All tensors in the order of their files. Tensors without a Hugging Face name, such as GGUF's
+    /// `rope_freqs.weight`, keep their own.
     public var tensors: [TensorDescription] { contents.values.map(\.description) }
 
     /// The tensor called `name`, if there is one.
@@ -84,8 +84,8 @@ extension Checkpoint {
     ///   - name: a tensor stored as F32, F16, BF16 or one of GGUF's types Q4_0 to Q6_K.
     ///   - rows: indices of the first dimension; nil for all.
     ///   - output: `rows.count * columns` elements of `type`, row-major; all are overwritten.
-    /// - Throws: `CheckpointError` if there is no such tensor, its stored type is not one of these, or an element is NaN or
-    ///   infinite or overflows `type`.
+    /// - Throws: `CheckpointError` if there is no such tensor, its stored type is not one of these, or an element is
+    ///   NaN or infinite or overflows `type`.
     /// - Precondition: `rows` exist and `output` has exactly the bytes for them.
     /// - Complexity: O(elements); allocates nothing.
     public func read(

@@ -3,8 +3,8 @@ public import Tensors
 
 /// How a checkpoint stores the elements of one tensor: one by one or in blocks.
 ///
-/// The files name more encodings than we decode. Such tensors can be listed, and their bytes can be mapped; reading them
-/// as weights is refused by name.
+/// The files name more encodings than we decode. Such tensors can be listed, and their bytes can be mapped; reading
+/// them as weights is refused by name.
 public struct StoredEncoding: Sendable, Equatable {
     /// The file format's own word, such as "F16" or "Q4_1".
     public let name: String

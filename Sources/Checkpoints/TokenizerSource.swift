@@ -14,8 +14,8 @@ public struct TokenizerFiles: Sendable, Equatable {
     public let chatTemplate: String?
     /// `generation_config.json`
     public let generationConfiguration: String?
-    /// Every file of the folder that a tokenizer or text generation reads, these four included; what a copy of the model
-    /// takes along.
+    /// Every file of the folder that a tokenizer or text generation reads, these four included; what a copy of the
+    /// model takes along.
     public let all: [String]
 }
 

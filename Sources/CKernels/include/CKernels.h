@@ -147,7 +147,7 @@ uint16_t flash_narrow_f16(float value);
 }
 #endif
 
-// ---- Checkpoints: stored weights and checksums (dequantize.c, convert.c, crc32c.c) ------------------------------------
+// ---- Checkpoints: stored weights and checksums (dequantize.c, convert.c, crc32c.c) --------------------------------
 
 /// How a checkpoint stores the elements of a weight: one by one, or in GGUF's quantised blocks.
 enum weight_encoding {
@@ -166,9 +166,9 @@ enum weight_encoding {
 
 /// Decodes `count` elements, a whole number of blocks, that lie little-endian and at any alignment at `input`.
 ///
-/// Every element of `output` is written, rounded to nearest even where it gets narrower. Callers may decode disjoint runs
-/// of blocks from several threads. The result is the index of the first element that is NaN or infinite in `output`,
-/// be it stored so or overflowing; `count` if there is none.
+/// Every element of `output` is written, rounded to nearest even where it gets narrower. Callers may decode disjoint
+/// runs of blocks from several threads. The result is the index of the first element that is NaN or infinite in
+/// `output`, be it stored so or overflowing; `count` if there is none.
 int64_t decode_weights_f32(enum weight_encoding encoding, const void *input, int64_t count, float *output);
 int64_t decode_weights_f16(enum weight_encoding encoding, const void *input, int64_t count, uint16_t *output);
 int64_t decode_weights_bf16(enum weight_encoding encoding, const void *input, int64_t count, uint16_t *output);
@@ -178,7 +178,8 @@ int64_t decode_weights_bf16(enum weight_encoding encoding, const void *input, in
 int64_t first_nonfinite_weight(enum weight_encoding encoding, const void *input, int64_t count);
 
 /// Conversions of `count` elements between IEEE binary16, bfloat16 and binary32, subnormals, infinities and NaN
-/// included; rounding to nearest even. A NaN becomes quiet and keeps its leading payload bits. `input` may be unaligned.
+/// included; rounding to nearest even. A NaN becomes quiet and keeps its leading payload bits. `input` may be
+/// unaligned.
 void convert_f16_f32(const void *input, int64_t count, float *output);
 void convert_bf16_f32(const void *input, int64_t count, float *output);
 void convert_f32_f16(const void *input, int64_t count, uint16_t *output);

@@ -51,6 +51,7 @@ enum FileSystem {
     /// Parses the JSON file at `path`, which must hold an object and at most `limit` bytes.
     static func readObject(path: String, limit: Int) throws(CheckpointError) -> JSON {
         let file = try map(path)
+        defer { withExtendedLifetime(file) {} }  // a buffer does not keep the mapping alive
         func damaged(_ expected: String, _ found: String) -> CheckpointError {
             CheckpointError(.damaged, path: path, subject: "the file", expected: expected, found: found)
         }

@@ -20,8 +20,8 @@ public final class FolderWriter {
 
     /// - Parameters:
     ///   - path: the folder to be; its parent must exist. A symbolic link to a folder stands for that folder.
-    ///   - overwriting: whether an existing model folder may be replaced. It must have a `config.json`: a folder that is
-    ///     no model is never deleted.
+    ///   - overwriting: whether an existing model folder may be replaced. It must have a `config.json`: a folder that
+    ///     is no model is never deleted.
     /// - Throws: `CheckpointError` if the target is taken or the system refuses.
     public init(path: String, overwriting: Bool = false) throws(CheckpointError) {
         self.path = FolderWriter.resolved(path)
@@ -56,6 +56,7 @@ public final class FolderWriter {
     /// Copies the file at `source`, under its own name by default.
     public func copy(_ source: String, as name: String? = nil) throws(CheckpointError) {
         let mapped = try FileSystem.map(source)
+        defer { withExtendedLifetime(mapped) {} }  // a buffer does not keep the mapping alive
         let file = try PartialFile(path: partialPath(of: name ?? FileSystem.split(source).name))
         try file.append(UnsafeRawBufferPointer(mapped.bytes.buffer))
         try file.finish()
@@ -69,8 +70,8 @@ public final class FolderWriter {
     /// Puts the folder in its place.
     ///
     /// A model that is replaced is moved aside first and deleted last, so that at every moment one of the two is whole.
-    /// - Throws: `CheckpointError` if the system refuses, or the target was taken meanwhile; then the target is what it was
-    ///   before and what was prepared is removed.
+    /// - Throws: `CheckpointError` if the system refuses, or the target was taken meanwhile; then the target is what
+    ///   it was before and what was prepared is removed.
     public func finish() throws(CheckpointError) {
         precondition(isOpen, "the folder is finished or abandoned")
         defer { abandon() }

@@ -4,7 +4,7 @@ import OrderedJSON
 struct GGUFArchitecture: Sendable {
     /// A metadata key behind the architecture's name, and the key of config.json that takes its value.
     struct Key: Sendable {
-        enum Kind: Sendable { case integer, number }
+        enum Kind: Sendable { case size, number }
 
         let gguf: String
         let configuration: String
@@ -35,11 +35,11 @@ struct GGUFArchitecture: Sendable {
             ("mlp_bias", false),
         ],
         keys: [
-            Key(gguf: "embedding_length", configuration: "hidden_size", kind: .integer, fallback: nil),
-            Key(gguf: "feed_forward_length", configuration: "intermediate_size", kind: .integer, fallback: nil),
-            Key(gguf: "block_count", configuration: "num_hidden_layers", kind: .integer, fallback: nil),
-            Key(gguf: "attention.head_count", configuration: "num_attention_heads", kind: .integer, fallback: nil),
-            Key(gguf: "context_length", configuration: "max_position_embeddings", kind: .integer, fallback: nil),
+            Key(gguf: "embedding_length", configuration: "hidden_size", kind: .size, fallback: nil),
+            Key(gguf: "feed_forward_length", configuration: "intermediate_size", kind: .size, fallback: nil),
+            Key(gguf: "block_count", configuration: "num_hidden_layers", kind: .size, fallback: nil),
+            Key(gguf: "attention.head_count", configuration: "num_attention_heads", kind: .size, fallback: nil),
+            Key(gguf: "context_length", configuration: "max_position_embeddings", kind: .size, fallback: nil),
             Key(
                 gguf: "attention.layer_norm_rms_epsilon", configuration: "rms_norm_eps", kind: .number, fallback: nil),
             // ggml's own value where a file says nothing.

@@ -19,7 +19,8 @@ public struct GGUFTensor: Sendable, Equatable {
 ///     padding to the alignment, then the tensors' elements, at offsets from here
 ///
 /// The file is hostile until read: every count has a limit, all arithmetic is safe from overflow, and what is allocated
-/// stays within a small multiple of the header's bytes. The mapping follows the file: it must not be truncated while open.
+/// stays within a small multiple of the header's bytes. The mapping follows the file: it must not be truncated while
+/// open.
 /// Source: the GGUF specification in ggml's `docs/gguf.md`.
 public struct GGUFFile: Sendable {
     public let file: MappedFile

@@ -12,8 +12,8 @@ struct GGUFModel {
     private let keyValueHeads: Int
     private let headSize: Int
 
-    /// - Throws: `CheckpointError` if the architecture is unknown, is a mixture of experts, or lacks a key, or if the file
-    ///   is one of several that belong together.
+    /// - Throws: `CheckpointError` if the architecture is unknown, is a mixture of experts, or lacks a key, or if the
+    ///   file is one of several that belong together.
     init(_ file: GGUFFile) throws(CheckpointError) {
         self.file = file
         let metadata = GGUFMetadata(file)
@@ -30,16 +30,12 @@ struct GGUFModel {
         try GGUFModel.refuse(name + ".expert_count", above: 0, in: file, "a model without experts")
 
         func size(_ suffix: String) throws(CheckpointError) -> Int? {
-            try metadata.optional("\(name).\(suffix)", "a positive integer") { value in
-                value.intValue.flatMap { $0 > 0 ? $0 : nil }
-            }
+            try metadata.optional("\(name).\(suffix)", "a positive integer", \.positiveValue)
         }
-        guard let attentionHeads = try size("attention.head_count") else {
-            throw metadata.missing("\(name).attention.head_count", "a positive integer")
-        }
-        self.attentionHeads = attentionHeads
+        attentionHeads = try metadata.required(
+            "\(name).attention.head_count", "a positive integer", \.positiveValue)
         keyValueHeads = try size("attention.head_count_kv") ?? attentionHeads
-        let width = try size("embedding_length") ?? 0
+        let width = try metadata.required("\(name).embedding_length", "a positive integer", \.positiveValue)
         headSize = try size("attention.key_length") ?? width / attentionHeads
         guard headSize > 0, headSize % 2 == 0 else {
             throw metadata.damaged(
@@ -75,11 +71,11 @@ struct GGUFModel {
             let name = "\(architecture.name).\(key.gguf)"
             let value: JSON?
             switch key.kind {
-            case .integer: value = try metadata.optional(name, "an integer", \.intValue).map(JSON.integer)
+            case .size: value = try metadata.optional(name, "a positive integer", \.positiveValue).map(JSON.integer)
             case .number: value = try metadata.optional(name, "a finite number", \.finiteValue).map(JSON.number)
             }
             guard let member = value ?? key.fallback else {
-                throw metadata.missing(name, key.kind == .integer ? "an integer" : "a number")
+                throw metadata.missing(name, key.kind == .size ? "a positive integer" : "a finite number")
             }
             members[key.configuration] = member
         }
@@ -107,7 +103,8 @@ struct GGUFModel {
         var members: OrderedDictionary<String, JSON> = ["rope_type": .string(type)]
         let factor = try metadata.required(prefix + "factor", "a finite number", \.finiteValue)
         members["factor"] = .number(factor)
-        let length = try metadata.optional(prefix + "original_context_length", "an integer", \.intValue)
+        let length = try metadata.optional(
+            prefix + "original_context_length", "a positive integer", \.positiveValue)
         if let length { members["original_max_position_embeddings"] = .integer(length) }
         return .object(members)
     }
@@ -116,9 +113,9 @@ struct GGUFModel {
         _ file: GGUFFile, _ architecture: GGUFArchitecture, _ metadata: GGUFMetadata
     ) throws(CheckpointError) -> Int {
         let key = architecture.name + ".vocab_size"
-        if let size = try metadata.optional(key, "an integer", \.intValue) { return size }
+        if let size = try metadata.optional(key, "a positive integer", \.positiveValue) { return size }
         guard let embedding = file.tensors["token_embd.weight"], embedding.dimensions.count == 2 else {
-            throw metadata.missing(key, "an integer, or a matrix \"token_embd.weight\"")
+            throw metadata.missing(key, "a positive integer, or a matrix \"token_embd.weight\"")
         }
         return embedding.dimensions[1]
     }
@@ -158,6 +155,11 @@ extension GGUFModel {
 }
 
 extension GGUFValue {
+    /// A size: of a layer, or of how many there are.
+    fileprivate var positiveValue: Int? {
+        intValue.flatMap { $0 > 0 ? $0 : nil }
+    }
+
     /// A number that config.json can hold.
     fileprivate var finiteValue: Double? {
         doubleValue.flatMap { $0.isFinite ? $0 : nil }

@@ -1,7 +1,7 @@
 extension GGUFTokenizer {
     /// Reads the tokenizer from `file`'s metadata.
-    /// - Throws: `CheckpointError` if the vocabulary is missing, a list has another length than it, an id lies outside it,
-    ///   or a value has another type than it should.
+    /// - Throws: `CheckpointError` if the vocabulary is missing, a list has another length than it, an id lies outside
+    ///   it, or a value has another type than it should.
     /// - Complexity: O(bytes of the vocabulary).
     init(_ file: GGUFFile) throws(CheckpointError) {
         let metadata = GGUFMetadata(file)

@@ -15,8 +15,8 @@ public struct SafetensorsTensor: Sendable, Equatable {
 /// A memory-mapped safetensors file.
 ///
 ///     u64 little-endian   length of the header
-///     header              JSON: {"name": {"dtype": "F16", "shape": [r, c], "data_offsets": [begin, end]}, ...}, perhaps with
-///                         "__metadata__": {"key": "value", ...}, perhaps padded with spaces
+///     header              JSON: {"name": {"dtype": "F16", "shape": [r, c], "data_offsets": [begin, end]}, ...},
+///                         perhaps with "__metadata__": {"key": "value", ...}, perhaps padded with spaces
 ///     data                the tensors, without holes or overlaps; offsets count from here
 ///
 /// The file is hostile until read: sizes and offsets are checked without overflow, and what is allocated stays within a

@@ -5,11 +5,12 @@ public import Tensors
 /// Writes a safetensors file tensor by tensor, in bounded memory.
 ///
 /// The header comes first in the file but is known last. So the names are announced up front, room is left for the
-/// longest header that they can need, and the header is padded with spaces. Every tensor starts at a multiple of 64 bytes
-/// of the file; gaps, which the format forbids, are filled by tensors of their own (``SafetensorsFile/paddingPrefix``).
+/// longest header that they can need, and the header is padded with spaces. Every tensor starts at a multiple of 64
+/// bytes of the file; gaps, which the format forbids, are filled by tensors of their own
+/// (``SafetensorsFile/paddingPrefix``).
 ///
-/// The file is written under another name in the same folder and renamed by ``finish()``; a writer that never gets there
-/// leaves nothing behind.
+/// The file is written under another name in the same folder and renamed by ``finish()``; a writer that never gets
+/// there leaves nothing behind.
 public final class SafetensorsWriter {
     /// A cache line, and the widest vector register.
     public static let alignment = 64
