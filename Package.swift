@@ -42,6 +42,8 @@ let package = Package(
         .target(
             name: "Transformer", dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Sparse", "Tensors"],
             swiftSettings: swiftSettings),
+        .target(
+            name: "Pruning", dependencies: ["Checkpoints", "Tensors", "Transformer"], swiftSettings: swiftSettings),
         .executableTarget(
             name: "flash-llm",
             dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -54,6 +56,8 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
         .testTarget(
             name: "OrderedJSONTests", dependencies: ["OrderedJSON", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "PruningTests", dependencies: ["Pruning", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SparseTests", dependencies: ["CKernels", "Sparse", "Tensors", "TestSupport"],
             swiftSettings: swiftSettings),

@@ -40,3 +40,40 @@ extension Checkpoint {
         return buffer.frozen()
     }
 }
+
+extension Checkpoint {
+    /// A matrix as the 16-bit elements that formats are made of: bf16 if it is stored so, f16 else.
+    /// - Throws: as ``read(_:rows:as:into:)``, and if `name` is no matrix.
+    public func sixteenBitMatrix(
+        _ name: String, pool: WorkerPool
+    ) throws(CheckpointError) -> (rows: Int, columns: Int, type: WeightType, elements: Storage<UInt16>) {
+        let type: WeightType = self[name]?.encoding.elementType == .bf16 ? .bf16 : .f16
+        let bytes = try elements(name, as: type, pool: pool)
+        guard let description = self[name], description.shape.count == 2, description.elementCount > 0,
+            let elements = bytes.reinterpreted(as: UInt16.self)
+        else {
+            throw CheckpointError(
+                .damaged, path: path, subject: "tensor \(name.quoted)", expected: "a matrix",
+                found: "shape \(self[name]?.shape ?? [])")
+        }
+        return (description.rows, description.columns, type, elements)
+    }
+
+    /// A tensor in a type that every reader knows: as it is if stored element by element; block-quantised matrices become
+    /// f16, vectors f32.
+    public func portableElements(
+        _ name: String, pool: WorkerPool
+    ) throws(CheckpointError) -> (type: ElementType, bytes: Storage<UInt8>) {
+        if let description = self[name], description.encoding.elementType == nil {
+            let type: WeightType = description.shape.count >= 2 ? .f16 : .f32
+            return (type.elementType, try elements(name, as: type, pool: pool))
+        }
+        if let description = self[name], let type = description.encoding.elementType,
+            let weightType = WeightType(rawValue: type.rawValue)
+        {
+            // Through `elements`, which puts rows in Hugging Face's order.
+            return (type, try elements(name, as: weightType, pool: pool))
+        }
+        return (self[name]?.encoding.elementType ?? .u8, try mappedBytes(name))
+    }
+}

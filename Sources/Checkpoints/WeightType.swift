@@ -44,6 +44,15 @@ public enum WeightType: String, Sendable, CaseIterable {
         return index < count ? Int(index) : nil
     }
 
+    /// Float32 weights in this type, to nearest even.
+    /// - Returns: the index of the first result that is NaN or infinite; nil if all are finite.
+    /// - Precondition: `output` has exactly the room for them.
+    public func narrow(_ values: UnsafeBufferPointer<Float>, into output: UnsafeMutableRawBufferPointer) -> Int? {
+        precondition(output.count == values.count * byteCount)
+        guard let input = values.baseAddress, let address = output.baseAddress else { return nil }
+        return decode(WEIGHT_F32, from: input, count: values.count, to: address)
+    }
+
     private var encoding: weight_encoding {
         switch self {
         case .f32: WEIGHT_F32
