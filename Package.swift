@@ -31,15 +31,25 @@ let package = Package(
             swiftSettings: swiftSettings),
         .target(name: "CKernels", cSettings: kernelSettings),
         .target(name: "Tensors", swiftSettings: swiftSettings),
+        .target(name: "Terminal", swiftSettings: swiftSettings),
+        .target(
+            name: "Hub",
+            dependencies: ["Terminal", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "flash-llm",
-            dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "Hub", "OrderedJSON", "Terminal",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
         .testTarget(
             name: "OrderedJSONTests", dependencies: ["OrderedJSON", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(name: "HubTests", dependencies: ["Hub", "TestSupport"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )
