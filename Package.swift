@@ -44,9 +44,17 @@ let package = Package(
             swiftSettings: swiftSettings),
         .target(
             name: "Pruning", dependencies: ["Checkpoints", "Tensors", "Transformer"], swiftSettings: swiftSettings),
+        .target(name: "Terminal", swiftSettings: swiftSettings),
+        .target(
+            name: "Hub",
+            dependencies: ["Terminal", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "flash-llm",
-            dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "Hub", "OrderedJSON", "Terminal",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
@@ -66,6 +74,8 @@ let package = Package(
             dependencies: ["Checkpoints", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "Transformer"],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(name: "HubTests", dependencies: ["Hub", "TestSupport"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )

@@ -1,0 +1,65 @@
+import Crypto
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// SHA-256 of files, read piece by piece.
+enum FileDigest {
+    /// 1 MiB: large enough that the system call is free, small enough to stop within a millisecond or so.
+    private static let chunkByteCount = 1 << 20
+
+    /// Checks size, then SHA-256.
+    /// - Parameters:
+    ///   - what: names the file in errors.
+    ///   - progress: called with the number of bytes hashed so far.
+    /// - Throws: `wrongSize`, `wrongHash`, `fileFailed`; `cancelled` if the task is.
+    static func verify(
+        _ path: String, is expected: FileFingerprint, what: String, progress: (Int) -> Void
+    ) async throws(HubError) {
+        guard let size = FileSystem.byteCount(of: path) else { throw FileSystem.failure("examine", path) }
+        guard size == expected.byteCount else {
+            throw .wrongSize(what: what, expectedBytes: expected.byteCount, foundBytes: size)
+        }
+        let found = try await sha256(of: path, progress: progress)
+        guard found == expected.sha256 else {
+            throw .wrongHash(what: what, expected: expected.sha256, found: found)
+        }
+    }
+
+    /// The SHA-256 of the file at `path` in lower-case hexadecimal digits.
+    static func sha256(of path: String, progress: (Int) -> Void = { _ in }) async throws(HubError) -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileSystem.failure("open", path) }
+        defer { close(descriptor) }
+        let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkByteCount, alignment: 64)
+        defer { chunk.deallocate() }
+        var hasher = SHA256()
+        var hashed = 0
+        while true {
+            if Task.isCancelled { throw .cancelled }
+            let count = read(descriptor, chunk.baseAddress, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw FileSystem.failure("read", path) }
+            guard count > 0 else { return hexadecimal(hasher.finalize()) }
+            hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: chunk[..<count]))
+            hashed += count
+            progress(hashed)
+            await Task.yield()
+        }
+    }
+
+    private static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}
