@@ -31,15 +31,23 @@ let package = Package(
             swiftSettings: swiftSettings),
         .target(name: "CKernels", cSettings: kernelSettings),
         .target(name: "Tensors", swiftSettings: swiftSettings),
+        .target(name: "Tokenizers", dependencies: ["OrderedJSON"], swiftSettings: swiftSettings),
         .executableTarget(
             name: "flash-llm",
             dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        // Run by scripts/compare-tokenizers.
+        .executableTarget(
+            name: "tokenizer-probe", dependencies: ["OrderedJSON", "Tokenizers"], path: "Tests/TokenizerProbe",
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "OrderedJSONTests", dependencies: ["OrderedJSON", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "TokenizersTests", dependencies: ["OrderedJSON", "TestSupport", "Tokenizers"],
+            swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )
