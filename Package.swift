@@ -49,6 +49,7 @@ let package = Package(
             name: "Hub",
             dependencies: ["Terminal", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: swiftSettings),
+        .target(name: "Tokenizers", dependencies: ["OrderedJSON"], swiftSettings: swiftSettings),
         .executableTarget(
             name: "flash-llm",
             dependencies: [
@@ -58,6 +59,10 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        // Run by scripts/compare-tokenizers.
+        .executableTarget(
+            name: "tokenizer-probe", dependencies: ["OrderedJSON", "Tokenizers"], path: "Tests/TokenizerProbe",
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "CheckpointsTests",
             dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Tensors", "TestSupport"],
@@ -76,6 +81,9 @@ let package = Package(
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "HubTests", dependencies: ["Hub", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "TokenizersTests", dependencies: ["OrderedJSON", "TestSupport", "Tokenizers"],
+            swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )

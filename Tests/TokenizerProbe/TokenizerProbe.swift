@@ -1,0 +1,91 @@
+import OrderedJSON
+import Tokenizers
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Answers `scripts/compare-tokenizers`: one JSON request a line on standard input, one JSON answer a line on standard
+/// output. A request that fails is answered by `{"error": ...}`.
+///
+///     {"tokenizer": {...}, "configuration": {...}}     load a Hugging Face tokenizer      -> {"tokens": count}
+///     {"gguf": {...}}                                  load from GGUF metadata            -> {"tokens": count}
+///     {"write": "chat template"}                       the loaded one as files            -> {"tokenizer": ..., "configuration": ...}
+///     {"encode": "text", "add": true, "parse": true}   ids of a text                      -> [ids]
+///     {"decode": [ids], "skip": false}                 text of ids, whole and streamed    -> ["text", "text"]
+///     {"time": "text", "rounds": 10}                   encodes the text again and again   -> {"bytesPerSecond": ...}
+@main struct TokenizerProbe {
+    private var tokenizer: Tokenizer?
+
+    static func main() {
+        var probe = TokenizerProbe()
+        while let line = readLine() {
+            do { print(try probe.answer(JSON(parsing: line)).text()) } catch {
+                print(JSON.object(["error": .string("\(error)")]).text())
+            }
+            fflush(nil)  // the other side waits for the answer
+        }
+    }
+
+    private struct Failure: Error, CustomStringConvertible { let description: String }
+
+    private mutating func answer(_ request: JSON) throws -> JSON {
+        if let file = request["tokenizer"] {
+            let start = ContinuousClock.now
+            let definition = try TokenizerDefinition(
+                huggingFaceTokenizer: file, configuration: request["configuration"])
+            return load(definition, start: start)
+        }
+        if let metadata = request["gguf"] {
+            let start = ContinuousClock.now
+            return load(try TokenizerProbe.definition(metadata), start: start)
+        }
+        guard let tokenizer else { throw Failure(description: "no tokenizer is loaded yet") }
+        if let template = request["write"] {
+            let files = HuggingFaceTokenizerFiles(tokenizer.definition, chatTemplate: template.stringValue)
+            return ["tokenizer": files.tokenizer, "configuration": files.configuration]
+        }
+        if let text = request["encode"]?.stringValue {
+            let ids = tokenizer.encode(
+                text, addingSpecialTokens: request["add"]?.boolValue ?? false,
+                parsingSpecialTokens: request["parse"]?.boolValue ?? true)
+            return .array(ids.map { .integer($0) })
+        }
+        if let ids = request["decode"]?.arrayValue?.compactMap(\.intValue) {
+            let skip = request["skip"]?.boolValue ?? false
+            var stream = StreamingDetokenizer(tokenizer: tokenizer, skippingSpecialTokens: skip)
+            let streamed = ids.map { stream.append($0) }.joined() + stream.finish()
+            return [.string(tokenizer.decode(ids, skippingSpecialTokens: skip)), .string(streamed)]
+        }
+        if let text = request["time"]?.stringValue, let rounds = request["rounds"]?.intValue {
+            let start = ContinuousClock.now
+            for _ in 0..<rounds { _ = tokenizer.encode(text) }
+            return ["bytesPerSecond": .number(Double(text.utf8.count * rounds) / ((.now - start) / .seconds(1)))]
+        }
+        throw Failure(description: "an unknown request")
+    }
+
+    private mutating func load(_ definition: TokenizerDefinition, start: ContinuousClock.Instant) -> JSON {
+        tokenizer = Tokenizer(definition)
+        return [
+            "tokens": .integer(definition.tokenCount),
+            "milliseconds": .number((ContinuousClock.now - start) / .milliseconds(1)),
+        ]
+    }
+
+    private static func definition(_ metadata: JSON) throws -> TokenizerDefinition {
+        func strings(_ key: String) -> [String] { metadata[key]?.arrayValue?.compactMap(\.stringValue) ?? [] }
+        let roles = TokenRoles(
+            beginningOfText: metadata["bos_token_id"]?.intValue, endOfText: metadata["eos_token_id"]?.intValue,
+            unknown: metadata["unknown_token_id"]?.intValue, padding: metadata["padding_token_id"]?.intValue)
+        return try TokenizerDefinition(
+            ggufModel: metadata["model"]?.stringValue ?? "", preTokenizer: metadata["pre"]?.stringValue,
+            tokens: strings("tokens"), tokenTypes: metadata["token_type"]?.arrayValue?.compactMap(\.intValue),
+            merges: strings("merges"), roles: roles, addsBeginningOfText: metadata["add_bos_token"]?.boolValue,
+            addsEndOfText: metadata["add_eos_token"]?.boolValue)
+    }
+}
