@@ -83,8 +83,8 @@ public struct BlockPool: ~Copyable, Sendable {
 }
 
 extension BlockPool {
-    /// What is wrong with the pool's books, or nil if they are in order: the free blocks are those without holders, each
-    /// listed once.
+    /// What is wrong with the pool's books, or nil if they are in order: the free blocks are those without holders,
+    /// each listed once.
     /// - Complexity: O(blockCount).
     public func brokenInvariant() -> String? {
         guard referenceCounts.count == blockCount else {

@@ -1,5 +1,5 @@
-/// The KV-cache blocks of one sequence, in the order of its tokens: token `t` lives in block `t / tokensPerBlock` of the
-/// list, at place `t % tokensPerBlock`.
+/// The KV-cache blocks of one sequence, in the order of its tokens: token `t` lives in block `t / tokensPerBlock` of
+/// the list, at place `t % tokensPerBlock`.
 ///
 /// The list holds its blocks in the ``BlockPool`` until ``truncate(toTokens:in:)`` or ``release(to:)`` gives them back.
 /// It must therefore have one owner: of two copies, only one may be used on.

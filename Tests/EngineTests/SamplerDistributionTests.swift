@@ -5,7 +5,7 @@ import Testing
 
 /// Drawn tokens against the probabilities they should have, by the chi-square test.
 @Suite struct SamplerDistributionTests {
-    private static let draws = 40_000
+    private static let draws = 20_000
 
     /// Pearson's statistic of the counts, and its value that a right sampler exceeds once in 10,000 times
     /// (Wilson and Hilferty's approximation). Outcomes expected fewer than five times are put together.
@@ -38,7 +38,7 @@ import Testing
         return counts
     }
 
-    @Test(arguments: [2, 9, 65, 300], [1, 2, 3] as [UInt64])
+    @Test(arguments: [2, 9, 65, 300], [1, 2] as [UInt64])
     func matchesTheNaiveSampler(count: Int, seed: UInt64) throws {
         var random = SplitMix64(seed: seed &* 1000 &+ UInt64(count))
         let logits = randomLogits(count: count, spread: 1.5, using: &random)

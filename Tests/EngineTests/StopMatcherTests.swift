@@ -75,8 +75,8 @@ import Testing
         }
     }
 
-    /// Text of a small alphabet with characters of one to four bytes, cut anywhere between scalars, against a search that
-    /// has the whole text before it.
+    /// Text of a small alphabet with characters of one to four bytes, cut anywhere between scalars, against a search
+    /// that has the whole text before it.
     @Test(arguments: 0..<4 as Range<UInt64>)
     func agreesWithANaiveSearch(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)

@@ -4,9 +4,9 @@
 /// context; tokens `1..<count` of the window are scored.
 ///
 /// By default the last, shorter window counts too, if it has at least two tokens, so that "the first N tokens" means
-/// all of them and a text shorter than one window has a perplexity. Published WikiText-2 figures (GPTQ, SparseGPT, Wanda)
-/// and llama.cpp drop the incomplete window; `.dropped` does that. The conventions differ only where the number of
-/// tokens is no multiple of the window.
+/// all of them and a text shorter than one window has a perplexity. Published WikiText-2 figures (GPTQ, SparseGPT,
+/// Wanda) and llama.cpp drop the incomplete window; `.dropped` does that. The conventions differ only where the number
+/// of tokens is no multiple of the window.
 public struct EvaluationWindows: Sendable, RandomAccessCollection {
     /// What becomes of a last window that is not full.
     public enum IncompleteWindow: Sendable {

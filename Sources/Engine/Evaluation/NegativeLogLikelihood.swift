@@ -6,10 +6,11 @@ import Musl
 import Darwin
 #endif
 
-/// The negative natural logarithm of the probability that the model gives to `token`: `log(sum of e^logit) - logit[token]`.
+/// The negative natural logarithm of the probability that the model gives to `token`, which is the logarithm of the sum
+/// of all `e^logit`, less the token's logit.
 ///
-/// The logits are shifted by their maximum, so that nothing overflows. The exponentials have Float32's precision and are
-/// added up in Double; the error is below 1e-6.
+/// The logits are shifted by their maximum, so that nothing overflows. The exponentials have Float32's precision and
+/// are added up in Double; the error is below 1e-6.
 /// - Parameter logits: `[vocabulary]`, as the model gave them.
 /// - Returns: 0 or more; infinity if the token's logit is negative infinity.
 /// - Throws: `LogitsError` if a logit is NaN or infinite, or no token is possible.

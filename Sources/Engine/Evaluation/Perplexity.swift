@@ -12,17 +12,17 @@ public struct Perplexity: Sendable, Equatable {
     public let scoredTokens: Int
     /// In nats per token.
     public let meanNegativeLogLikelihood: Double
-    /// Standard error of ``meanNegativeLogLikelihood``: `sqrt(variance / scoredTokens)`, where the variance is the sum of
-    /// squared deviations divided by `scoredTokens - 1`. It takes the tokens as independent, as llama.cpp does; those of
-    /// one text are not quite, so it is a little too small. nil if fewer than two tokens were scored, or if one of them
-    /// had probability 0.
+    /// Standard error of ``meanNegativeLogLikelihood``: `sqrt(variance / scoredTokens)`, where the variance is the sum
+    /// of squared deviations divided by `scoredTokens - 1`. It takes the tokens as independent, as llama.cpp does;
+    /// those of one text are not quite, so it is a little too small. nil if fewer than two tokens were scored, or if
+    /// one of them had probability 0.
     public let meanStandardError: Double?
 
     /// `e^(mean negative log-likelihood)`; infinite if a token had probability 0.
     public var perplexity: Double { exp(meanNegativeLogLikelihood) }
 
-    /// Standard error of ``perplexity`` by the delta method: the mean's error times the derivative of `e^mean`, which is
-    /// the perplexity itself. nil where the mean's is.
+    /// Standard error of ``perplexity`` by the delta method: the mean's error times the derivative of `e^mean`, which
+    /// is the perplexity itself. nil where the mean's is.
     public var standardError: Double? { meanStandardError.map { $0 * perplexity } }
 }
 

@@ -4,11 +4,11 @@ typealias Lanes = SIMD8<Float>
 /// `e^x` for `x <= 0` in each lane; 0 below -87, where the result would no longer be a normal number.
 ///
 /// The C library's `exp` differs in the last bit from one library and processor to the next, and then a seed would not
-/// give the same tokens everywhere. This one is made of IEEE additions and multiplications only, which round the same way
-/// on every machine. The relative error is below 2e-7. `exponential(0)` is exactly 1.
+/// give the same tokens everywhere. This one is made of IEEE additions and multiplications only, which round the same
+/// way on every machine. The relative error is below 2e-7. `exponential(0)` is exactly 1.
 ///
-/// Method: `x = n ln 2 + r` with `|r| <= ln 2 / 2`; `e^r` by its Taylor series up to `r^7 / 7!` (the rest is below 6e-9);
-/// times `2^n`, put together from bits. The bound -87 keeps `n >= -126`, the smallest normal exponent.
+/// Method: `x = n ln 2 + r` with `|r| <= ln 2 / 2`; `e^r` by its Taylor series up to `r^7 / 7!` (the rest is below
+/// 6e-9); times `2^n`, put together from bits. The bound -87 keeps `n >= -126`, the smallest normal exponent.
 /// - Precondition: no lane is NaN or positive.
 @inline(__always)
 func exponential(_ x: Lanes) -> Lanes {

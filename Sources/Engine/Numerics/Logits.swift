@@ -2,9 +2,9 @@
 ///
 /// Its memory belongs to the caller and must stay as it is while the view is used.
 struct Logits {
-    /// Logits per block: 256. Whatever needs only the largest logits keeps each block's maximum and skips whole blocks. It
-    /// is short enough for skipping to pay (40 candidates lie in at most 40 of SmolLM2's 192 blocks), and long enough
-    /// for the bookkeeping to cost little.
+    /// Logits per block: 256. Whatever needs only the largest logits keeps each block's maximum and skips whole blocks.
+    /// It is short enough for skipping to pay (40 candidates lie in at most 40 of SmolLM2's 192 blocks), and long
+    /// enough for the bookkeeping to cost little.
     static let blockLength = 256
     static let laneCount = Lanes.scalarCount
 

@@ -1,7 +1,9 @@
-/// A place in the order of tokens by falling logit, and by rising number among equal logits: everything up to it is kept.
+/// A place in the order of tokens by falling logit, and by rising number among equal logits: everything up to it is
+/// kept.
 ///
 /// Every filter that keeps "the most probable ones" is a cut, and a cut is two numbers. So filters need no list of
-/// candidates and no sorted vocabulary: they narrow the cut, and the draw walks the logits and skips what lies behind it.
+/// candidates and no sorted vocabulary: they narrow the cut, and the draw walks the logits and skips what lies behind
+/// it.
 struct Cut: Equatable, Sendable {
     /// The key of the last kept logit.
     var key: UInt32
@@ -32,6 +34,8 @@ struct Cut: Equatable, Sendable {
     @inline(__always)
     func keeps(_ keys: SIMD8<UInt32>, at index: Int) -> SIMDMask<SIMD8<Int32>> {
         let tokens = SIMD8<UInt32>(0, 1, 2, 3, 4, 5, 6, 7) &+ UInt32(truncatingIfNeeded: index)
-        return (keys .> key) .| ((keys .== key) .& (tokens .<= lastTie))
+        // Vectors on both sides: comparing integers with a scalar is not vectorised (Swift 6.3).
+        let last = SIMD8<UInt32>(repeating: key)
+        return (keys .> last) .| ((keys .== last) .& (tokens .<= SIMD8<UInt32>(repeating: lastTie)))
     }
 }

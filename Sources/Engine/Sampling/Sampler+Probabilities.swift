@@ -1,5 +1,6 @@
 extension Sampler {
-    /// The probabilities with which ``sample(logits:)`` would choose each token now, `[vocabulary]`; greedily, a single 1.
+    /// The probabilities with which ``sample(logits:)`` would choose each token now, `[vocabulary]`; greedily, a single
+    /// 1.
     ///
     /// Shows what penalties and filters do. Takes no number from the generator, and allocates.
     /// - Throws: `LogitsError` as ``sample(logits:)`` does.

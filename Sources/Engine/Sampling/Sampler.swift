@@ -1,8 +1,8 @@
 /// Chooses the tokens of one sequence from the model's logits, as its ``SamplingParameters`` say.
 ///
-/// The same logits, parameters, prompt and seed give the same tokens on every machine: the generator is xoshiro256++, each
-/// token that is not chosen greedily takes exactly one number from it, and weights are computed and added in a fixed
-/// order with a fixed rounding.
+/// The same logits, parameters, prompt and seed give the same tokens on every machine: the generator is xoshiro256++,
+/// each token that is not chosen greedily takes exactly one number from it, and weights are computed and added in a
+/// fixed order with a fixed rounding.
 ///
 /// Sampling allocates nothing. A sampler takes about 18 KiB, and 9 bytes more per token of the vocabulary if there are
 /// penalties, so that a server can have one for each sequence.
@@ -29,7 +29,8 @@ public struct Sampler: Sendable {
         self.vocabularySize = vocabularySize
         seed = parameters.seed ?? UInt64.random(in: .min ... .max)
         random = Xoshiro256(seed: seed)
-        // A temperature that Float cannot tell from 0 or infinity would make 0 / 0 or infinity / infinity of the logits.
+        // A temperature that Float cannot tell from 0 or infinity would make 0 / 0 or infinity / infinity of the
+        // logits.
         temperature = min(max(Float(parameters.temperature), .leastNormalMagnitude), .greatestFiniteMagnitude)
         penalties =
             parameters.hasPenalties ? Penalties(parameters: parameters, vocabularySize: vocabularySize) : nil
@@ -109,8 +110,8 @@ public struct Sampler: Sendable {
 
     /// Draws a token with a probability proportional to its weight.
     ///
-    /// A number between 0 and the sum of all weights is looked up in the running sum of the weights by token number: first
-    /// block by block, then token by token inside one block.
+    /// A number between 0 and the sum of all weights is looked up in the running sum of the weights by token number:
+    /// first block by block, then token by token inside one block.
     private mutating func draw(from weights: Weights, cut: Cut) -> Int32 {
         var total = 0.0
         for block in blockSums.indices {

@@ -5,8 +5,8 @@
 ///
 /// 1. penalties, 2. temperature, 3. top-k, 4. top-p, 5. min-p, 6. a draw from what is left.
 ///
-/// Temperature comes before top-p because the share of probability that top-p keeps is meant of the distribution that is
-/// drawn from. Top-p takes its share of what top-k left. Min-p compares with the most probable token, which every
+/// Temperature comes before top-p because the share of probability that top-p keeps is meant of the distribution that
+/// is drawn from. Top-p takes its share of what top-k left. Min-p compares with the most probable token, which every
 /// filter keeps, so that its place only decides whether top-p's share counts the tokens that min-p removes.
 public struct SamplingParameters: Sendable, Equatable {
     /// Divides the logits. 0, the default: greedy, and top-k, top-p, min-p and the seed have no effect. 1: as trained.

@@ -1,8 +1,8 @@
 /// The generator xoshiro256++, its state filled from a seed by SplitMix64.
 ///
 /// Integer arithmetic only, so that a seed gives the same numbers on every machine.
-/// Source: Blackman, Vigna, "Scrambled linear pseudorandom number generators", ACM TOMS 47, 2021; the seeding is the one
-/// that its authors recommend.
+/// Source: Blackman, Vigna, "Scrambled linear pseudorandom number generators", ACM TOMS 47, 2021; the seeding is the
+/// one that its authors recommend.
 struct Xoshiro256: RandomNumberGenerator, Sendable {
     private var state: (UInt64, UInt64, UInt64, UInt64)
 

@@ -1,11 +1,11 @@
 /// Finds stop strings in a text that arrives in pieces, and passes on what certainly comes before one.
 ///
-/// A piece is passed on up to where a stop string may have begun; the rest is held back until the next pieces decide. The
-/// match that ends first wins, and of those that end at the same byte the longest; the text from its beginning on is
-/// dropped. So what comes out does not depend on how the text was cut into pieces.
+/// A piece is passed on up to where a stop string may have begun; the rest is held back until the next pieces decide.
+/// The match that ends first wins, and of those that end at the same byte the longest; the text from its beginning on
+/// is dropped. So what comes out does not depend on how the text was cut into pieces.
 ///
-/// Strings are compared by their UTF-8 bytes: "é" as one and as two scalars differ. A character is never cut: what is held
-/// back begins like a stop string, hence at the first byte of a scalar.
+/// Strings are compared by their UTF-8 bytes: "é" as one and as two scalars differ. A character is never cut: what is
+/// held back begins like a stop string, hence at the first byte of a scalar.
 public struct StopMatcher: Sendable {
     /// What one piece led to.
     public struct Output: Sendable, Equatable {
