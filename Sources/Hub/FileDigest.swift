@@ -21,7 +21,9 @@ enum FileDigest {
     static func verify(
         _ path: String, is expected: FileFingerprint, what: String, progress: (Int) -> Void
     ) async throws(HubError) {
-        guard let size = FileSystem.byteCount(of: path) else { throw FileSystem.failure("examine", path) }
+        guard let size = FileSystem.byteCount(of: path) else {
+            throw .fileFailed(operation: "read", path: path, reason: "it is missing or not a regular file")
+        }
         guard size == expected.byteCount else {
             throw .wrongSize(what: what, expectedBytes: expected.byteCount, foundBytes: size)
         }

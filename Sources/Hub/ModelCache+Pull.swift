@@ -56,10 +56,11 @@ extension ModelCache {
         if !force, let pulled = try await cached(entry, verify: verify, progress: progress) { return pulled }
         removeLeftovers(except: entry.name)
 
-        let staging = stagingFolder(entry.name)
-        FileSystem.removeTree(staging)
+        FileSystem.removeTree(stagingFolder(entry.name))
+        defer { FileSystem.removeTree(stagingFolder(entry.name)) }
+        // A name of its own, because a pip that outlived a killed pull may still write to that one's folder.
+        let staging = stagingFolder(entry.name) + "/" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
         try FileSystem.makeFolders(staging)
-        defer { FileSystem.removeTree(staging) }
         try checkSpace(for: entry)
         let staged = staging + "/" + entry.fileName
         try await fetch(entry, to: staged, staging: staging, progress: progress)

@@ -21,7 +21,7 @@ public struct Interruption: Error, Equatable, CustomStringConvertible {
 ///
 /// The signals are SIGINT, SIGTERM and SIGHUP. Clean-ups run on a thread of their own, never inside a signal handler,
 /// so they may do anything; they run in reverse order of registration while the rest of the program is still running.
-/// A second signal does not wait for them. Make one handler per process, early; it is in force while it lives.
+/// A second signal does not wait for them. Make one handler per process, early; it stays in force to the end.
 ///
 ///     let interrupts = InterruptHandler()
 ///     let cleanUp = interrupts.register { unlink(partialPath) }
@@ -43,7 +43,6 @@ public final class InterruptHandler: Sendable {
     private let terminate: @Sendable (Int32) -> Void
     /// Dispatch sources may be used from any thread, but their protocol does not say so.
     nonisolated(unsafe) private let sources: [any DispatchSourceSignal]
-    private let signals: [Int32]
     private let cleaningQueue = DispatchQueue(label: "flash-llm.interrupts.cleaning", qos: .userInitiated)
 
     /// Exits without running `atexit` handlers: they would pull the floor from under threads that are still at work.
@@ -53,26 +52,23 @@ public final class InterruptHandler: Sendable {
 
     /// - Parameter terminate: takes the exit code; does not return, except in tests.
     init(signals: [Int32], terminate: @escaping @Sendable (Int32) -> Void) {
-        self.signals = signals
         self.terminate = terminate
         let queue = DispatchQueue(label: "flash-llm.interrupts", qos: .userInitiated)
         sources = signals.map { DispatchSource.makeSignalSource(signal: $0, queue: queue) }
+        let isWatching = DispatchSemaphore(value: 0)
         for (number, source) in zip(signals, sources) {
-            // Dispatch only watches: without this the signal would still end the process. On Linux it installs a
-            // handler of its own, which ignoring the signal would undo.
+            // Dispatch only watches on Darwin, where the signal would still end the process unless it is ignored. On
+            // Linux it installs a handler of its own, which ignoring the signal would undo.
             #if canImport(Darwin)
             signal(number, SIG_IGN)
             #endif
-            source.setEventHandler { [weak self] in self?.receive(number) }
+            // The cycle of handler and source is meant: a handler that went away after its last mention would leave
+            // Ctrl-C without effect.
+            source.setEventHandler { self.receive(number) }
+            source.setRegistrationHandler { isWatching.signal() }
             source.resume()
         }
-    }
-
-    deinit {
-        for (number, source) in zip(signals, sources) {
-            source.cancel()
-            signal(number, SIG_DFL)
-        }
+        for _ in signals { isWatching.wait() }
     }
 
     /// A registered clean-up. Forgetting it without `cancel()` leaves the clean-up in force.

@@ -66,11 +66,12 @@ struct FakePython {
     init(
         pip: String = download, extract: String = extraction, entries: [CatalogueEntry] = [entry],
         environment extra: [String: String] = [:]
-    ) throws {
+    ) async throws {
         stage = try TemporaryFolder()
         let script = """
             #!/bin/sh
             stage='\(stage.path)'
+            if [ "$1" = ready ]; then exit 0; fi
             if [ "$1" = -m ]; then
                 echo "$*" >> "$stage/pip-runs"
                 while [ "$1" != --dest ]; do shift; done
@@ -85,6 +86,16 @@ struct FakePython {
         var environment = ["FLASH_LLM_HOME": "\(stage.path)/home", "PATH": "\(stage.path)/bin:/usr/bin:/bin"]
         environment.merge(extra) { $1 }
         cache = try ModelCache(environment: environment, catalogue: Catalogue(entries))
+        try await waitUntilExecutable(environment)
+    }
+
+    /// A program cannot be started while any process has it open for writing ("text file busy"), and one that another
+    /// test is just starting may for a moment share the descriptor that wrote ours.
+    private func waitUntilExecutable(_ environment: [String: String]) async throws {
+        let probe = ChildProcess(
+            program: "\(stage.path)/bin/python3", arguments: ["ready"], environment: environment,
+            workingFolder: stage.path, logPath: "\(stage.path)/probe.txt")
+        while try await probe.run(whileRunning: {}) != .exited(0) {}
     }
 
     var pipRuns: [Substring] { stage.read("pip-runs")?.split(separator: "\n") ?? [] }

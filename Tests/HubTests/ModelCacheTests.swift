@@ -17,8 +17,8 @@ import Testing
         }
     }
 
-    @Test func letsAPathWin() throws {
-        let python = try FakePython()
+    @Test func letsAPathWin() async throws {
+        let python = try await FakePython()
         try python.stage.write("x", to: "some.gguf")
         let path = "\(python.stage.path)/some.gguf"
         #expect(try python.cache.resolve(path) == ResolvedModel(path: path, entry: nil))
@@ -29,8 +29,8 @@ import Testing
         }
     }
 
-    @Test func findsPulledModelsByName() throws {
-        let python = try FakePython()
+    @Test func findsPulledModelsByName() async throws {
+        let python = try await FakePython()
         #expect(throws: HubError.notPulled(name: "tiny")) { try python.cache.resolve("tiny") }
         #expect(python.cache.state(of: FakePython.entry) == .absent)
         try python.stage.write("tiny", to: "home/models/tiny/tiny.gguf")
@@ -42,8 +42,8 @@ import Testing
         #expect(try python.cache.resolve("TINY") == expected)
     }
 
-    @Test func suggestsTheNameThatWasMeant() throws {
-        let python = try FakePython()
+    @Test func suggestsTheNameThatWasMeant() async throws {
+        let python = try await FakePython()
         #expect(throws: HubError.unknownModel(name: "tinny", nearest: "tiny", known: ["tiny"])) {
             try python.cache.resolve("tinny")
         }

