@@ -23,6 +23,7 @@ public struct Checkpoint: Sendable {
     /// - Throws: `CheckpointError` if nothing of these is at `path`, or a file is damaged or unsupported.
     /// - Complexity: O(bytes of headers and configuration).
     public static func open(path: String) throws(CheckpointError) -> Checkpoint {
+        let path = FileSystem.withoutTrailingSlashes(path)
         switch try FileSystem.kind(of: path) {
         case .folder:
             switch try ModelFolder.contents(of: path) {

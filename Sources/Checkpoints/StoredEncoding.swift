@@ -55,15 +55,14 @@ public struct StoredEncoding: Sendable, Equatable {
     }
 }
 
-/// The product of `dimensions`, 1 for none; nil if it overflows.
+/// The product of `dimensions`, 1 for none; nil if the product of some of them overflows, even where a zero among the
+/// others hides it: whoever multiplies a part of a shape, such as the columns, need not check again.
 func overflowSafeProduct(_ dimensions: [Int]) -> Int? {
-    // A zero hides an overflow before it, whatever the order of multiplication.
-    if dimensions.contains(0) { return 0 }
     var product = 1
-    for dimension in dimensions {
+    for dimension in dimensions where dimension != 0 {
         let (next, overflow) = product.multipliedReportingOverflow(by: dimension)
         guard !overflow else { return nil }
         product = next
     }
-    return product
+    return dimensions.contains(0) ? 0 : product
 }

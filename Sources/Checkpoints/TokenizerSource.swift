@@ -33,8 +33,11 @@ public struct GGUFTokenizer: Sendable, Equatable {
     public let scores: [Float]
     /// "left right" for every merge of byte-pair encoding, most important first.
     public let merges: [String]
+    /// Of the token that begins a text (BOS).
     public let beginningID: Int?
+    /// Of the token that ends a text (EOS).
     public let endID: Int?
+    /// Of the token that ends a turn of a chat (EOT).
     public let endOfTurnID: Int?
     public let unknownID: Int?
     public let paddingID: Int?

@@ -105,6 +105,16 @@ import Testing
         #expect(folder.entries == ["model", "tokenizer.json"])
     }
 
+    @Test func keepsTheOldModelWhenItFails() throws {
+        _ = folder.makeFolder("model")
+        folder.write("{}", to: "model/config.json")
+        let writer = try FolderWriter(path: target, overwriting: true)
+        FileSystem.remove(writer.partialPath)
+        #expect(checkpointError { try writer.finish() }?.kind == .system)
+        #expect(try folder.text(of: "model/config.json") == "{}")
+        #expect(folder.entries == ["model"])
+    }
+
     @Test func followsALinkToTheTarget() throws {
         let real = folder.makeFolder("real")
         #expect(symlink(real, target) == 0)

@@ -97,6 +97,10 @@ import Testing
             opened += 1
             for tensor in parsed.tensors.values {
                 #expect(tensor.byteRange.lowerBound >= 8 && tensor.byteRange.upperBound <= bytes.count)
+                let description = TensorDescription(
+                    name: tensor.name, shape: tensor.shape, encoding: tensor.encoding,
+                    byteCount: tensor.byteRange.count, path: "")
+                #expect(description.rows == 0 || description.elementCount / description.rows == description.columns)
             }
         }
         #expect(opened > 500)

@@ -61,6 +61,9 @@ import Testing
         (#"{"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}}"#, "at most 8 dimensions, found 9"),
         (#"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}}"#, "fewer than 2^63 bytes"),
         (#"{"a":{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,4]}}"#, "fewer than 2^63 bytes"),
+        // The zero hides an overflow of the rest.
+        (#"{"a":{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}}"#, "fewer than 2^63 bytes"),
+        (#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,0],"data_offsets":[0,0]}}"#, "fewer than 2^63 bytes"),
         (#"{"a":{"dtype":"F4","shape":[3],"data_offsets":[0,4]}}"#, "in whole elements, found the shape [3]"),
         (#"{"a":{"dtype":"F32","shape":[1]}}"#, "expected data_offsets that is an array, found none"),
         (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}}"#, "expected data_offsets [begin, end]"),

@@ -119,11 +119,16 @@ enum FileSystem {
 
     /// The folder that holds `path`, and the last part of `path`.
     static func split(_ path: String) -> (folder: String, name: String) {
-        var path = path[...]
-        while path.count > 1 && path.last == "/" { path.removeLast() }
-        guard let slash = path.lastIndex(of: "/") else { return (".", String(path)) }
+        let path = withoutTrailingSlashes(path)
+        guard let slash = path.lastIndex(of: "/") else { return (".", path) }
         let folder = slash == path.startIndex ? "/" : String(path[..<slash])
         return (folder, String(path[path.index(after: slash)...]))
+    }
+
+    static func withoutTrailingSlashes(_ path: String) -> String {
+        var path = path
+        while path.utf8.count > 1 && path.hasSuffix("/") { path.removeLast() }
+        return path
     }
 
     /// A free name beside `path` under which to prepare its content: hidden, and recognisable as a leftover.

@@ -36,6 +36,8 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
     case TQ1_0 = 34
     case TQ2_0 = 35
     case MXFP4 = 39
+    case NVFP4 = 40
+    case Q1_0 = 41
 
     /// Elements and bytes of one block, and what decodes it.
     public var encoding: StoredEncoding {
@@ -72,6 +74,8 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
         case .TQ1_0: block(256, 54)
         case .TQ2_0: block(256, 66)
         case .MXFP4: block(32, 17)
+        case .NVFP4: block(64, 36)
+        case .Q1_0: block(128, 18)
         }
     }
 
