@@ -54,9 +54,17 @@ let package = Package(
             name: "Hub",
             dependencies: ["Terminal", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: swiftSettings),
-        .target(name: "Tokenizers", dependencies: ["OrderedJSON"], swiftSettings: swiftSettings),
+        .target(
+            name: "Tokenizers",
+            dependencies: ["OrderedJSON", .product(name: "OrderedCollections", package: "swift-collections")],
+            swiftSettings: swiftSettings),
         .target(name: "Scheduling", swiftSettings: swiftSettings),
-        .target(name: "Engine", dependencies: ["Scheduling"], swiftSettings: vectorSettings),
+        .target(
+            name: "Engine",
+            dependencies: [
+                "CKernels", "Checkpoints", "OrderedJSON", "Scheduling", "Sparse", "Tensors", "Tokenizers",
+                "Transformer",
+            ], swiftSettings: vectorSettings),
         .executableTarget(
             name: "flash-llm",
             dependencies: [

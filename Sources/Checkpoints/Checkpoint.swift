@@ -130,3 +130,18 @@ extension Checkpoint {
         tensor.file.release(tensor.byteRange)
     }
 }
+
+extension Checkpoint {
+    /// The bytes of a small file that belongs to a model, such as a tokenizer's, mapped.
+    /// - Throws: `CheckpointError` if it cannot be read or is larger than 256 MiB.
+    public static func fileBytes(_ path: String) throws(CheckpointError) -> Storage<UInt8> {
+        let file = try FileSystem.map(path)
+        let limit = 256 << 20
+        guard file.byteCount <= limit else {
+            throw CheckpointError(
+                .unsupported, path: path, subject: "the file", expected: "at most \(limit) bytes",
+                found: "\(file.byteCount)")
+        }
+        return file.bytes
+    }
+}

@@ -1,0 +1,81 @@
+import Scheduling
+public import Tensors
+public import Transformer
+
+/// One sequence at a time on a decoder of its own: its tokens, its cache blocks, its batches.
+///
+/// Keeps the cache of what it has run, so that a text which continues the last one costs only its new tokens.
+public final class SequenceRunner {
+    public let configuration: ModelConfiguration
+    /// Tokens that fit the cache.
+    public let contextTokens: Int
+    private let decoder: Decoder
+    private let cache: KeyValueCache
+    private var pool: BlockPool
+    private var blocks: SequenceBlocks
+    private var batch = Batch()
+    /// The tokens whose keys and values the cache holds.
+    public private(set) var tokens: [Int32] = []
+
+    /// - Parameters:
+    ///   - contextTokens: cache size; memory is only used as it fills.
+    ///   - options: threads, instruction set, cache type.
+    public init(_ model: LanguageModel, contextTokens: Int, pool workers: WorkerPool, options: RunnerOptions = .init())
+    {
+        precondition(contextTokens >= 1)
+        configuration = model.configuration
+        let blockTokens = KeyValueCache.blockTokens
+        let blockCount = (contextTokens + blockTokens - 1) / blockTokens
+        self.contextTokens = contextTokens
+        cache = KeyValueCache(
+            configuration: configuration, blockCount: blockCount, element: options.cacheElement)
+        decoder = Decoder(
+            configuration: configuration,
+            backend: CPUBackend(
+                configuration: configuration, weights: model.weights, cache: cache, pool: workers,
+                kernels: options.kernels, maximumBatchTokens: options.maximumBatchTokens))
+        pool = BlockPool(blockCount: blockCount, tokensPerBlock: blockTokens)
+        blocks = SequenceBlocks(pool: pool)
+    }
+
+    /// Bytes of the cache blocks in use.
+    public var cacheByteCount: Int { blocks.blocks.count * cache.bytesPerBlock }
+
+    public var maximumLogitsTokens: Int { decoder.maximumLogitsTokens }
+    public var maximumBatchTokens: Int { decoder.maximumBatchTokens }
+
+    /// Forgets all tokens behind the first `count`.
+    public func truncate(to count: Int) {
+        tokens.removeLast(max(tokens.count - count, 0))
+        blocks.truncate(toTokens: tokens.count, in: &pool)
+    }
+
+    /// How many of `prompt`'s first tokens the cache holds already; at least the last one is left to run.
+    public func reusableTokens(of prompt: [Int32]) -> Int {
+        let common = zip(tokens, prompt).prefix { $0 == $1 }.count
+        return min(common, prompt.count - 1)
+    }
+
+    /// Runs tokens behind those already there, in batches; the logits of the last batch can then be asked for.
+    /// - Parameter afterBatch: called with the places of each batch among `newTokens`, as long as its logits can be had.
+    /// - Throws: `ModelError`; `SchedulingError` if the cache is full.
+    public func run(_ newTokens: ArraySlice<Int32>, afterBatch: (Range<Int>) throws -> Void = { _ in }) throws {
+        var first = newTokens.startIndex
+        while first < newTokens.endIndex {
+            let end = min(first + decoder.maximumBatchTokens, newTokens.endIndex)
+            try blocks.reserve(tokenCount: tokens.count + end - first, from: &pool)
+            batch.removeAll()
+            batch.append(tokens: newTokens[first..<end], firstPosition: tokens.count, blocks: blocks.blocks)
+            try decoder.forward(batch)
+            tokens.append(contentsOf: newTokens[first..<end])
+            try afterBatch(first - newTokens.startIndex..<end - newTokens.startIndex)
+            first = end
+        }
+    }
+
+    /// Logits after the last token.
+    public func lastLogits() -> UnsafeBufferPointer<Float> { decoder.logits(ofTokens: [batch.tokens.count - 1]) }
+
+    /// Logits after the given places of the last batch, one row of `vocabularySize` each.
+    public func logits(ofBatchPlaces places: [Int]) -> UnsafeBufferPointer<Float> { decoder.logits(ofTokens: places) }
+}
