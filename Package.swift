@@ -68,7 +68,8 @@ let package = Package(
         .executableTarget(
             name: "flash-llm",
             dependencies: [
-                "Hub", "OrderedJSON", "Terminal",
+                "Checkpoints", "Engine", "Hub", "OrderedJSON", "Pruning", "Sparse", "Tensors", "Terminal", "Tokenizers",
+                "Transformer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
