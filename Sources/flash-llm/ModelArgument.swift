@@ -8,7 +8,10 @@ struct ModelArgument: ParsableArguments {
 
     /// Where the model lies.
     /// - Throws: `HubError` if it is a path to nothing, no known name, or a model that has not been pulled.
-    func path(console: Console) throws(HubError) -> String {
-        try ModelCache(environment: console.environment).resolve(model).path
+    func path(console: Console) throws(HubError) -> String { try Self.path(of: model, console: console) }
+
+    /// Where the model that a person calls `name` lies.
+    static func path(of name: String, console: Console) throws(HubError) -> String {
+        try ModelCache(environment: console.environment).resolve(name).path
     }
 }
