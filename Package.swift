@@ -47,7 +47,7 @@ let package = Package(
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
             name: "TokenizersTests", dependencies: ["OrderedJSON", "TestSupport", "Tokenizers"],
-            swiftSettings: swiftSettings),
+            exclude: ["Fixtures"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )

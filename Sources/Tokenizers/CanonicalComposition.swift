@@ -1,5 +1,5 @@
 // The standard library normalises strings to compare them, but has no public call for it. This system interface is the
-// one swift-foundation builds on; Foundation's own call would cost every program its start-up time and memory.
+// one that Swift's regular expressions use; Foundation's call would cost every program start-up time and memory.
 @_spi(_Unicode) import Swift
 
 /// Unicode's normalization form C.
@@ -12,8 +12,25 @@ enum CanonicalComposition {
         guard text.contains(where: { $0 >= 0xCC }) else { return nil }
         var result: [UInt8] = []
         result.reserveCapacity(text.count)
-        for scalar in String(decoding: text, as: UTF8.self)._nfc { result.append(contentsOf: UTF8.encode(scalar)!) }
+        let decomposed = decomposingTibetanVowels(String(decoding: text, as: UTF8.self))
+        for scalar in decomposed._nfc { result.append(contentsOf: UTF8.encode(scalar)!) }
         return result
+    }
+
+    /// Takes apart the three characters that combine with nothing themselves but consist of marks that do: the standard
+    /// library (6.3) does not put their marks in order. None of them occurs in composed text.
+    private static func decomposingTibetanVowels(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: { [0x0F73, 0x0F75, 0x0F81].contains($0.value) }) else { return text }
+        var result = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar.value {
+            case 0x0F73: result.append(contentsOf: "\u{0F71}\u{0F72}".unicodeScalars)
+            case 0x0F75: result.append(contentsOf: "\u{0F71}\u{0F74}".unicodeScalars)
+            case 0x0F81: result.append(contentsOf: "\u{0F71}\u{0F80}".unicodeScalars)
+            default: result.append(scalar)
+            }
+        }
+        return String(result)
     }
 
     static func composed(_ text: String) -> String {
