@@ -57,7 +57,9 @@ struct BytePairMerger {
             let id = byteTokens[Int(byte)]
             if id >= 0 {
                 append(id)
-            } else if let missing = definition.options.missingByteToken, !(followsMissing && definition.options.fusesMissingBytes) {
+            } else if let missing = definition.options.missingByteToken,
+                !(followsMissing && definition.options.fusesMissingBytes)
+            {
                 append(Int32(missing))
             }
             followsMissing = id < 0

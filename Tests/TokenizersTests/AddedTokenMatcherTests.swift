@@ -18,7 +18,9 @@ import Testing
     }
 
     @Test func findsTheLongestFromLeftToRight() {
-        let tokens = [AddedToken(id: 1, content: "<a>"), AddedToken(id: 2, content: "<a><b>"), AddedToken(id: 3, content: "b>")]
+        let tokens = [
+            AddedToken(id: 1, content: "<a>"), AddedToken(id: 2, content: "<a><b>"), AddedToken(id: 3, content: "b>"),
+        ]
         #expect(parts("x<a><b>y<a><b<a>", tokens) == ["x", "#2", "y", "#1", "<b", "#1"])
         #expect(parts("", tokens) == [])
         #expect(parts("<a", tokens) == ["<a"])
@@ -51,8 +53,8 @@ import Testing
         for _ in 0..<300 {
             var contents: Set<String> = []
             for _ in 0..<6 {
-                contents.insert(
-                    String((0..<Int.random(in: 1...4, using: &generator)).map { _ in "abé".randomElement(using: &generator)! }))
+                let length = Int.random(in: 1...4, using: &generator)
+                contents.insert(String((0..<length).map { _ in "abé".randomElement(using: &generator)! }))
             }
             let tokens = contents.sorted().enumerated().map { AddedToken(id: $0, content: $1) }
             let text = (0..<30).map { _ in String("abéc".randomElement(using: &generator)!) }.joined()
@@ -60,8 +62,8 @@ import Testing
             var plain = ""
             var rest = Substring(text)
             while let first = rest.first {
-                guard let match = tokens.filter({ rest.hasPrefix($0.content) }).max(by: { $0.content.count < $1.content.count })
-                else {
+                let matches = tokens.filter { rest.hasPrefix($0.content) }
+                guard let match = matches.max(by: { $0.content.count < $1.content.count }) else {
                     plain.append(first)
                     rest = rest.dropFirst()
                     continue

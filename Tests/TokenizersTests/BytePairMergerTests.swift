@@ -11,8 +11,8 @@ import Testing
         return ids
     }
 
-    /// The definition of byte pair encoding, word for word: join the leftmost of the pairs with the lowest rank, again and
-    /// again.
+    /// The definition of byte pair encoding, word for word: join the leftmost of the pairs with the lowest rank, again
+    /// and again.
     private func naiveIDs(_ text: String, _ definition: TokenizerDefinition) -> [Int] {
         var symbols = text.utf8.map { definition.vocabulary.byteTokens[Int($0)] }
         while true {

@@ -69,7 +69,10 @@ import Testing
             #""post_processor": null"#, #""post_processor": {"type": "RobertaProcessing"}"#,
             #"post_processor has the type "RobertaProcessing", expected ByteLevel or TemplateProcessing"#
         ),
-        (#""decoder": {"type": "ByteLevel""#, #""decoder": {"type": "WordPiece""#, #"decoder has the type "WordPiece", expected ByteLevel"#),
+        (
+            #""decoder": {"type": "ByteLevel""#, #""decoder": {"type": "WordPiece""#,
+            #"decoder has the type "WordPiece", expected ByteLevel"#
+        ),
         (#""special": true"#, #""special": "yes""#, "added_tokens[0].special is a string, expected a boolean"),
         (#""id": 3"#, #""id": null"#, "added_tokens[0] has no id or no content"),
     ])
@@ -93,18 +96,20 @@ import Testing
         let string = #"{"type": "Split", "pattern": {"String": " "}, "behavior": "Isolated", "invert": false}"#
         #expect(refusal(string).contains("has no Regex"))
         let pattern = JSON.string(PreTokenizer.qwen2.pattern).text()
-        let merged = #"{"type": "Split", "pattern": {"Regex": \#(pattern)}, "behavior": "MergedWithNext", "invert": false}"#
+        let merged =
+            #"{"type": "Split", "pattern": {"Regex": \#(pattern)}, "behavior": "MergedWithNext", "invert": false}"#
         #expect(refusal(merged).contains(#"has the behavior "MergedWithNext""#))
         let isolated = #"{"type": "Split", "pattern": {"Regex": \#(pattern)}, "behavior": "Isolated"}"#
-        let spaced = #"{"type": "Sequence", "pretokenizers": [\#(isolated), {"type": "ByteLevel", "use_regex": false}]}"#
+        let spaced =
+            #"{"type": "Sequence", "pretokenizers": [\#(isolated), {"type": "ByteLevel", "use_regex": false}]}"#
         #expect(refusal(spaced).contains("puts a space before every piece"))
     }
 
     @Test func followsTheTemplateUnlessTheConfigurationSaysOtherwise() throws {
         let template = #"""
             "post_processor": {"type": "TemplateProcessing",
-              "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}], "pair": [],
-              "special_tokens": {"<s>": {"id": "<s>", "ids": [3], "tokens": ["<s>"]}}}
+              "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+              "pair": [], "special_tokens": {"<s>": {"id": "<s>", "ids": [3], "tokens": ["<s>"]}}}
             """#
         let text = file((#""post_processor": null"#, template))
         func roles(_ configuration: String?) throws -> TokenRoles {
@@ -117,25 +122,57 @@ import Testing
         #expect(try roles(named) == TokenRoles(beginningOfText: 3, endOfText: 1, addsBeginningOfText: true))
         #expect(try roles(#"{"bos_token": "<s>", "add_bos_token": false}"#) == TokenRoles(beginningOfText: 3))
         #expect(refusal(text, configuration: #"{"bos_token": "a"}"#).contains("but bos_token is 0"))
-        #expect(refusal(text, configuration: #"{"bos_token": "x"}"#).contains(#"the bos_token "x" is not in the vocabulary"#))
+        let outside = text.replacing(#""ids": [3]"#, with: #""ids": [70]"#)
+        #expect(refusal(outside, configuration: "{}").contains("beginning-of-text token has the id 70"))
+        #expect(
+            refusal(text, configuration: #"{"bos_token": "x"}"#).contains(
+                #"the bos_token "x" is not in the vocabulary"#))
         #expect(refusal(text, configuration: #"{"bos_token": 3}"#).contains("bos_token is an integer"))
         #expect(refusal(text, configuration: "[]") == "tokenizer_config.json is an array, expected an object")
         #expect(refusal(text, configuration: "{").hasPrefix("tokenizer_config.json: invalid JSON at byte 1"))
-        #expect(refusal(file((#""post_processor": null"#, template.replacing(#""A""#, with: #""B""#)))).contains("single[1]"))
+        #expect(
+            refusal(file((#""post_processor": null"#, template.replacing(#""A""#, with: #""B""#)))).contains(
+                "single[1]"))
+    }
+
+    @Test func takesAddedTokensFromTheConfiguration() throws {
+        let configuration = #"""
+            {"eos_token": "b", "added_tokens_decoder": {
+              "3": {"content": "<s>", "lstrip": true, "normalized": false, "rstrip": false, "single_word": false,
+                    "special": true},
+              "4": {"content": "<t>", "lstrip": false, "normalized": false, "rstrip": false, "single_word": false,
+                    "special": false}}}
+            """#
+        let definition = try TokenizerDefinition(
+            tokenizerJSON: Array(file().utf8), configurationJSON: Array(configuration.utf8))
+        #expect(
+            definition.addedTokens == [
+                AddedToken(id: 1, content: "b"), AddedToken(id: 3, content: "<s>", stripsLeft: true),
+                AddedToken(id: 4, content: "<t>", isSpecial: false),
+            ])
+        let damaged = configuration.replacing("\"4\"", with: "\"x\"")
+        #expect(refusal(file(), configuration: damaged).contains(#"has the key "x", expected an id"#))
+        let moved = configuration.replacing("\"4\"", with: "\"2\"")
+        #expect(refusal(file(), configuration: moved).contains(#"has the id 2, which belongs to "ab""#))
     }
 
     @Test func findsTheChatTemplate() throws {
-        func template(_ text: String) throws -> String? { HuggingFaceConfiguration.chatTemplate(try JSON(parsing: text)) }
+        func template(_ text: String) throws -> String? {
+            HuggingFaceConfiguration.chatTemplate(try JSON(parsing: text))
+        }
         #expect(try template(#"{"chat_template": "x"}"#) == "x")
         #expect(
-            try template(#"{"chat_template": [{"name": "t", "template": "y"}, {"name": "default", "template": "x"}]}"#) == "x")
+            try template(#"{"chat_template": [{"name": "t", "template": "y"}, {"name": "default", "template": "x"}]}"#)
+                == "x")
         #expect(try template("{}") == nil)
     }
 
     /// Damaged files are read or refused; nothing else may happen. Those that are read must work.
     @Test func survivesMutations() throws {
         let original = Array(file().utf8)
-        let configuration = Array(#"{"bos_token": "<s>", "eos_token": {"content": "a"}, "add_bos_token": true}"#.utf8)
+        let configuration = Array(
+            #"{"bos_token": "<s>", "eos_token": {"content": "a"}, "added_tokens_decoder": {"4": {"content": "<t>"}}}"#
+                .utf8)
         var generator = SplitMix64(seed: 6)
         var readCount = 0
         for _ in 0..<4_000 {
@@ -154,7 +191,8 @@ import Testing
     /// Values are swapped for others of any kind, so that damage gets past the JSON parser.
     @Test func survivesSwappedValues() throws {
         var values: [JSON] = [
-            nil, true, 0, 3, -1, .integer(.max), 0.5, "", "a", "BPE", "Sequence", "Split", [], [:], [[]], ["a", "b"], ["type": "Sequence"],
+            nil, true, 0, 3, -1, .integer(.max), 0.5, "", "a", "BPE", "Sequence", "Split", [], [:], [[]], ["a", "b"],
+            ["type": "Sequence"],
         ]
         for name in TokenizerFixture.names {
             if case .object(let members) = TokenizerFixture.tokenizerJSON(name) {
@@ -165,7 +203,9 @@ import Testing
         let original = try JSON(parsing: file())
         for _ in 0..<4_000 {
             var damaged = original
-            for _ in 0..<Int.random(in: 1...3, using: &generator) { damaged = swapped(damaged, values, using: &generator) }
+            for _ in 0..<Int.random(in: 1...3, using: &generator) {
+                damaged = swapped(damaged, values, using: &generator)
+            }
             guard let definition = try? TokenizerDefinition(huggingFaceTokenizer: damaged) else { continue }
             _ = Tokenizer(definition).encode("abba<s> x")
         }

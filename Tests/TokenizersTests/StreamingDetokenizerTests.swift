@@ -5,7 +5,9 @@ import Testing
 
 @Suite struct StreamingDetokenizerTests {
     /// One token per byte: id = byte.
-    private func bytewise() throws -> Tokenizer { Tokenizer(try TokenizerFixture.definition(words: ["né", "€", "\u{1F600}x"])) }
+    private func bytewise() throws -> Tokenizer {
+        Tokenizer(try TokenizerFixture.definition(words: ["né", "€", "\u{1F600}x"]))
+    }
 
     @Test func neverCutsACharacter() throws {
         let tokenizer = try bytewise()
@@ -43,7 +45,8 @@ import Testing
         let tokenizer = try bytewise()
         var generator = SplitMix64(seed: 8)
         let awkward: [UInt8] = [
-            0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xDF, 0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF4, 0xF5, 0xFF,
+            0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xDF, 0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF4,
+            0xF5, 0xFF,
         ]
         for _ in 0..<5_000 {
             var ids = (0..<Int.random(in: 0...12, using: &generator)).map { _ in

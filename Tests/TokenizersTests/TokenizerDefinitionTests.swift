@@ -11,7 +11,8 @@ import Testing
         options: TokenizerOptions = Self.options
     ) -> String? {
         do throws(TokenizerError) {
-            _ = try TokenizerDefinition(tokens: tokens, merges: merges, addedTokens: added, roles: roles, options: options)
+            _ = try TokenizerDefinition(
+                tokens: tokens, merges: merges, addedTokens: added, roles: roles, options: options)
             return nil
         } catch { return error.description }
     }
@@ -42,7 +43,8 @@ import Testing
     @Test func refusesAddedTokensThatDoNotFit() {
         func refusal(_ added: AddedToken...) -> String? { self.refusal(["a", "b"], added: added) }
         #expect(refusal(AddedToken(id: 0, content: "a"), AddedToken(id: 7, content: "<s>")) == nil)
-        #expect(refusal(AddedToken(id: -1, content: "x")) == #"the added token "x" has the id -1, expected 0 to 3999999"#)
+        #expect(
+            refusal(AddedToken(id: -1, content: "x")) == #"the added token "x" has the id -1, expected 0 to 3999999"#)
         #expect(refusal(AddedToken(id: .max, content: "x"))?.hasSuffix("expected 0 to 3999999") == true)
         #expect(refusal(AddedToken(id: 2, content: "")) == "the added token 2 has no text")
         #expect(refusal(AddedToken(id: 1, content: "x")) == #"the added token "x" has the id 1, which belongs to "b""#)
@@ -69,7 +71,8 @@ import Testing
 
     @Test func keepsGapsAmongTheIDs() throws {
         let definition = try TokenizerDefinition(
-            tokens: ["a", nil, "b"], merges: [], addedTokens: [AddedToken(id: 4, content: "<s>")], options: Self.options)
+            tokens: ["a", nil, "b"], merges: [], addedTokens: [AddedToken(id: 4, content: "<s>")], options: Self.options
+        )
         #expect(definition.tokenCount == 5)
         #expect((0..<6).map { definition.text(of: $0) } == ["a", nil, "b", nil, "<s>", nil])
         #expect(definition.missingBytes.count == 254)
@@ -92,7 +95,8 @@ import Testing
 
 @Suite struct GGUFTokenizerTests {
     private func definition(
-        model: String = "gpt2", pre: String? = "smollm", tokens: [String] = ["a", "b", "ab", "<s>", "<tool>", "[PAD5]", "<unk>"],
+        model: String = "gpt2", pre: String? = "smollm",
+        tokens: [String] = ["a", "b", "ab", "<s>", "<tool>", "[PAD5]", "<unk>"],
         types: [Int]? = [1, 1, 1, 3, 4, 5, 2], roles: TokenRoles = TokenRoles(beginningOfText: 3),
         addsBeginningOfText: Bool? = nil
     ) throws(TokenizerError) -> TokenizerDefinition {
@@ -112,9 +116,11 @@ import Testing
         #expect(definition.tokenCount == 7)
     }
 
-    @Test func takesBeginningAndEndForSpecialWithoutTypes() throws {
-        let definition = try definition(types: nil)
-        #expect(definition.addedTokens == [AddedToken(id: 3, content: "<s>")])
+    @Test func takesBeginningAndEndForSpecialWhateverTheirType() throws {
+        for types in [nil, [Int](repeating: 1, count: 7)] {
+            let definition = try definition(types: types)
+            #expect(definition.addedTokens == [AddedToken(id: 3, content: "<s>")])
+        }
     }
 
     @Test func addsTheBeginningForLlama3Alone() throws {
@@ -126,7 +132,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("gpt-2", PreTokenizer.gpt2), ("smollm", .smolLM), ("llama-bpe", .llama3), ("llama3", .llama3), ("qwen2", .qwen2),
+        ("gpt-2", PreTokenizer.gpt2), ("smollm", .smolLM), ("llama-bpe", .llama3), ("llama3", .llama3),
+        ("qwen2", .qwen2),
         ("default", .gpt2), ("", .gpt2),
     ])
     func knowsThePreTokenizer(name: String, expected: PreTokenizer) throws {

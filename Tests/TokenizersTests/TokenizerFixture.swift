@@ -72,7 +72,8 @@ enum TokenizerFixture {
                 merges.append(left + " " + characters[end])
             }
         }
-        return try TokenizerDefinition(tokens: tokens, merges: merges, addedTokens: added, roles: roles, options: options)
+        return try TokenizerDefinition(
+            tokens: tokens, merges: merges, addedTokens: added, roles: roles, options: options)
     }
 }
 

@@ -6,7 +6,9 @@ import Testing
 @Suite struct TokenizerTests {
     @Test(arguments: PreTokenizer.allCases)
     func decodesWhatItEncoded(preTokenizer: PreTokenizer) throws {
-        let added = [AddedToken(id: 400, content: "<|end|>"), AddedToken(id: 401, content: "\u{301}é", isSpecial: false)]
+        let added = [
+            AddedToken(id: 400, content: "<|end|>"), AddedToken(id: 401, content: "\u{301}é", isSpecial: false),
+        ]
         let tokenizer = Tokenizer(
             try TokenizerFixture.definition(
                 words: [" the", "\n\n", "    ", "ing", "é", "’", "👍"], added: added,
@@ -42,7 +44,9 @@ import Testing
 
     @Test func takesSpecialTokensForTextUnlessAsked() throws {
         let tokenizer = Tokenizer(
-            try TokenizerFixture.definition(added: [AddedToken(id: 300, content: "<s>"), AddedToken(id: 301, content: "<s>>")]))
+            try TokenizerFixture.definition(added: [
+                AddedToken(id: 300, content: "<s>"), AddedToken(id: 301, content: "<s>>"),
+            ]))
         #expect(tokenizer.encode("<s>>a<s>") == [301, 97, 300])
         #expect(tokenizer.encode("<s>", parsingSpecialTokens: false) == [60, 115, 62])
         #expect(tokenizer.addedToken("<s>") == 300)
@@ -91,7 +95,8 @@ import Testing
         ("e\u{301}", "\u{E9}"), ("\u{212B}", "\u{C5}"), ("\u{1100}\u{1161}\u{11A8}", "\u{AC01}"),
         ("a\u{315}\u{300}\u{5AE}b", "\u{E0}\u{5AE}\u{315}b"), ("\u{958}", "\u{915}\u{93C}"),
         ("\u{73E}\u{9BC}\u{F75}\u{8D5}", "\u{9BC}\u{F71}\u{F74}\u{73E}\u{8D5}"),
-        ("\u{354}\u{F81}", "\u{F71}\u{F80}\u{354}"), ("\u{F73}\u{301}", "\u{F71}\u{F72}\u{301}"), ("abc é ñ", "abc é ñ"),
+        ("\u{354}\u{F81}", "\u{F71}\u{F80}\u{354}"), ("\u{F73}\u{301}", "\u{F71}\u{F72}\u{301}"),
+        ("abc é ñ", "abc é ñ"),
     ])
     func composes(text: String, expected: String) {
         #expect(isIdentical(CanonicalComposition.composed(text), expected))

@@ -39,7 +39,8 @@ import Testing
         let files = HuggingFaceTokenizerFiles(definition, chatTemplate: "{{ messages }}")
         #expect(HuggingFaceConfiguration.chatTemplate(files.configuration) == "{{ messages }}")
         let read = try TokenizerDefinition(
-            tokenizerJSON: Array(files.tokenizer.text().utf8), configurationJSON: Array(files.configuration.text().utf8))
+            tokenizerJSON: Array(files.tokenizer.text().utf8), configurationJSON: Array(files.configuration.text().utf8)
+        )
         #expect(read.tokenCount == definition.tokenCount)
         #expect(read.mergeCount == definition.mergeCount)
         #expect(read.addedTokens == definition.addedTokens)
