@@ -94,7 +94,10 @@ import Testing
     @Test(arguments: [
         ("e\u{301}", "\u{E9}"), ("\u{212B}", "\u{C5}"), ("\u{1100}\u{1161}\u{11A8}", "\u{AC01}"),
         ("a\u{315}\u{300}\u{5AE}b", "\u{E0}\u{5AE}\u{315}b"), ("\u{958}", "\u{915}\u{93C}"),
-        ("\u{73E}\u{9BC}\u{F75}\u{8D5}", "\u{9BC}\u{F71}\u{F74}\u{73E}\u{8D5}"),
+        ("\u{73E}\u{9BC}\u{F75}\u{301}", "\u{9BC}\u{F71}\u{F74}\u{73E}\u{301}"),
+        ("a\u{1ABD}\u{301}", "\u{E1}\u{1ABD}"),  // U+1ABD is of Unicode 7
+        ("a\u{1AE9}\u{35C}\u{301}", "a\u{1AE9}\u{301}\u{35C}"),  // U+1AE9 is of Unicode 17
+        ("a\u{7FD}\u{301}", "a\u{7FD}\u{301}"),  // U+07FD is of Unicode 11
         ("\u{354}\u{F81}", "\u{F71}\u{F80}\u{354}"), ("\u{F73}\u{301}", "\u{F71}\u{F72}\u{301}"),
         ("abc é ñ", "abc é ñ"),
     ])
