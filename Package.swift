@@ -99,7 +99,9 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "TransformerTests",
-            dependencies: ["Checkpoints", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "Transformer"],
+            dependencies: [
+                "Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "Transformer",
+            ],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
