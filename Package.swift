@@ -79,7 +79,8 @@ let package = Package(
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
         .target(
-            name: "ModelFixtures", dependencies: ["Checkpoints", "OrderedJSON", "Tensors", "TestSupport", "Tokenizers"],
+            name: "ModelFixtures",
+            dependencies: ["Checkpoints", "OrderedJSON", "Tensors", "TestSupport", "Tokenizers"],
             path: "Tests/ModelFixtures", swiftSettings: swiftSettings),
         // Run by scripts/compare-tokenizers.
         .executableTarget(

@@ -154,7 +154,8 @@ import Testing
         folder.write("{}", to: "model/config.json")
         for (target, kept) in [
             (model, [model]), (model + "/", [model]), (model + "/out", [model]), (model, [model + "/config.json"]),
-            (folder.path, [model]), (model + "/../model/out", [model]), (model, [model + "/absent/file", model + "/x"]),
+            (folder.path, [model]), (model + "/../model/out", [model]),
+            (model, [model + "/absent/file", model + "/x"]),
         ] {
             let error = checkpointError { try FolderWriter(path: target, overwriting: true, keeping: kept) }
             #expect(error?.kind == .conflict)

@@ -65,12 +65,15 @@ import Testing
             case 0: text[Int.random(in: 0..<text.count, using: &generator)] = .random(in: 0...255, using: &generator)
             case 1:
                 let numbers = [
-                    "0", "-1", "1", "31", "33", "2147483647", "2147483648", "4611686018427387904", "9223372036854775807",
+                    "0", "-1", "1", "31", "33", "2147483647", "2147483648", "4611686018427387904",
+                    "9223372036854775807",
                     "1e300", "null",
                 ]
                 text.replaceSubrange(token(&generator), with: Array(numbers.randomElement(using: &generator)!.utf8))
             case 2:
-                let words = ["dense", "tiled-bitmap", "tiled-csl", "f16", "bf16", "f32", "F16", "U32", "I32", "00000000"]
+                let words = [
+                    "dense", "tiled-bitmap", "tiled-csl", "f16", "bf16", "f32", "F16", "U32", "I32", "00000000",
+                ]
                 text.replaceSubrange(token(&generator), with: Array(words.randomElement(using: &generator)!.utf8))
             default:
                 let source = Array(text[token(&generator)])

@@ -65,7 +65,8 @@ import Testing
         try scratch.write("file", to: "file")
         for options in [[], ["--force"]] {
             let arguments = [command[0], "model"] + command.dropFirst() + options
-            try Tool.start(arguments + ["-o", "precious"], in: scratch).wait().expectFailure("precious: the output folder")
+            try Tool.start(arguments + ["-o", "precious"], in: scratch).wait().expectFailure(
+                "precious: the output folder")
             try Tool.start(arguments + ["-o", "file"], in: scratch).wait().expectFailure("file: the output folder")
         }
         #expect(try scratch.text("precious/thesis.tex") == "thesis")

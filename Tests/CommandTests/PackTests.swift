@@ -43,7 +43,9 @@ import Testing
             #expect(try scratch.bytes("packed/\(name)") == scratch.bytes("model/\(name)"))
         }
         #expect(
-            scratch.entries("packed") == ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
+            scratch.entries("packed") == [
+                "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+            ])
         #expect(scratch.entries() == ["model", "packed"])
     }
 
@@ -85,7 +87,8 @@ import Testing
     @Test func refusesAPackedModel() throws {
         try TinyModel(type: .f16, sparsity: 0.8).write(to: scratch.path("model"))
         #expect(try Tool.run("pack", "model", "-o", "packed", in: scratch).status == 0)
-        try Tool.run("pack", "packed", "-o", "again", in: scratch).expectFailure("packed", "expected one that is not packed")
+        try Tool.run("pack", "packed", "-o", "again", in: scratch).expectFailure(
+            "packed", "expected one that is not packed")
         try Tool.run("prune", "packed", "--sparsity", "0.5", "-o", "again", in: scratch).expectFailure("not packed")
         #expect(scratch.entries() == ["model", "packed"])
     }

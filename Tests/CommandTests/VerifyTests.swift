@@ -70,8 +70,10 @@ import Testing
         try pack("tiled-csl")
         let text = try scratch.text("packed/config.json")
         var manifest = try JSON(parsing: text)
-        let nonzeros = try #require(manifest["flash_llm"]?["matrices"]?.objectValue?.values.first?["nonzeros"]?.intValue)
-        let wrong = text.replacing("\"nonzeros\": \(nonzeros)", with: "\"nonzeros\": \(nonzeros - 1)", maxReplacements: 1)
+        let nonzeros = try #require(
+            manifest["flash_llm"]?["matrices"]?.objectValue?.values.first?["nonzeros"]?.intValue)
+        let wrong = text.replacing(
+            "\"nonzeros\": \(nonzeros)", with: "\"nonzeros\": \(nonzeros - 1)", maxReplacements: 1)
         manifest = try JSON(parsing: wrong)
         try scratch.write(wrong, to: "packed/config.json")
         try Tool.run("inspect", "packed", "--verify", in: scratch).expectFailure(

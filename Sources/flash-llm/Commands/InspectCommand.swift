@@ -41,9 +41,11 @@ struct InspectCommand: ParsableCommand {
         let progress = ProgressReporter(traits: console.errors)
         defer { progress.finish() }
         // First, so that damage is reported by the tensor that has it and not by what it leads to.
-        let verifiedCount = try verify ? files.verify(pool: pool) { done, total in
-            progress.update("verifying", completed: done, of: total, unit: .things("tensors"))
-        } : nil
+        let verifiedCount =
+            try verify
+            ? files.verify(pool: pool) { done, total in
+                progress.update("verifying", completed: done, of: total, unit: .things("tensors"))
+            } : nil
         var inspection = try ModelInspection(files, pool: pool) { done, total in
             progress.update("reading", completed: done, of: total, unit: .things("tensors"))
         }

@@ -99,7 +99,8 @@ extension ModelInspection {
         ])
         for matrix in matrices {
             table.append([
-                "\(matrix.projection.layer)", Self.shortName(matrix.projection.module), Self.shape(matrix), matrix.storedType,
+                "\(matrix.projection.layer)", Self.shortName(matrix.projection.module), Self.shape(matrix),
+                matrix.storedType,
                 Self.sparsity(matrix.sparsity, traits), Format.bytes(matrix.denseByteCount),
                 Format.bytes(matrix.packedByteCount), Self.share([matrix]), matrix.format.rawValue,
             ])
@@ -116,7 +117,7 @@ extension ModelInspection {
     private var notes: String {
         let dense = "Dense counts 16 bits per weight."
         if files.packed == nil {
-            return "\(dense) The model is not packed; the packed size and format are what 'flash-llm pack' would choose.\n"
+            return "\(dense) Packed size and format are what 'flash-llm pack' would choose.\n"
         }
         if let verifiedCount {
             return "\(dense) Verified: all \(verifiedCount) matrices and tensors match their checksums and formats.\n"
