@@ -5,8 +5,8 @@ public struct AddedToken: Sendable, Equatable {
     public var id: Int
     /// The text that stands for the token.
     public var content: String
-    /// A control token such as `<|im_end|>`, which is no text: it is only found where special tokens are asked for, and can
-    /// be left out when tokens are turned into text.
+    /// A control token such as `<|im_end|>`, which is no text: it is only found where special tokens are asked for, and
+    /// can be left out when tokens are turned into text.
     public var isSpecial: Bool
     /// White space before the token belongs to it.
     public var stripsLeft: Bool

@@ -1,11 +1,9 @@
 /// Merges the bytes of one piece of text into tokens, keeping its buffers from piece to piece.
 ///
 /// Of all pairs of neighbours that may merge, the one with the lowest rank merges first, the leftmost among equals. A
-/// binary heap finds it, so a piece of n bytes takes O(n log n) time, whatever it holds.
-///
-/// The order is that of the `tokenizers` package to the letter: an entry of the heap stays good if the pair at its
-/// position still becomes the same token, even by another merge than the one that entered it. This matters for
-/// vocabularies that reach a token in several ways, such as Llama 3's.
+/// binary heap finds it, so a piece of n bytes takes O(n log n) time, whatever it holds. Entries whose pair has changed
+/// since stay in the heap until they come up: a pair that still becomes the same token at the same place is the same
+/// pair.
 /// Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", arXiv:1508.07909.
 struct BytePairMerger {
     /// A token so far; symbols are a doubly linked list in `symbols`.
@@ -57,7 +55,9 @@ struct BytePairMerger {
             let id = byteTokens[Int(byte)]
             if id >= 0 {
                 append(id)
-            } else if let missing = definition.options.missingByteToken, !(followsMissing && definition.options.fusesMissingBytes) {
+            } else if let missing = definition.options.missingByteToken,
+                !(followsMissing && definition.options.fusesMissingBytes)
+            {
                 append(Int32(missing))
             }
             followsMissing = id < 0
@@ -76,7 +76,7 @@ struct BytePairMerger {
         while let candidate = popCandidate() {
             let left = Int(UInt32(truncatingIfNeeded: candidate.order))
             let right = Int(symbols[left].next)
-            // What the entry was made for may be gone: merged away, at the end, or part of something else by now.
+            // The entry's pair may be gone: merged away, or part of something longer by now.
             guard symbols[left].id >= 0, right < symbols.count,
                 definition.merges.merge(symbols[left].id, symbols[right].id)?.result == candidate.result
             else { continue }

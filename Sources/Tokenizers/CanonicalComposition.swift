@@ -1,9 +1,11 @@
 // The standard library normalises strings to compare them, but has no public call for it. This system interface is the
-// one swift-foundation builds on; Foundation's own call would cost every program its start-up time and memory.
+// one that Swift's regular expressions use; Foundation's call would cost every program start-up time and memory.
 @_spi(_Unicode) import Swift
 
-/// Unicode's normalization form C.
+/// Unicode's normalization form C, as far as Unicode 9 goes.
 ///
+/// That is what the `tokenizers` package (0.23) does, and so what models were trained on: characters newer than
+/// Unicode 9 are neither composed nor put in order.
 /// Source: Unicode Standard Annex #15.
 enum CanonicalComposition {
     /// The composed form of UTF-8 text, or nil if it is composed already for a reason that is quick to see: characters
@@ -12,7 +14,28 @@ enum CanonicalComposition {
         guard text.contains(where: { $0 >= 0xCC }) else { return nil }
         var result: [UInt8] = []
         result.reserveCapacity(text.count)
-        for scalar in String(decoding: text, as: UTF8.self)._nfc { result.append(contentsOf: UTF8.encode(scalar)!) }
+        var known = String.UnicodeScalarView()
+        func flush() {
+            for scalar in String(known)._nfc { result.append(contentsOf: UTF8.encode(scalar)!) }
+            known.removeAll(keepingCapacity: true)
+        }
+        for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {
+            switch scalar.value {
+            // These three combine with nothing themselves but consist of marks that do. The standard library (6.3) does
+            // not put such marks in order; none of the three occurs in composed text.
+            case 0x0F73: known.append(contentsOf: "\u{0F71}\u{0F72}".unicodeScalars)
+            case 0x0F75: known.append(contentsOf: "\u{0F71}\u{0F74}".unicodeScalars)
+            case 0x0F81: known.append(contentsOf: "\u{0F71}\u{0F80}".unicodeScalars)
+            default:
+                if isRecent(scalar) {
+                    flush()
+                    result.append(contentsOf: UTF8.encode(scalar)!)
+                } else {
+                    known.append(scalar)
+                }
+            }
+        }
+        flush()
         return result
     }
 
@@ -20,5 +43,11 @@ enum CanonicalComposition {
         Array(text.utf8).withUnsafeBufferPointer { bytes in
             composed(bytes).map { String(decoding: $0, as: UTF8.self) } ?? text
         }
+    }
+
+    private static func isRecent(_ scalar: Unicode.Scalar) -> Bool {
+        // Asking for a character's age is not free; nothing new in these ranges composes.
+        if scalar.value < 0x0700 || (0x3000..<0xA000).contains(scalar.value) { return false }
+        return scalar.properties.age.map { $0.major > 9 } ?? true
     }
 }

@@ -1,6 +1,6 @@
 /// How a text is cut into pieces before the merges work on each piece by itself.
 ///
-/// Each is one of the published patterns, written as a scanner by hand (``PieceScanner``): no pattern engine, linear time.
+/// Each is one of the published patterns, written as a scanner by hand: no pattern engine, linear time.
 public enum PreTokenizer: String, Sendable, CaseIterable {
     /// GPT-2: words, numbers and punctuation, each with at most one space before it.
     case gpt2

@@ -1,8 +1,8 @@
 /// Turns tokens into text as they come, without ever cutting a character.
 ///
-/// A token may end inside a character's UTF-8. Its bytes are then held back until the next token shows what they are; what
-/// can't become a character any more is U+FFFD at once. All outputs together are what ``Tokenizer/decode(_:skippingSpecialTokens:)``
-/// gives for all tokens.
+/// A token may end inside a character's UTF-8. Its bytes are then held back until the next token shows what they are;
+/// what can't become a character any more is U+FFFD at once. All outputs together are what
+/// ``Tokenizer/decode(_:skippingSpecialTokens:)`` gives for all tokens.
 public struct StreamingDetokenizer: Sendable {
     private let tokenizer: Tokenizer
     private let skippingSpecialTokens: Bool

@@ -30,10 +30,11 @@ extension Tokenizer {
     ///
     /// Equal, id for id, to what the `tokenizers` package gives for the same definition.
     /// - Parameters:
-    ///   - addingSpecialTokens: put the tokens for the beginning and the end of a text around it, if the definition says so.
-    ///   - parsingSpecialTokens: where the text spells a special token, such as `<|im_end|>`, that token is meant. Without
-    ///     it, special tokens are ordinary text: what people type must not end their turn. Added tokens that are not special
-    ///     are found either way.
+    ///   - addingSpecialTokens: put the tokens for the beginning and the end of a text around it, if the definition
+    ///     says so.
+    ///   - parsingSpecialTokens: where the text spells a special token, such as `<|im_end|>`, that token is meant.
+    ///     Without it, special tokens are ordinary text: what people type must not end their turn. Added tokens that
+    ///     are not special are found either way.
     /// - Complexity: O(n log n) time and O(n) memory in the bytes of `text`, which must be fewer than 2^31.
     public func encode(_ text: String, addingSpecialTokens: Bool = true, parsingSpecialTokens: Bool = true) -> [Int] {
         let roles = definition.roles
@@ -67,7 +68,8 @@ extension Tokenizer {
     }
 
     private func encodeNormalized(
-        _ text: UnsafeBufferPointer<UInt8>, findingSpecial: Bool, with merger: inout BytePairMerger, into ids: inout [Int]
+        _ text: UnsafeBufferPointer<UInt8>, findingSpecial: Bool, with merger: inout BytePairMerger,
+        into ids: inout [Int]
     ) {
         guard !normalizedMatcher.isEmpty else { return encodePlain(text, with: &merger, into: &ids) }
         for part in normalizedMatcher.parts(of: text, findingSpecial: findingSpecial) {
@@ -108,8 +110,8 @@ extension Tokenizer {
     ///
     /// Ids without a token stand for nothing: a model's output may have more rows than its vocabulary has tokens.
     ///
-    /// `decode(encode(text)) == text` for every text, save what the definition itself takes away: a normaliser, a prefix
-    /// space, white space stripped around added tokens, and ``TokenizerDefinition/missingBytes``.
+    /// `decode(encode(text)) == text` for every text, save what the definition itself takes away: a normaliser, a
+    /// prefix space, white space stripped around added tokens, and ``TokenizerDefinition/missingBytes``.
     /// - Parameter skippingSpecialTokens: leave out the special tokens.
     public func decode(_ ids: some Sequence<Int>, skippingSpecialTokens: Bool = false) -> String {
         var bytes: [UInt8] = []

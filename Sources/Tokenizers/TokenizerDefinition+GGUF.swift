@@ -1,12 +1,12 @@
 extension TokenizerDefinition {
     /// The tokenizer of a GGUF file, from the values of its `tokenizer.ggml.*` keys.
     ///
-    /// Control tokens and the unknown token become special added tokens, user-defined ones plain added tokens; unused ids
-    /// stay empty. Without `tokenTypes`, the tokens for the beginning and the end of a text count as control tokens.
+    /// Control tokens and the unknown token become special added tokens, user-defined ones plain added tokens; unused
+    /// ids stay empty. The tokens for the beginning and the end of a text count as control tokens whatever their type.
     /// - Parameters:
     ///   - model: `model`; only "gpt2", byte-level BPE, is known.
-    ///   - preTokenizer: `pre`. Files from before this key, and those that say "default", are read as GPT-2's, which is what
-    ///     vocabularies of that time used.
+    ///   - preTokenizer: `pre`. Files from before this key, and those that say "default", are read as GPT-2's, which
+    ///     is what vocabularies of that time used.
     ///   - tokens: `tokens`.
     ///   - tokenTypes: `token_type`: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused.
     ///   - merges: `merges`.
@@ -41,19 +41,19 @@ extension TokenizerDefinition {
                 case 4: added.append(AddedToken(id: id, content: tokens[id], isSpecial: false))
                 case 5: texts[id] = nil
                 default:
-                    throw TokenizerError(
-                        "token \(id), \(tokens[id].quoted), has the type \(type), expected 1 to 5 in a byte-level vocabulary")
+                    let found = "token \(id), \(tokens[id].quoted), has the type \(type)"
+                    throw TokenizerError("\(found), expected 1 to 5 in a byte-level vocabulary")
                 }
             }
-        } else {
-            for id in Set([roles.beginningOfText, roles.endOfText].compactMap(\.self)) where tokens.indices.contains(id) {
-                added.append(AddedToken(id: id, content: tokens[id]))
-            }
+        }
+        for id in Set([roles.beginningOfText, roles.endOfText].compactMap(\.self))
+        where tokens.indices.contains(id) && !added.contains(where: { $0.id == id }) {
+            added.append(AddedToken(id: id, content: tokens[id]))
         }
         try self.init(tokens: texts, merges: merges, addedTokens: added, roles: roles, options: options)
     }
 
-    /// What llama.cpp's names of pre-tokenizers stand for, with the normaliser of the models that they were named after.
+    /// What llama.cpp's names of pre-tokenizers stand for, with the normaliser of the models they are named after.
     private static func options(ggufPreTokenizer name: String) throws(TokenizerError) -> TokenizerOptions {
         switch name {
         case "gpt-2", "gpt2", "default": TokenizerOptions(preTokenizer: .gpt2)

@@ -38,8 +38,8 @@ public struct TokenizerOptions: Sendable, Equatable {
     public var ignoresMerges: Bool
     /// A space is put before a text that does not start with one, and so after each added token (GPT-2's pattern only).
     public var addsPrefixSpace: Bool
-    /// The token for bytes that have none of their own, by id. Without it such bytes are dropped: some vocabularies were
-    /// trained on text without certain control characters.
+    /// The token for bytes that have none of their own, by id. Without it such bytes are dropped: some vocabularies
+    /// were trained on text without certain control characters.
     public var missingByteToken: Int?
     /// A run of missing bytes becomes one token, not one for each byte.
     public var fusesMissingBytes: Bool
@@ -74,12 +74,12 @@ public struct TokenizerDefinition: Sendable {
     let specialIDs: Set<Int>
 
     /// - Parameters:
-    ///   - tokens: the texts of the tokens in id order, written in the byte-level alphabet ("Ġthe" for " the"); nil where no
-    ///     token has the id.
+    ///   - tokens: the texts of the tokens in id order, written in the byte-level alphabet ("Ġthe" for " the"); nil
+    ///     where no token has the id.
     ///   - merges: in the order of their ranks, each two tokens with one space between ("Ġ t").
     ///   - addedTokens: in any order; those that `tokens` lacks extend the vocabulary.
-    /// - Throws: `TokenizerError` if tokens or merges occur twice, if merges, added tokens or roles don't fit the vocabulary,
-    ///   or if a limit is passed.
+    /// - Throws: `TokenizerError` if tokens or merges occur twice, if merges, added tokens or roles don't fit the
+    ///   vocabulary, or if a limit is passed.
     /// - Complexity: O(bytes).
     public init(
         tokens: [String?], merges: [String], addedTokens: [AddedToken] = [], roles: TokenRoles = TokenRoles(),

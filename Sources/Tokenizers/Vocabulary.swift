@@ -1,7 +1,7 @@
 /// The tokens of a byte-level vocabulary: id to bytes and back.
 ///
-/// All tokens' bytes lie in one array, so that a vocabulary of 49,152 tokens takes about one megabyte rather than 49,152
-/// small allocations, and looking a piece of text up needs no `String`.
+/// All tokens' bytes lie in one array, so that a vocabulary of 49,152 tokens takes about one megabyte rather than
+/// 49,152 small allocations, and looking a piece of text up needs no `String`.
 struct Vocabulary: Sendable {
     /// More tokens than this are refused; the largest published vocabularies have about a quarter of a million.
     static let maximumCount = 4_000_000
@@ -23,8 +23,8 @@ struct Vocabulary: Sendable {
     /// Where each token starts in `bytes`; one entry more than there are ids.
     private var offsets: [UInt32] = [0]
     private var forms: [Form] = []
-    /// Open addressing with linear probing: ids of byte-level tokens by the hash of their bytes, -1 where free. At most half
-    /// full. Swift's `Hasher` is seeded per process, so that no file can be built to make it collide.
+    /// Open addressing with linear probing: ids of byte-level tokens by the hash of their bytes, -1 where free. At most
+    /// half full. Swift's `Hasher` is seeded per process, so that no file can be built to make it collide.
     private var slots: [Int32]
     /// The token of each single byte, or -1.
     private(set) var byteTokens = [Int32](repeating: -1, count: 256)
@@ -39,7 +39,8 @@ struct Vocabulary: Sendable {
     init(texts: [String?], specialIDs: Set<Int>) throws(TokenizerError) {
         guard !texts.isEmpty else { throw TokenizerError("the vocabulary has no tokens") }
         guard texts.count <= Vocabulary.maximumCount else {
-            throw TokenizerError("the vocabulary has \(texts.count) tokens, expected at most \(Vocabulary.maximumCount)")
+            throw TokenizerError(
+                "the vocabulary has \(texts.count) tokens, expected at most \(Vocabulary.maximumCount)")
         }
         var capacity = 16
         while capacity < texts.count * 2 { capacity *= 2 }

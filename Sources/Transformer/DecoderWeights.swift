@@ -39,12 +39,14 @@ public struct DecoderWeights: Sendable {
     let pendingChecks: PendingChecks
 
     /// Bytes of everything above, a tied head counted once.
-    public var byteCount: Int {
-        let layerBytes = layers.reduce(0) { sum, layer in
+    public var byteCount: Int { byteCountPerStep + (headIsTied ? 0 : embedding.storedByteCount) }
+
+    /// Bytes that every decoding step reads: all but the embedding table, of which a step reads single rows.
+    public var byteCountPerStep: Int {
+        layers.reduce(finalNorm.byteCount + head.storedByteCount) { sum, layer in
             sum + layer.matrices.reduce(0) { $0 + $1.storedByteCount } + layer.inputNorm.byteCount
                 + layer.postAttentionNorm.byteCount
         }
-        return embedding.storedByteCount + layerBytes + finalNorm.byteCount + (headIsTied ? 0 : head.storedByteCount)
     }
 
     var headIsTied: Bool {

@@ -12,7 +12,9 @@ struct FlashLLMCommand: AsyncParsableCommand {
             Progress is shown on a terminal only, on standard error; what a command was asked for goes to standard \
             output, plainly when it is piped. Exit codes: 0 success, 1 failure, 64 wrong usage, 130 interrupted.
             """,
-        subcommands: [PullCommand.self, ModelsCommand.self])
+        subcommands: [
+            PullCommand.self, ModelsCommand.self, RunCommand.self, PerplexityCommand.self, BenchCommand.self,
+        ])
 
     /// Replaces ArgumentParser's own `main`, so that every error has the same form: one sentence after `error: `.
     static func main() async {

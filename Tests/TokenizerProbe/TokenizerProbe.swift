@@ -12,12 +12,12 @@ import Darwin
 /// Answers `scripts/compare-tokenizers`: one JSON request a line on standard input, one JSON answer a line on standard
 /// output. A request that fails is answered by `{"error": ...}`.
 ///
-///     {"tokenizer": {...}, "configuration": {...}}     load a Hugging Face tokenizer      -> {"tokens": count}
-///     {"gguf": {...}}                                  load from GGUF metadata            -> {"tokens": count}
-///     {"write": "chat template"}                       the loaded one as files            -> {"tokenizer": ..., "configuration": ...}
-///     {"encode": "text", "add": true, "parse": true}   ids of a text                      -> [ids]
-///     {"decode": [ids], "skip": false}                 text of ids, whole and streamed    -> ["text", "text"]
-///     {"time": "text", "rounds": 10}                   encodes the text again and again   -> {"bytesPerSecond": ...}
+///     {"tokenizer": {...}, "configuration": {...}}     loads a Hugging Face tokenizer -> {"tokens": count, ...}
+///     {"gguf": {...}}                                  loads GGUF metadata            -> {"tokens": count, ...}
+///     {"write": "chat template"}                       the loaded one as files        -> {"tokenizer": ..., ...}
+///     {"encode": "text", "add": true, "parse": true}   ids of a text                  -> [ids]
+///     {"decode": [ids], "skip": false}                 text, whole and streamed       -> ["text", "text"]
+///     {"time": "text", "rounds": 10}                   encodes it again and again     -> {"bytesPerSecond": ...}
 @main struct TokenizerProbe {
     private var tokenizer: Tokenizer?
 

@@ -52,7 +52,8 @@ public struct HuggingFaceTokenizerFiles: Sendable {
         case .smolLM: first = ["type": "Digits", "individual_digits": true]
         case .llama3, .qwen2:
             first = [
-                "type": "Split", "pattern": ["Regex": .string(preTokenizer.pattern)], "behavior": "Isolated", "invert": false,
+                "type": "Split", "pattern": ["Regex": .string(preTokenizer.pattern)], "behavior": "Isolated",
+                "invert": false,
             ]
         }
         let last = byteLevel(addsPrefixSpace: false, splitting: preTokenizer == .smolLM)
@@ -123,8 +124,8 @@ extension HuggingFaceTokenizerFiles {
 
     /// How many ids `model.vocab` covers.
     ///
-    /// Added tokens at the end get their ids by counting on from the vocabulary, so they need not be in it; but that count
-    /// goes by the number of tokens, and with a gap among the ids it would go wrong.
+    /// Added tokens at the end get their ids by counting on from the vocabulary, so they need not be in it; but that
+    /// count goes by the number of tokens, and with a gap among the ids it would go wrong.
     private static func modelTokenCount(_ definition: TokenizerDefinition) -> Int {
         let count = definition.tokenCount
         guard (0..<count).allSatisfy(definition.vocabulary.contains) else { return count }
@@ -135,6 +136,7 @@ extension HuggingFaceTokenizerFiles {
 
     private static func configuration(_ definition: TokenizerDefinition, chatTemplate: String?) -> JSON {
         let roles = definition.roles
+        let addedIDs = Set(definition.addedTokens.map(\.id))
         func token(_ id: Int?) -> JSON { id.flatMap { definition.text(of: $0) }.map { .string($0) } ?? .null }
         var configuration: JSON = [
             // The class that takes tokenizer.json as it is; those named after models rebuild parts of it.
@@ -143,8 +145,9 @@ extension HuggingFaceTokenizerFiles {
             "add_eos_token": .bool(roles.addsEndOfText),
             "bos_token": token(roles.beginningOfText),
             "eos_token": token(roles.endOfText),
-            "unk_token": token(roles.unknown),
-            "pad_token": token(roles.padding),
+            // A token that is named here is found in every text: an ordinary one must not be.
+            "unk_token": token(roles.unknown.flatMap { addedIDs.contains($0) ? $0 : nil }),
+            "pad_token": token(roles.padding.flatMap { addedIDs.contains($0) ? $0 : nil }),
             "clean_up_tokenization_spaces": false,
         ]
         if let chatTemplate, case .object(var members) = configuration {

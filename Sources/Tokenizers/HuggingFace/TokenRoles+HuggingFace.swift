@@ -92,7 +92,9 @@ extension TokenRoles {
     }
 
     /// A token that tokenizer_config.json names, as a text or as an object with a `content`.
-    private static func id(_ key: String, in file: ComponentReader, id: (String) -> Int?) throws(TokenizerError) -> Int? {
+    private static func id(
+        _ key: String, in file: ComponentReader, id: (String) -> Int?
+    ) throws(TokenizerError) -> Int? {
         let value = file.member(key)
         if value.isNull { return nil }
         guard let text = value.stringValue ?? value["content"]?.stringValue else {

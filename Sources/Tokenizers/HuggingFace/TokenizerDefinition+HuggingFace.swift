@@ -7,14 +7,17 @@ extension TokenizerDefinition {
     /// (`truncation`, `padding`) or to positions in the text (`trim_offsets`) is passed over.
     /// - Parameters:
     ///   - tokenizer: the contents of `tokenizer.json`.
-    ///   - configuration: the contents of `tokenizer_config.json`, if there is one: it names the tokens for the beginning and
-    ///     the end of a text, and where it says whether they are added, it has the last word, as in `transformers`.
+    ///   - configuration: the contents of `tokenizer_config.json`, if there is one: it names the tokens for the
+    ///     beginning and the end of a text, which are special even if the tokenizer does not list them as added tokens.
+    ///     What it says of whether they are put around a text, and of added tokens, goes before what the tokenizer
+    ///     says, as in `transformers`.
     /// - Throws: `TokenizerError`.
     public init(huggingFaceTokenizer tokenizer: JSON, configuration: JSON? = nil) throws(TokenizerError) {
         let file = try ComponentReader(
             tokenizer, name: "tokenizer.json",
             knownKeys: [
-                "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
+                "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
+                "decoder",
                 "model",
             ])
         let model = try BytePairModel(ComponentReader(file.member("model"), name: "model"))
@@ -28,6 +31,7 @@ extension TokenizerDefinition {
         for (index, token) in try file.array("added_tokens").enumerated() {
             added.append(try AddedToken(ComponentReader(token, name: "added_tokens[\(index)]")))
         }
+        if let configuration { try TokenizerDefinition.update(&added, from: configuration) }
         func id(_ text: String) -> Int? {
             added.first { $0.content.utf8.elementsEqual(text.utf8) }?.id
                 ?? model.tokens.firstIndex { $0?.utf8.elementsEqual(text.utf8) ?? false }
@@ -41,7 +45,36 @@ extension TokenizerDefinition {
         }
         let template = try TokenTemplate(postProcessor: file.member("post_processor"))
         let roles = try TokenRoles(configuration: configuration, template: template, id: id)
+        if configuration != nil {
+            for id in Set([roles.beginningOfText, roles.endOfText, roles.unknown, roles.padding].compactMap(\.self))
+            where !added.contains(where: { $0.id == id }) && model.tokens.indices.contains(id) {
+                if let content = model.tokens[id] { added.append(AddedToken(id: id, content: content)) }
+            }
+        }
         try self.init(tokens: model.tokens, merges: model.merges, addedTokens: added, roles: roles, options: options)
+    }
+
+    /// Takes over the added tokens that a tokenizer_config.json lists by their ids.
+    private static func update(_ added: inout [AddedToken], from configuration: JSON) throws(TokenizerError) {
+        let file = try ComponentReader(configuration, name: "tokenizer_config.json")
+        let name = "added_tokens_decoder"
+        guard !file.member(name).isNull else { return }
+        guard let members = file.member(name).objectValue else {
+            throw TokenizerError("\(file.name): \(name) is \(file.member(name).kindName), expected an object")
+        }
+        var indices = Dictionary(added.enumerated().map { ($1.id, $0) }) { first, _ in first }
+        for (key, value) in members {
+            guard let id = Int(key) else {
+                throw TokenizerError("\(file.name): \(name) has the key \(key.quoted), expected an id")
+            }
+            let token = try AddedToken(ComponentReader(value, name: "\(name)[\(key.quoted)]"), id: id)
+            if let index = indices[id] {
+                added[index] = token
+            } else {
+                indices[id] = added.count
+                added.append(token)
+            }
+        }
     }
 
     /// The same from the bytes of the two files.
@@ -136,10 +169,11 @@ private struct BytePairModel {
 }
 
 extension AddedToken {
-    fileprivate init(_ token: ComponentReader) throws(TokenizerError) {
+    /// - Parameter id: the token's id where it is not its member `id`.
+    fileprivate init(_ token: ComponentReader, id: Int? = nil) throws(TokenizerError) {
         try token.check(
             knownKeys: ["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"])
-        guard let id = token.member("id").intValue, let content = try token.string("content") else {
+        guard let id = id ?? token.member("id").intValue, let content = try token.string("content") else {
             throw TokenizerError("\(token.name) has no id or no content")
         }
         self.init(

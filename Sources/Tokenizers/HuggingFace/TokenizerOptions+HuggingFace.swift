@@ -27,8 +27,8 @@ extension TokenizerOptions {
         default:
             let found = steps.isEmpty ? "none" : steps.map(\.name).joined(separator: ", ")
             throw TokenizerError(
-                "pre_tokenizer has the steps \(found), expected ByteLevel; Digits, ByteLevel; or Split, ByteLevel without pattern"
-            )
+                "pre_tokenizer has the steps \(found), expected ByteLevel; Digits, ByteLevel; "
+                    + "or Split, ByteLevel without pattern")
         }
         self.init(
             preTokenizer: preTokenizer, normalizer: try TokenizerOptions.normalizer(normalizer),
@@ -85,8 +85,8 @@ private enum PreTokenizerStep: Equatable {
         let behavior = try step.string("behavior")
         let isInverted = try step.bool("invert", default: false)
         guard (behavior == "Isolated" && !isInverted) || (behavior == "Removed" && isInverted) else {
-            throw TokenizerError(
-                "\(step.name) has the behavior \((behavior ?? "none").quoted) (invert: \(isInverted)), expected \"Isolated\"")
+            let found = "the behavior \((behavior ?? "none").quoted) with invert \(isInverted)"
+            throw TokenizerError("\(step.name) has \(found), expected \"Isolated\" with invert false")
         }
         return preTokenizer
     }

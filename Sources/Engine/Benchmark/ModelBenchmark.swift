@@ -1,0 +1,79 @@
+public import Tensors
+import Transformer
+
+/// One model on one number of threads, ready to be timed step by step.
+///
+/// Several of these are timed in turns, so that a change of the machine's speed meets all of them.
+public final class ModelBenchmark {
+    public let model: LanguageModel
+    public let pool: WorkerPool
+    private let decoder: Decoder
+    private let blocksPerSequence: Int
+    private let contextTokens: Int
+    private var batch = Batch()
+
+    /// - Parameters:
+    ///   - sequences: the largest batch that will be decoded.
+    ///   - contextTokens: the longest sequence.
+    public init(
+        _ model: LanguageModel, sequences: Int, contextTokens: Int, pool: WorkerPool, options: RunnerOptions = .init()
+    ) {
+        self.model = model
+        self.pool = pool
+        self.contextTokens = contextTokens
+        blocksPerSequence = (contextTokens + KeyValueCache.blockTokens - 1) / KeyValueCache.blockTokens
+        let cache = KeyValueCache(
+            configuration: model.configuration, blockCount: blocksPerSequence * sequences,
+            element: options.cacheElement)
+        decoder = Decoder(
+            configuration: model.configuration,
+            backend: CPUBackend(
+                configuration: model.configuration, weights: model.weights, cache: cache, pool: pool,
+                kernels: options.kernels, maximumBatchTokens: max(options.maximumBatchTokens, sequences),
+                maximumLogitsTokens: max(16, sequences)))
+    }
+
+    /// Weight bytes that one decoding step reads, however many sequences share it.
+    public var weightBytesPerStep: Int { model.weights.byteCountPerStep }
+
+    /// Seconds of one decoding step of `sequences` sequences, each at position `position`, logits and all.
+    public func decodeStep(sequences: Int, position: Int) throws -> Double {
+        precondition(position >= 0 && position < contextTokens)
+        batch.removeAll()
+        for sequence in 0..<sequences {
+            batch.append(tokens: [token(sequence + position)], firstPosition: position, blocks: blocks(of: sequence))
+        }
+        return try seconds {
+            try decoder.forward(batch)
+            _ = decoder.logits(ofTokens: Array(0..<sequences))
+        }
+    }
+
+    /// Seconds of a prompt of `tokens` tokens from an empty cache to the first logits.
+    public func prompt(tokens: Int) throws -> Double {
+        precondition(tokens >= 1 && tokens <= contextTokens)
+        return try seconds {
+            for first in stride(from: 0, to: tokens, by: decoder.maximumBatchTokens) {
+                batch.removeAll()
+                let end = min(first + decoder.maximumBatchTokens, tokens)
+                batch.append(tokens: (first..<end).map(token), firstPosition: first, blocks: blocks(of: 0))
+                try decoder.forward(batch)
+            }
+            _ = decoder.logits(ofTokens: [batch.tokens.count - 1])
+        }
+    }
+
+    private func blocks(of sequence: Int) -> Range<Int32> {
+        Int32(sequence * blocksPerSequence)..<Int32((sequence + 1) * blocksPerSequence)
+    }
+
+    /// Some token; which one makes no difference to the time.
+    private func token(_ index: Int) -> Int32 { Int32((index * 7919 + 13) % model.configuration.vocabularySize) }
+
+    private func seconds(_ body: () throws -> Void) rethrows -> Double {
+        let clock = ContinuousClock()
+        let start = clock.now
+        try body()
+        return (clock.now - start) / .seconds(1)
+    }
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import Checkpoints
+import Engine
+import Sparse
+import Tensors
+
+/// Options of every command that computes.
+struct RuntimeOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Threads to compute with. (default: one per processor)", valueName: "n"))
+    var threads: Int?
+
+    @Option(help: "Keep weights that must be decoded as f16 or f32; f32 keeps the cache in f32, too.")
+    var weights: WeightPrecision = .f16
+
+    @Option(
+        help: ArgumentHelp("Use the kernels of this instruction set: avx512, avx2 or portable.", visibility: .hidden))
+    var instructionSet: String?
+
+    func validate() throws {
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads must be in 1...1024, found \(threads)")
+        }
+        if let instructionSet, Kernels(instructionSet: instructionSet) == nil {
+            throw ValidationError(
+                "--instruction-set must be one that this processor has, found '\(instructionSet)'")
+        }
+    }
+
+    func makePool() -> WorkerPool { WorkerPool(threadCount: threads ?? WorkerPool.availableProcessorCount) }
+
+    var runnerOptions: RunnerOptions {
+        RunnerOptions(
+            kernels: instructionSet.flatMap { Kernels(instructionSet: $0) } ?? .best,
+            cacheElement: weights == .f32 ? .f32 : .f16)
+    }
+}
+
+enum WeightPrecision: String, ExpressibleByArgument, CaseIterable {
+    case f16, f32
+
+    var type: WeightType { self == .f16 ? .f16 : .f32 }
+}
