@@ -50,7 +50,7 @@ let package = Package(
             name: "Transformer", dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Sparse", "Tensors"],
             swiftSettings: swiftSettings),
         .target(
-            name: "Pruning", dependencies: ["Checkpoints", "Tensors", "Transformer"], swiftSettings: swiftSettings),
+            name: "Pruning", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
         .target(name: "Terminal", swiftSettings: swiftSettings),
         .target(
             name: "Hub",
@@ -64,8 +64,7 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "CKernels", "Checkpoints", "OrderedJSON", "Scheduling", "Sparse", "Tensors", "Tokenizers",
-                "Transformer",
+                "Checkpoints", "OrderedJSON", "Scheduling", "Sparse", "Tensors", "Tokenizers", "Transformer",
             ], swiftSettings: vectorSettings),
         .executableTarget(
             name: "flash-llm",
@@ -96,6 +95,7 @@ let package = Package(
             name: "TransformerTests",
             dependencies: ["Checkpoints", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "Transformer"],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
+        .testTarget(name: "StyleTests", swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "HubTests", dependencies: ["Hub", "TestSupport"], swiftSettings: swiftSettings),

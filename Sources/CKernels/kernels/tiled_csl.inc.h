@@ -1,6 +1,6 @@
 // Products with Tiled-CSL: load as sparse, compute as dense. The words of a stretch of tiles are scattered into a dense
-// 16-bit strip in cache, which then goes through the dense kernel. The strip is undone by zeroing it whole: cheaper than
-// a second pass over the words from about 1/16 density up.
+// 16-bit strip in cache, which then goes through the dense kernel. The strip is undone by zeroing it whole: cheaper
+// than a second pass over the words from about 1/16 density up.
 
 // With few tokens a narrow strip stays in the first-level cache (128 x 128 x 2 bytes = 32 KB); with many a wide one
 // (256 KB) spreads the horizontal sums over more columns.

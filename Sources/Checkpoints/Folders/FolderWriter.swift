@@ -70,8 +70,8 @@ public final class FolderWriter {
     /// Puts the folder in its place.
     ///
     /// A model that is replaced is moved aside first and deleted last, so that at every moment one of the two is whole.
-    /// - Throws: `CheckpointError` if the system refuses, or the target was taken meanwhile; up to the rename the target
-    ///   stays what it was before and what was prepared is removed.
+    /// - Throws: `CheckpointError` if the system refuses, or the target was taken meanwhile; up to the rename the
+    ///   target stays what it was before and what was prepared is removed.
     public func finish() throws(CheckpointError) {
         precondition(isOpen, "the folder is finished or abandoned")
         defer { abandon() }
