@@ -71,7 +71,10 @@ public struct ModelRewriter {
                 try rewrite(name, writer)
             } else {
                 let (type, bytes) = try checkpoint.portableElements(name, pool: pool)
-                if WeightType(rawValue: type.rawValue) != nil { try checkpoint.checkFinite(name) }
+                // What is decoded is known to be finite; what is mapped is not yet.
+                if let stored = checkpoint[name]?.encoding.elementType, WeightType(rawValue: stored.rawValue) != nil {
+                    try checkpoint.checkFinite(name)
+                }
                 try writer.append(name, type: type, shape: checkpoint[name]?.shape ?? [], bytes: bytes)
             }
             checkpoint.release(name)

@@ -121,7 +121,8 @@ extension ModelInspection {
         if let verifiedCount {
             return "\(dense) Verified: all \(verifiedCount) matrices and tensors match their checksums and formats.\n"
         }
-        return "\(dense) The figures were written down when the model was packed; --verify reads and checks the weights.\n"
+        return
+            "\(dense) The figures were written down when the model was packed; --verify reads and checks the weights.\n"
     }
 
     private static func shape(_ matrix: Matrix) -> String { "\(matrix.projection.rows) x \(matrix.projection.columns)" }
