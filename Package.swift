@@ -31,6 +31,10 @@ let package = Package(
             swiftSettings: swiftSettings),
         .target(name: "CKernels", cSettings: kernelSettings),
         .target(name: "Tensors", swiftSettings: swiftSettings),
+        .target(
+            name: "Tokenizers",
+            dependencies: ["OrderedJSON", .product(name: "OrderedCollections", package: "swift-collections")],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "flash-llm",
             dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -40,6 +44,9 @@ let package = Package(
         .testTarget(
             name: "OrderedJSONTests", dependencies: ["OrderedJSON", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "TokenizersTests", dependencies: ["OrderedJSON", "TestSupport", "Tokenizers"], exclude: ["Fixtures"],
+            swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )
