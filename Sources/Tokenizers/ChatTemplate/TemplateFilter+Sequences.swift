@@ -145,13 +145,15 @@ extension TemplateFilter {
         let interpreter = call.interpreter
         var attributes: [TemplateValue?] = [call.given(2)]
         if let names = call.given(2)?.string {
+            try interpreter.spend(names.utf8.count)
             attributes = PythonText.split(names, separator: ",", limit: .max, fromRight: false).map { .text($0) }
         }
+        var getters: [(TemplateValue) throws(ChatTemplateError) -> TemplateValue] = []
+        for attribute in attributes { getters.append(try interpreter.getter(attribute)) }
         var keyed: [(key: TemplateValue, item: TemplateValue)] = []
         for item in try interpreter.items(of: call.input) {
             var keys: [TemplateValue] = []
-            for attribute in attributes {
-                let get = try interpreter.getter(attribute)
+            for get in getters {
                 keys.append(folded(try get(item), isCaseSensitive: call.flag(1)))
             }
             keyed.append((try interpreter.list(keys), item))
@@ -232,9 +234,7 @@ extension TemplateFilter {
                 var rest = arguments
                 rest.positional.removeFirst()
                 transform = { item throws(ChatTemplateError) in
-                    try interpreter.deeper { () throws(ChatTemplateError) in
-                        try interpreter.apply(filter: name, to: item, with: rest)
-                    }
+                    try interpreter.apply(filter: name, to: item, with: rest)
                 }
             }
             let source = try interpreter.iterator(over: call.input)

@@ -72,6 +72,7 @@ extension TemplateFilter {
             try call.interpreter.spend(bytes: width)
             indentation = String(repeating: " ", count: width)
         }
+        try call.interpreter.spend(string.text.utf8.count)
         var lines = PythonText.splitLines(string.text + "\n")
         try call.interpreter.spend(bytes: indentation.utf8.count, times: lines.count)
         let (first, blank) = (call.flag(1), call.flag(2))

@@ -17,6 +17,7 @@ extension TemplateInterpreter {
 
     /// `format % values` of Python, as far as templates use it: `%s %r %d %i %x %X %o %c %e %f %g %%`.
     func percentFormat(_ format: TemplateString, _ values: TemplateValue) throws(ChatTemplateError) -> TemplateValue {
+        try spend(bytes: format.text.utf8.count)
         var rest = [values]
         var mayLeaveValues = false
         if case .tuple(let items) = values { rest = items.items }

@@ -11,6 +11,8 @@ extension TemplateInterpreter {
     /// `value[index]`: an item, else the attribute of that name.
     func item(_ index: TemplateValue, of value: TemplateValue) throws(ChatTemplateError) -> TemplateValue {
         if case .undefined(let message) = value { throw failure(message) }
+        try spend(on: value)
+        try spend(on: index)
         if let item = lookUp(index, in: value) { return item }
         if let name = index.string, let attribute = try ownAttribute(name, of: value) { return attribute }
         return missing(index, of: value)

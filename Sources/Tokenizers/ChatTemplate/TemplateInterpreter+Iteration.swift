@@ -71,8 +71,11 @@ extension TemplateInterpreter {
     /// The items in reverse order where Python's `reversed` accepts the value, else nil.
     func reversedItems(of value: TemplateValue) throws(ChatTemplateError) -> [TemplateValue]? {
         switch value {
-        case .undefined, .list, .tuple, .dictionary, .view, .string, .range: try items(of: value).reversed()
-        default: nil
+        case .undefined, .list, .tuple, .dictionary, .view, .string, .range:
+            let items = try items(of: value)
+            try spend(items.count)
+            return items.reversed()
+        default: return nil
         }
     }
 }

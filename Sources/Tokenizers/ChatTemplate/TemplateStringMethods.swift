@@ -122,6 +122,8 @@ extension TemplateInterpreter {
     ) throws(ChatTemplateError) -> String {
         let most = limit < 0 ? Int.max : limit
         let bytes = text.utf8.count
+        // Every byte may be an occurrence, whose offset is kept.
+        try spend(bytes / 4)
         let possible = min(most, old.isEmpty ? bytes + 1 : bytes / old.utf8.count)
         let growth = max(0, new.utf8.count - old.utf8.count)
         if growth > 0, possible > 0 {

@@ -120,7 +120,8 @@ extension TemplateInterpreter {
         guard arguments.positional.count + arguments.keywords.count == test.argumentCount else {
             throw failure("the test '\(name)' takes \(test.argumentCount) arguments")
         }
-        if let text = input.string { try spend(bytes: text.utf8.count) }
+        try spend(on: input)
+        try spend(on: arguments)
         return try test.body(self, input, arguments.positional + arguments.keywords.map(\.value))
     }
 }
