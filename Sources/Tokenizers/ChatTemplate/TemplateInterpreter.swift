@@ -4,10 +4,10 @@
 /// limits before it is done, so that no template can hang, crash or fill the memory.
 final class TemplateInterpreter {
     /// Containers nest no deeper than this; without a bound, releasing or printing a value could overflow the stack.
-    static let maximumValueDepth = 200
+    static let maximumValueDepth = 150
     /// Nested statements, expressions and calls. Each takes up to about 1.5 KiB of stack in a release build, and six
     /// times that in a debug build; the smallest thread stacks have 512 KiB.
-    static let maximumDepth = 300
+    static let maximumDepth = 200
     /// Text costs one step per this many bytes, beside the step of the operation itself.
     private static let bytesPerStep = 32
     /// As jinja2's sandbox allows.
