@@ -24,12 +24,14 @@ import Testing
     @Test(arguments: [
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
-        "{% macro m(n) %}{% if n %}{{ [m(n - 1) ~ m(n - 1)] | map('upper') | list }}{% endif %}{% endmacro %}{{ m(90) }}",
+        "{% macro m(n) %}{% if n %}{{ [m(n - 1) ~ m(n - 1)] | map('upper') | list }}{% endif %}"
+            + "{% endmacro %}{{ m(90) }}",
         "{% set s = namespace(x='x') %}{% for i in range(99) %}{% set s.x = s.x ~ s.x %}{% endfor %}",
         "{% set s = namespace(x='x') %}{% for i in range(99) %}{% set s.x = s.x + s.x %}{% endfor %}",
         "{% set s = namespace(x=[1]) %}{% for i in range(99) %}{% set s.x = s.x + s.x %}{% endfor %}",
         "{% set s = namespace(x=[1]) %}{% for i in range(99) %}{% set s.x = [s.x, s.x] %}{% endfor %}{{ s.x }}",
-        "{% set s = namespace(x=[1]) %}{% for i in range(99) %}{% set s.x = [s.x, s.x] %}{% endfor %}{{ s.x | tojson }}",
+        "{% set s = namespace(x=[1]) %}{% for i in range(99) %}{% set s.x = [s.x, s.x] %}{% endfor %}"
+            + "{{ s.x | tojson }}",
         "{% set s = namespace(x=[1], y=[1]) %}{% for i in range(60) %}{% set s.x = [s.x, s.x] %}"
             + "{% set s.y = [s.y, s.y] %}{% endfor %}{{ s.x == s.y }}",
         "{% set s = namespace(x=1) %}{% for i in range(999) %}{% set s.x = [s.x] %}{% endfor %}",
