@@ -38,10 +38,35 @@ let package = Package(
             linkerSettings: [.linkedLibrary("m")]),
         .target(name: "CKernels", cSettings: kernelSettings),
         .target(name: "Tensors", swiftSettings: swiftSettings),
+        .target(name: "Sparse", dependencies: ["CKernels", "Tensors"], swiftSettings: swiftSettings),
+        .target(
+            name: "Checkpoints",
+            dependencies: [
+                "CKernels", "OrderedJSON", "Sparse", "Tensors",
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Transformer", dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Sparse", "Tensors"],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Pruning", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+        .target(name: "Terminal", swiftSettings: swiftSettings),
+        .target(
+            name: "Hub",
+            dependencies: ["Terminal", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: swiftSettings),
         .target(
             name: "Tokenizers",
             dependencies: ["OrderedJSON", .product(name: "OrderedCollections", package: "swift-collections")],
             swiftSettings: swiftSettings),
+        .target(name: "Scheduling", swiftSettings: swiftSettings),
+        .target(
+            name: "Engine",
+            dependencies: [
+                "CKernels", "Checkpoints", "OrderedJSON", "Scheduling", "Sparse", "Tensors", "Tokenizers",
+                "Transformer",
+            ], swiftSettings: vectorSettings),
         .executableTarget(
             name: "flash-llm",
             dependencies: [
@@ -74,9 +99,15 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
         .testTarget(name: "StyleTests", swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(name: "HubTests", dependencies: ["Hub", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "TokenizersTests", dependencies: ["OrderedJSON", "TestSupport", "Tokenizers"], exclude: ["Fixtures"],
-            swiftSettings: swiftSettings),
+            name: "TokenizersTests", dependencies: ["OrderedJSON", "TestSupport", "Tokenizers"],
+            exclude: ["Fixtures"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "SchedulingTests", dependencies: ["Scheduling", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "EngineTests", dependencies: ["Engine", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )

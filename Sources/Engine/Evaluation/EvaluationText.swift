@@ -27,8 +27,8 @@ public enum EvaluationText {
         and for a moment, when the wedges were knocked out and the stones settled against each other with a sound like \
         a cough, nobody breathed. Nothing fell. The engineer walked across first, by herself, and then she walked back.
 
-        After that, things changed slowly. The market moved to the bridge, because it was now the middle of everything. \
-        The doctor, who lived on the east bank, could reach the farms on the west bank in half an hour. The school had \
+        After that, things changed slowly. The market moved to the bridge, because it was now the middle of \
+        everything. The doctor, who lived on the east bank, could reach the farms on the west bank in half an hour. The school had \
         twice as many pupils and needed a second teacher. Some people complained that there was more noise, and they \
         were right. Others complained that the fish had gone, which was not true; the fish had only moved to the \
         shadow under the arch, where the water was cool.

@@ -55,7 +55,7 @@ extension TemplateParser {
         case "call": kind = try callBlock()
         case "filter": kind = try filterBlock()
         case "with": kind = try with()
-        case "print": kind = try print()
+        case "print": kind = try printStatement()
         case "generation": kind = try generation()
         case "break", "continue":
             guard breakableLoops > 0 else { throw failure("'\(tag)' outside a loop", line: line) }
