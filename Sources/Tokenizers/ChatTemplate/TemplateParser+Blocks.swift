@@ -98,7 +98,7 @@ extension TemplateParser {
         return .with(assignments, body: body)
     }
 
-    mutating func print() throws(ChatTemplateError) -> TemplateStatement.Kind {
+    mutating func printStatement() throws(ChatTemplateError) -> TemplateStatement.Kind {
         var expressions: [TemplateExpression] = []
         while !isAt(.tagEnd) {
             if !expressions.isEmpty { try expect(.comma) }
