@@ -11,7 +11,8 @@ struct PerplexityCommand: AsyncParsableCommand {
         abstract: "Measure how well a model predicts a text.",
         discussion: """
             The text's tokens are cut into windows, each a sequence of its own without a beginning-of-text token; \
-            every token of a window but the first is scored. Lower is better. The standard error takes tokens as independent.
+            every token of a window but the first is scored. Lower is better. The standard error takes tokens as \
+            independent.
 
             Examples:
               flash-llm perplexity smollm2-135m book.txt
