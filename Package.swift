@@ -78,14 +78,18 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        .target(
+            name: "ModelFixtures", dependencies: ["Checkpoints", "OrderedJSON", "Tensors", "TestSupport", "Tokenizers"],
+            path: "Tests/ModelFixtures", swiftSettings: swiftSettings),
         // Run by scripts/compare-tokenizers.
         .executableTarget(
             name: "tokenizer-probe", dependencies: ["OrderedJSON", "Tokenizers"], path: "Tests/TokenizerProbe",
             swiftSettings: swiftSettings),
         .testTarget(
             name: "CheckpointsTests",
-            dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Tensors", "TestSupport"],
-            exclude: ["Fixtures"], swiftSettings: swiftSettings),
+            dependencies: [
+                "CKernels", "Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport",
+            ], exclude: ["Fixtures"], swiftSettings: swiftSettings),
         .testTarget(
             name: "OrderedJSONTests", dependencies: ["OrderedJSON", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
@@ -106,8 +110,12 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SchedulingTests", dependencies: ["Scheduling", "TestSupport"], swiftSettings: swiftSettings),
+        // Runs the built executable.
         .testTarget(
-            name: "EngineTests", dependencies: ["Engine", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
+            name: "CommandTests",
+            dependencies: ["Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport"],
+            swiftSettings: swiftSettings),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )
