@@ -50,7 +50,7 @@ let package = Package(
             name: "Transformer", dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Sparse", "Tensors"],
             swiftSettings: swiftSettings),
         .target(
-            name: "Pruning", dependencies: ["Checkpoints", "Tensors", "Transformer"], swiftSettings: swiftSettings),
+            name: "Pruning", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
         .target(name: "Terminal", swiftSettings: swiftSettings),
         .target(
             name: "Hub",
@@ -104,6 +104,7 @@ let package = Package(
                 "Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "Transformer",
             ],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
+        .testTarget(name: "StyleTests", swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "HubTests", dependencies: ["Hub", "TestSupport"], swiftSettings: swiftSettings),
@@ -117,7 +118,7 @@ let package = Package(
             name: "CommandTests",
             dependencies: ["Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport"],
             swiftSettings: swiftSettings),
-        .testTarget(name: "EngineTests", dependencies: ["Engine", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )

@@ -59,8 +59,8 @@ extension Checkpoint {
         return (description.rows, description.columns, type, elements)
     }
 
-    /// A tensor in a type that every reader knows: as it is if stored element by element; block-quantised matrices become
-    /// f16, vectors f32.
+    /// A tensor in a type that every reader knows: as it is if stored element by element; block-quantised matrices
+    /// become f16, vectors f32.
     public func portableElements(
         _ name: String, pool: WorkerPool
     ) throws(CheckpointError) -> (type: ElementType, bytes: Storage<UInt8>) {

@@ -9,7 +9,7 @@ public struct JSONError: Error, Equatable, CustomStringConvertible {
 }
 
 extension JSON {
-    /// Nesting beyond this is refused: no real file comes near it, and a recursive parser must not be led off its stack.
+    /// Nesting beyond this is refused: no real file comes near it, and a recursive parser must not leave its stack.
     public static let maximumDepth = 128
 
     /// Parses RFC 8259 JSON from UTF-8.

@@ -3,8 +3,8 @@ public import Tensors
 
 /// A weight matrix `[rows, columns]` as one bit per element and the packed nonzero values, 16 bits each.
 ///
-/// The rows are cut into panels of 32 (the last one padded with zeros); a panel runs over all columns, and the values of
-/// one column of a panel expand to vector lanes that are its rows:
+/// The rows are cut into panels of 32 (the last one padded with zeros); a panel runs over all columns, and the values
+/// of one column of a panel expand to vector lanes that are its rows:
 ///
 ///     masks         [panels, columns]  UInt32   bit r: row 32 * panel + r of this column is stored
 ///     values        [stored + 32]      UInt16   panel by panel, column by column, rows in ascending order;

@@ -33,8 +33,8 @@ public final class MappedFile: @unchecked Sendable {
     public let byteCount: Int
 
     /// Maps the whole file at `path`.
-    /// - Throws: `FileError` if it cannot be opened, is no regular file, or cannot be mapped. An empty file is mapped as
-    ///   no bytes.
+    /// - Throws: `FileError` if it cannot be opened, is no regular file, or cannot be mapped. An empty file is mapped
+    ///   as no bytes.
     public init(path: String) throws(FileError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .current("open", path) }

@@ -9,8 +9,8 @@ public struct Storage<Element: BitwiseCopyable>: @unchecked Sendable {
     public let count: Int
     private let owner: AnyObject
 
-    /// - Precondition: `pointer` is aligned for `Element` and valid for `count` elements while `owner` lives, and nobody
-    ///   writes there any more.
+    /// - Precondition: `pointer` is aligned for `Element` and valid for `count` elements while `owner` lives, and
+    ///   nobody writes there any more.
     public init(pointer: UnsafePointer<Element>, count: Int, owner: AnyObject) {
         precondition(count >= 0 && UInt(bitPattern: pointer) % UInt(MemoryLayout<Element>.alignment) == 0)
         self.pointer = pointer

@@ -43,8 +43,8 @@ public final class WorkerPool: Sendable {
     }
 
     /// Calls `body(chunk, thread)` once for every chunk in `0..<chunkCount`, spread over the threads; returns when all
-    /// are done. `thread` is in `0..<threadCount` and names scratch memory that no one else uses meanwhile. Which thread
-    /// gets which chunk is up to chance, so results must not depend on it. Allocates nothing.
+    /// are done. `thread` is in `0..<threadCount` and names scratch memory that no one else uses meanwhile. Which
+    /// thread gets which chunk is up to chance, so results must not depend on it. Allocates nothing.
     public func forEachChunk(_ chunkCount: Int, _ body: (_ chunk: Int, _ thread: Int) -> Void) {
         if chunkCount <= 0 { return }
         if threadCount == 1 || chunkCount == 1 {
@@ -93,15 +93,18 @@ private final class ThreadBody: Sendable {
 /// What the caller and its workers share.
 ///
 /// `ticket` holds the generation of the current loop in its upper half and its next unclaimed chunk in the lower one.
-/// A worker claims a chunk by raising the ticket it has read, so a claim can only succeed for the loop whose chunk count
-/// and body it has read: the caller does not touch those before every claimed chunk is complete. A worker that wakes up
-/// late finds nothing to claim and is not waited for.
+/// A worker claims a chunk by raising the ticket it has read. The caller closes the ticket before it touches the chunk
+/// count and the body, so a worker that has read these for the next loop holds a ticket that is no longer there, and
+/// its claim fails. A worker that wakes up late finds nothing to claim and is not waited for.
 private final class Shared: @unchecked Sendable {
     typealias Body = UnsafePointer<(Int, Int) -> Void>
 
     /// About 20 microseconds: longer than the serial work between two steps of a layer, short enough that an idle
     /// process soon stops burning its processors.
     private static let spinsBeforeParking = 20_000
+
+    /// The lower half of a closed ticket: beyond every chunk.
+    private static let closed: UInt64 = 0xFFFF_FFFF
 
     private let ticket = Atomic<UInt64>(0)
     private let chunkCount = Atomic<Int>(0)
@@ -115,9 +118,11 @@ private final class Shared: @unchecked Sendable {
     }
 
     func run(chunkCount count: Int, body newBody: Body) {
-        precondition(count < Int(UInt32.max))
-        chunkCount.store(count, ordering: .relaxed)
-        body.store(newBody, ordering: .relaxed)
+        precondition(count < Int(Self.closed))
+        // Releasing, so that whoever sees the new count or body sees the closed ticket too.
+        ticket.store(ticket.load(ordering: .relaxed) | Self.closed, ordering: .relaxed)
+        chunkCount.store(count, ordering: .releasing)
+        body.store(newBody, ordering: .releasing)
         completedChunks.store(0, ordering: .relaxed)
         let generation = nextGeneration()
         claimChunks(of: generation, thread: 0)
@@ -155,7 +160,9 @@ private final class Shared: @unchecked Sendable {
         var current = ticket.load(ordering: .acquiring)
         while current >> 32 == generation {
             let chunk = Int(current & 0xFFFF_FFFF)
-            guard chunk < chunkCount.load(ordering: .relaxed), let body = body.load(ordering: .relaxed) else { return }
+            guard chunk < chunkCount.load(ordering: .acquiring), let body = body.load(ordering: .acquiring) else {
+                return
+            }
             let claim = ticket.compareExchange(
                 expected: current, desired: current + 1, ordering: .acquiringAndReleasing)
             current = claim.original

@@ -52,7 +52,7 @@ public enum Format {
         }
     }
 
-    /// `value` with exactly `decimals` digits after the point, halves rounded away from zero; "n/a" if it is not finite.
+    /// `value` with exactly `decimals` digits after the point, halves rounded away from zero; "n/a" if not finite.
     public static func fixed(_ value: Double, decimals: Int) -> String {
         precondition((0...9).contains(decimals), "\(decimals) decimals: at most 9 are supported")
         guard value.isFinite else { return "n/a" }

@@ -12,7 +12,7 @@ public protocol Backend: AnyObject {
     func verify(layer: Int) throws(ModelError)
     /// Begins a batch: hidden = rows of the embedding table.
     func embed(_ batch: Batch)
-    /// From the normalised hidden: queries, keys and values, the first two rotated, the latter two appended to the cache.
+    /// From the normalised hidden: queries, keys and values, the first two rotated, the last two put into the cache.
     func projectAttention(layer: Int, _ batch: Batch)
     /// Softmax attention of every query over its sequence's cached tokens, itself included.
     func attend(layer: Int, _ batch: Batch)
@@ -20,7 +20,7 @@ public protocol Backend: AnyObject {
     func addAttention(layer: Int, _ batch: Batch)
     /// hidden += down(silu(gate) * up) of the normalised hidden.
     func addMLP(layer: Int, _ batch: Batch)
-    /// Head over the normalised hidden of the given tokens (places in the batch): `[count, vocabularySize]`, valid until the
-    /// next call.
+    /// Head over the normalised hidden of the given tokens (places in the batch): `[count, vocabularySize]`, valid
+    /// until the next call.
     func logits(ofTokens tokens: [Int]) -> UnsafeBufferPointer<Float>
 }

@@ -12,8 +12,8 @@ public final class Decoder {
     public var maximumLogitsTokens: Int { backend.maximumLogitsTokens }
 
     /// Runs a batch through all layers; its keys and values are in the cache afterwards.
-    /// - Throws: `ModelError` for a token id outside the vocabulary, or if weights turn out to be damaged at their first
-    ///   use.
+    /// - Throws: `ModelError` for a token id outside the vocabulary, or if weights turn out to be damaged at their
+    ///   first use.
     public func forward(_ batch: Batch) throws(ModelError) {
         precondition(!batch.tokens.isEmpty && batch.tokens.count <= maximumBatchTokens)
         if let token = batch.tokens.first(where: { $0 < 0 || $0 >= configuration.vocabularySize }) {

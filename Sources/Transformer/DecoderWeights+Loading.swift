@@ -10,8 +10,8 @@ extension DecoderWeights {
     /// - Parameters:
     ///   - type: what weights are decoded to; bf16 weights stay bf16 unless f32 is asked for.
     ///   - progress: called with the share that is done, 0...1.
-    /// - Throws: `CheckpointError` or `ModelError` naming the tensor that is missing, damaged or of another shape than the
-    ///   configuration says.
+    /// - Throws: `CheckpointError` or `ModelError` naming the tensor that is missing, damaged or of another shape than
+    ///   the configuration says.
     public init(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, type: WeightType = .f16, pool: WorkerPool,
         progress: (Double) -> Void = { _ in }

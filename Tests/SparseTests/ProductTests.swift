@@ -32,8 +32,7 @@ import Testing
                         let error = largestDifference(found, expected)
                         #expect(
                             error <= Self.tolerance(columns: shape.columns),
-                            "\(kernels.instructionSet) \(matrix.format) \(valueType) \(tokens) tokens, density \(density)"
-                        )
+                            "\(kernels.instructionSet) \(matrix.format) \(valueType) \(tokens) tokens at \(density)")
                     }
                 }
             }

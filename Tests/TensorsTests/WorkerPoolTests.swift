@@ -29,6 +29,20 @@ import Testing
         #expect(total.load(ordering: .relaxed) == loops * 28)
     }
 
+    /// A worker that is late for a short loop must not take a chunk of the long one behind it.
+    @Test(arguments: [2, 3, 8]) func keepsLoopsOfDifferentLengthsApart(threadCount: Int) {
+        let pool = WorkerPool(threadCount: threadCount)
+        let runs = AlignedBuffer<Int>(repeating: 0, count: 40)
+        var wrong = 0
+        for loop in 0..<10_000 {
+            let chunkCount = loop % 2 == 0 ? 2 : 40
+            for index in 0..<40 { runs.pointer[index] = 0 }
+            pool.forEachChunk(chunkCount) { chunk, _ in runs.pointer[chunk] += 1 }
+            for index in 0..<40 where runs.pointer[index] != (index < chunkCount ? 1 : 0) { wrong += 1 }
+        }
+        #expect(wrong == 0)
+    }
+
     @Test func stopsItsThreads() {
         for _ in 0..<100 { _ = WorkerPool(threadCount: 3) }
         #expect(WorkerPool.availableProcessorCount >= 1)

@@ -7,8 +7,8 @@
 // CPU kernels. No allocation, no threads, no I/O, no state but one constant table per instruction set.
 //
 // Callers validate; kernels trust. Unless said otherwise activations are row-major float32 `[tokens, width]` and every
-// output element in the asked range is overwritten. No kernel reads or writes outside the arrays it is given, except that
-// the value array of a tiled bitmap must be followed by FLASH_VALUE_PADDING readable elements.
+// output element in the asked range is overwritten. No kernel reads or writes outside the arrays it is given, except
+// that the value array of a tiled bitmap must be followed by FLASH_VALUE_PADDING readable elements.
 
 #ifdef __cplusplus
 extern "C" {
@@ -93,7 +93,8 @@ struct flash_kernels {
 
     // Rows [first_row, end_row) of a product. For the bitmap first_row is a multiple of 32, for Tiled-CSL of 128, and
     // end_row too unless it is the matrix's last row.
-    void (*product_dense)(const struct flash_dense *, int64_t first_row, int64_t end_row, const struct flash_operands *);
+    void (*product_dense)(
+        const struct flash_dense *, int64_t first_row, int64_t end_row, const struct flash_operands *);
     void (*product_tiled_bitmap)(
         const struct flash_tiled_bitmap *, int64_t first_row, int64_t end_row, const struct flash_operands *);
     void (*product_tiled_csl)(

@@ -134,7 +134,8 @@ ALWAYS_INLINE void panel_expanded(
             const uint32_t mask = masks[c + k];
             vec_expand(mask, values, element, weights);
             values += __builtin_popcount(mask);
-            UNROLL for (int p = 0; p < PANEL_PARTS; p++) vec_store(panel + k * FLASH_PANEL_ROWS + p * LANES, weights[p]);
+            float *target = panel + k * FLASH_PANEL_ROWS;
+            UNROLL for (int p = 0; p < PANEL_PARTS; p++) vec_store(target + p * LANES, weights[p]);
         }
         for (int64_t t = 0; t < tokens; t += PANEL_TOKENS) {
             const int64_t group = tokens - t < PANEL_TOKENS ? tokens - t : PANEL_TOKENS;

@@ -57,7 +57,7 @@ public final class SequenceRunner {
     }
 
     /// Runs tokens behind those already there, in batches; the logits of the last batch can then be asked for.
-    /// - Parameter afterBatch: called with the places of each batch among `newTokens`, as long as its logits can be had.
+    /// - Parameter afterBatch: called with the places of each batch among `newTokens`, while its logits can be had.
     /// - Throws: `ModelError`; `SchedulingError` if the cache is full.
     public func run(_ newTokens: ArraySlice<Int32>, afterBatch: (Range<Int>) throws -> Void = { _ in }) throws {
         var first = newTokens.startIndex
