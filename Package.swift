@@ -118,7 +118,8 @@ let package = Package(
             name: "CommandTests",
             dependencies: ["Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport"],
             swiftSettings: swiftSettings),
-        .testTarget(name: "EngineTests", dependencies: ["Engine", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "EngineTests", dependencies: ["Engine", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )

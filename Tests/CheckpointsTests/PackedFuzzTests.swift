@@ -7,8 +7,8 @@ import Testing
 
 @testable import Checkpoints
 
-/// Packed folders whose description or bytes are damaged: opening, taking matrices and checking them must either work or
-/// throw, and changed bytes never pass the check.
+/// Packed folders whose description or bytes are damaged: opening, taking matrices and checking them must either work
+/// or throw, and changed bytes never pass the check.
 @Suite(.timeLimit(.minutes(5))) struct PackedFuzzTests {
     private static let formats = PackedFormat.allCases
 

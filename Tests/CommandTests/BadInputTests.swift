@@ -163,8 +163,8 @@ import Testing
         try expectRefusal("model: the tokenizer: expected a tokenizer.json", commands: ["prune", "pack"])
     }
 
-    /// Damage anywhere in a model's files may leave a model that is different and valid, never a crash or a half-written
-    /// folder.
+    /// Damage anywhere in a model's files may leave a model that is different and valid, never a crash or a
+    /// half-written folder.
     @Test func survivesDamageAnywhere() throws {
         try write()
         var generator = SplitMix64(seed: 11)

@@ -32,8 +32,8 @@ public final class FolderWriter: Sendable {
     ///   - overwriting: whether an existing model folder may be replaced. It must have a `config.json`: a folder that
     ///     is no model is never deleted.
     ///   - kept: files and folders that are being read: the new folder may neither replace them nor lie in them.
-    ///   - started: called before anything is written, so that a program that is interrupted can ``abandon()`` the folder
-    ///     from its first moment.
+    ///   - started: called before anything is written, so that a program that is interrupted can ``abandon()`` the
+    ///     folder from its first moment.
     /// - Throws: `CheckpointError` if the target is taken or the system refuses.
     public init(
         path: String, overwriting: Bool = false, keeping kept: [String] = [], started: (FolderWriter) -> Void = { _ in }
@@ -53,7 +53,8 @@ public final class FolderWriter: Sendable {
 
     deinit { abandon() }
 
-    /// Where the folder's files are being prepared: what writes a file itself, such as ``SafetensorsWriter``, puts it here.
+    /// Where the folder's files are being prepared: what writes a file itself, such as ``SafetensorsWriter``, puts it
+    /// here.
     public var partialPath: String { state.withLock { $0.partialPath } }
 
     /// Removes what was prepared; the target stays as it was. Nothing to do after ``finish()``.
@@ -70,7 +71,8 @@ public final class FolderWriter: Sendable {
         }
     }
 
-    /// What a writing thread adds during the removal goes in the next round; it can add nothing to a folder that is gone.
+    /// What a writing thread adds during the removal goes in the next round; it can add nothing to a folder that is
+    /// gone.
     private static func removePartialFolder(_ path: String) {
         for _ in 0..<100 {
             FileSystem.remove(path)
@@ -115,8 +117,8 @@ public final class FolderWriter: Sendable {
     /// Puts the folder in its place.
     ///
     /// A model that is replaced is moved aside first and deleted last, so that at every moment one of the two is whole.
-    /// - Throws: `CheckpointError` if the system refuses, the target was taken meanwhile, or the folder was abandoned; up
-    ///   to the rename the target stays what it was before and what was prepared is removed.
+    /// - Throws: `CheckpointError` if the system refuses, the target was taken meanwhile, or the folder was abandoned;
+    ///   up to the rename the target stays what it was before and what was prepared is removed.
     public func finish() throws(CheckpointError) {
         // An interruption waits for the lock, so that it finds either nothing placed or everything.
         try state.withLock { (state) throws(CheckpointError) in

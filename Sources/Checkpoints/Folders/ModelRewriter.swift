@@ -55,8 +55,8 @@ public struct ModelRewriter {
     ///   - stored: the names under which a tensor may be stored.
     ///   - rewrite: appends what becomes of a matrix to the writer.
     ///   - finish: ends the writing, once every tensor is there.
-    /// - Throws: `CheckpointError`, also for a NaN or an infinity, with the tensor's name, and what the closures throw; then
-    ///   nothing is left behind.
+    /// - Throws: `CheckpointError`, also for a NaN or an infinity, with the tensor's name, and what the closures throw;
+    ///   then nothing is left behind.
     public func write(
         to destination: Destination, stored: (String) -> [String] = { [$0] },
         rewrite: (String, ModelFolderWriter) throws -> Void, finish: (ModelFolderWriter) throws -> Void

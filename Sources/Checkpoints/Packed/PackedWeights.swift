@@ -59,8 +59,8 @@ public struct PackedWeights: Sendable {
         }
     }
 
-    /// The names that ``check(_:)`` takes, which together cover every tensor there is or should be: the packed matrices,
-    /// then the tensors that are not packed.
+    /// The names that ``check(_:)`` takes, which together cover every tensor there is or should be: the packed
+    /// matrices, then the tensors that are not packed.
     public var names: [String] {
         let arrays = manifest.matrices.flatMap { name, matrix in
             PackedArrays.suffixes(of: matrix.format).map { name + $0 }

@@ -86,8 +86,8 @@ struct PruneCommand: ParsableCommand {
             return
         }
         print(
-            "pruned \(reports.count) matrices by \(method): \(Format.count(zeros)) of \(Format.count(elements)) weights "
-                + "are zero (sparsity \(Format.percentage(share)))")
+            "pruned \(reports.count) matrices by \(method): \(Format.count(zeros)) of \(Format.count(elements)) "
+                + "weights are zero (sparsity \(Format.percentage(share)))")
         print(
             "wrote \(Format.bytes(output.writtenByteCount)) in \(Format.duration(seconds: seconds)): "
                 + output.output.printable)

@@ -30,8 +30,8 @@ struct ModelInspection {
     /// How many matrices and tensors were checked against their checksums; nil if none were asked for.
     var verifiedCount: Int?
 
-    /// Reads all weights of a model that is not packed, to count zeros and to find what is not finite; of a packed one it
-    /// reads what was written down about them.
+    /// Reads all weights of a model that is not packed, to count zeros and to find what is not finite; of a packed one
+    /// it reads what was written down about them.
     /// - Parameter progress: called with the number of tensors read and to read, from several threads.
     /// - Throws: the first error in the order of the layers.
     init(_ files: ModelFiles, pool: WorkerPool, progress: @Sendable (Int, Int) -> Void) throws {
