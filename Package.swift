@@ -64,7 +64,8 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "Checkpoints", "OrderedJSON", "Scheduling", "Sparse", "Tensors", "Tokenizers", "Transformer",
+                "CKernels", "Checkpoints", "OrderedJSON", "Scheduling", "Sparse", "Tensors", "Tokenizers",
+                "Transformer",
             ], swiftSettings: vectorSettings),
         .executableTarget(
             name: "flash-llm",
@@ -76,6 +77,13 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        .target(
+            name: "TinyModels",
+            dependencies: [
+                "Checkpoints", "OrderedJSON", "Tensors", "TestSupport", "Tokenizers",
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
+            path: "Tests/TinyModels", swiftSettings: vectorSettings),
         // Run by scripts/compare-tokenizers.
         .executableTarget(
             name: "tokenizer-probe", dependencies: ["OrderedJSON", "Tokenizers"], path: "Tests/TokenizerProbe",
@@ -93,8 +101,12 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "TransformerTests",
-            dependencies: ["Checkpoints", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "Transformer"],
-            exclude: ["Fixtures"], swiftSettings: swiftSettings),
+            dependencies: [
+                "CKernels", "Checkpoints", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "TinyModels",
+                "Transformer",
+            ],
+            // The naive decoder they compare with is plain Swift.
+            exclude: ["Fixtures"], swiftSettings: vectorSettings),
         .testTarget(name: "StyleTests", swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
@@ -104,7 +116,11 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SchedulingTests", dependencies: ["Scheduling", "TestSupport"], swiftSettings: swiftSettings),
-        .testTarget(name: "EngineTests", dependencies: ["Engine", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "EngineTests",
+            dependencies: [
+                "Checkpoints", "Engine", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "TinyModels", "Transformer",
+            ], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )
