@@ -34,7 +34,7 @@ public struct TinyLlama: Sendable {
     /// One tensor with the values that its type holds exactly, row-major.
     public struct Tensor: Sendable {
         public let name: String
-        public let shape: [Int]
+        public var shape: [Int]
         public var values: [Float]
     }
 
