@@ -73,6 +73,7 @@ let package = Package(
                 "Checkpoints", "Engine", "Hub", "OrderedJSON", "Pruning", "Sparse", "Tensors", "Terminal", "Tokenizers",
                 "Transformer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "OrderedCollections", package: "swift-collections"),
             ],
             swiftSettings: swiftSettings),
 

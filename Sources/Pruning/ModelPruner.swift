@@ -23,59 +23,36 @@ public struct ModelPruner {
         self.pool = pool
     }
 
-    /// Writes the pruned model at `path`, matrices in f16 (bf16 if they were).
-    /// - Parameters:
-    ///   - sparsity: share of zeros, 0..<1.
-    ///   - companions: writes the tokenizer's files into the folder.
-    ///   - progress: called with the number of tensors done and in all.
-    /// - Throws: `CheckpointError`, also for a NaN or an infinity; then nothing is left behind.
-    public func prune(
-        to path: String, overwriting: Bool, sparsity: Double, companions: (FolderWriter) throws -> Void,
-        progress: (Int, Int) -> Void = { _, _ in }
-    ) throws -> [Report] {
-        if try PackedWeights(checkpoint) != nil {
-            throw CheckpointError(
-                .conflict, path: checkpoint.path, subject: "the model", expected: "a model that is not packed",
-                found: "a packed one")
-        }
-        let folder = try FolderWriter(path: path, overwriting: overwriting)
-        let names = checkpoint.tensors.map(\.name)
-        let tensors = try SafetensorsWriter(path: folder.partialPath(of: "model.safetensors"), names: names)
-        let wanted = Set(matrices)
+    /// Writes the pruned model, matrices in f16 (bf16 if they were).
+    /// - Parameter sparsity: share of zeros, 0..<1.
+    /// - Throws: `CheckpointError`, also for a NaN or an infinity, and if the model is packed or lacks a matrix; then nothing
+    ///   is left behind.
+    public func prune(to destination: ModelRewriter.Destination, sparsity: Double) throws -> [Report] {
         var reports: [Report] = []
-        for (index, name) in names.enumerated() {
-            let shape = checkpoint[name]?.shape ?? []
-            if wanted.contains(name) {
+        try ModelRewriter(checkpoint, matrices: matrices, pool: pool).write(
+            to: destination,
+            rewrite: { name, writer in
                 let (type, bytes, report) = try prune(name, sparsity: sparsity)
-                try tensors.append(
-                    name, type: type.elementType, shape: shape, bytes: UnsafeRawBufferPointer(bytes.buffer))
+                try writer.append(name, type: type.elementType, shape: checkpoint[name]?.shape ?? [], bytes: bytes)
                 reports.append(report)
-            } else {
-                let (type, bytes) = try checkpoint.portableElements(name, pool: pool)
-                try tensors.append(name, type: type, shape: shape, bytes: UnsafeRawBufferPointer(bytes.buffer))
-            }
-            checkpoint.release(name)
-            progress(index + 1, names.count)
-        }
-        try tensors.finish()
-        try folder.write(checkpoint.configuration.text(pretty: true) + "\n", to: "config.json")
-        try companions(folder)
-        try folder.finish()
+            },
+            finish: { try $0.finish(configuration: checkpoint.configuration) })
         return reports
     }
 
     private func prune(
         _ name: String, sparsity: Double
     ) throws(CheckpointError) -> (type: WeightType, bytes: Storage<UInt8>, report: Report) {
-        guard let description = checkpoint[name], description.shape.count == 2 else {
+        guard let description = checkpoint[name], description.shape.count == 2, description.elementCount > 0 else {
             throw CheckpointError(
-                .missing, path: checkpoint.path, subject: "matrix \(name)", expected: "it among the tensors",
-                found: "none")
+                .damaged, path: checkpoint.path, subject: "tensor \"\(name)\"", expected: "a matrix",
+                found: "shape \(checkpoint[name]?.shape ?? [])")
         }
         let (rows, columns) = (description.rows, description.columns)
         let type: WeightType = description.encoding.elementType == .bf16 ? .bf16 : .f16
         let count = rows * columns
         let weights = AlignedBuffer<Float>(uninitializedCount: count)
+        defer { withExtendedLifetime(weights) {} }  // its elements do not keep it alive
         try checkpoint.read(name, as: .f32, into: UnsafeMutableRawBufferPointer(weights.elements))
         let matrix = PrunableMatrix(rows: rows, columns: columns, weights: weights.elements)
         pruner.prune(matrix, sparsity: sparsity, pool: pool)
@@ -84,11 +61,12 @@ public struct ModelPruner {
             UnsafeBufferPointer(weights.elements), into: UnsafeMutableRawBufferPointer(output.elements))
         {
             throw CheckpointError(
-                .notFinite, path: checkpoint.path, subject: "tensor \(name)",
+                .notFinite, path: checkpoint.path, subject: "tensor \"\(name)\"",
                 expected: "finite weights in \(type)",
                 found: "\(weights.elements[index]) at row \(index / columns), column \(index % columns)")
         }
-        let zeroCount = weights.elements.count { $0 == 0 }
+        // Counted as stored: a weight too small for 16 bits has become a zero, and -0.0 is one.
+        let zeroCount = output.frozen().reinterpreted(as: UInt16.self)!.count { $0 & 0x7FFF == 0 }
         return (type, output.frozen(), Report(name: name, elementCount: count, zeroCount: zeroCount))
     }
 }

@@ -39,6 +39,16 @@ public enum PackedMatrix: Sendable {
         }
     }
 
+    /// Counts the elements that are not zero; nil for float32, which is never packed from elements.
+    /// - Complexity: O(1) for ``TiledBitmap``, O(stored elements) else.
+    public func countNonzeros() -> Int? {
+        switch self {
+        case .dense(let matrix): matrix.sixteenBitElements?.count { !SixteenBit.isZero($0) }
+        case .tiledCSL(let matrix): matrix.nonzeroCount
+        case .tiledBitmap(let matrix): matrix.nonzeroCount
+        }
+    }
+
     /// Row ranges of a product begin at multiples of this.
     public var rowGranularity: Int {
         switch self {

@@ -111,6 +111,16 @@ public final class InterruptHandler: Sendable {
         throw Interruption(signal: signal)
     }
 
+    /// Runs `operation`, which a signal stops without being waited for: the clean-ups it has registered take away what it
+    /// works on. The error that this brings about is not reported; the process ends first.
+    /// - Throws: what `operation` throws; `Interruption` if a signal came while it ran.
+    public func abandoning<Value>(_ operation: () throws -> Value) throws -> Value {
+        let result = Result(catching: operation)
+        guard let signal = state.withLock({ $0.receivedSignal }) else { return try result.get() }
+        while !state.withLock({ $0.hasTerminated }) { usleep(10_000) }
+        throw Interruption(signal: signal)
+    }
+
     /// What the dispatch sources call.
     func receive(_ signal: Int32) {
         let isFirst = state.withLock { state in

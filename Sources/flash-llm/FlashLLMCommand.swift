@@ -13,7 +13,8 @@ struct FlashLLMCommand: AsyncParsableCommand {
             output, plainly when it is piped. Exit codes: 0 success, 1 failure, 64 wrong usage, 130 interrupted.
             """,
         subcommands: [
-            PullCommand.self, ModelsCommand.self, RunCommand.self, PerplexityCommand.self, BenchCommand.self,
+            PullCommand.self, ModelsCommand.self, InspectCommand.self, PruneCommand.self, PackCommand.self,
+            RunCommand.self, PerplexityCommand.self, BenchCommand.self, DemoCommand.self,
         ])
 
     /// Replaces ArgumentParser's own `main`, so that every error has the same form: one sentence after `error: `.

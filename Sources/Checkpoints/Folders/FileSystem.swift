@@ -125,6 +125,20 @@ enum FileSystem {
         return (folder, String(path[path.index(after: slash)...]))
     }
 
+    /// `path` with symbolic links followed; of what does not exist, the links of the folder that would hold it. Where
+    /// neither exists, `path` itself.
+    static func resolved(_ path: String) -> String {
+        func existing(_ path: String) -> String? {
+            guard let resolved = realpath(path, nil) else { return nil }
+            defer { free(resolved) }
+            return String(cString: resolved)
+        }
+        if let resolved = existing(path) { return resolved }
+        let (folder, name) = split(path)
+        guard !["", ".", ".."].contains(name), let parent = existing(folder) else { return path }
+        return parent == "/" ? "/" + name : "\(parent)/\(name)"
+    }
+
     static func withoutTrailingSlashes(_ path: String) -> String {
         var path = path
         while path.utf8.count > 1 && path.hasSuffix("/") { path.removeLast() }
@@ -142,7 +156,7 @@ enum FileSystem {
             let partial = "\(folder)/.\(name).partial-\(getpid())\(suffix)"
             let result = create(partial)
             if result >= 0 { return (partial, result) }
-            guard errno == EEXIST else { throw failure("create", partial) }
+            guard errno == EEXIST else { throw failure("create", path) }
         }
         throw CheckpointError(
             .conflict, path: folder, subject: "the folder", expected: "few leftovers named .\(name).partial-*",

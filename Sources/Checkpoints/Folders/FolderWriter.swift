@@ -6,17 +6,22 @@ import Musl
 import Darwin
 #endif
 import OrderedJSON
+import Synchronization
 import Tensors
 
 /// Creates a folder whose content appears all at once: it is prepared in a hidden folder beside the target and renamed
 /// by ``finish()``. A writer that never gets there, after an error or a cancellation, leaves nothing behind.
-public final class FolderWriter {
+///
+/// One thread writes; ``abandon()`` may be called from any other, which is how a program that is interrupted cleans up.
+public final class FolderWriter: Sendable {
     /// Where the folder will be.
     public let path: String
     /// Where its files are being prepared: what writes a file itself, such as ``SafetensorsWriter``, puts it here.
     public let partialPath: String
     private let overwriting: Bool
-    private var isOpen = true
+    private let state = Mutex(State.open)
+
+    private enum State { case open, finished, abandoned }
 
     /// - Parameters:
     ///   - path: the folder to be; its parent must exist. A symbolic link to a folder stands for that folder.
@@ -24,7 +29,7 @@ public final class FolderWriter {
     ///     is no model is never deleted.
     /// - Throws: `CheckpointError` if the target is taken or the system refuses.
     public init(path: String, overwriting: Bool = false) throws(CheckpointError) {
-        self.path = FolderWriter.resolved(path)
+        self.path = FileSystem.resolved(path)
         self.overwriting = overwriting
         try FolderWriter.checkTarget(self.path, overwriting: overwriting)
         (partialPath, _) = try FileSystem.createPartial(of: self.path) { mkdir($0, 0o777) }
@@ -33,10 +38,22 @@ public final class FolderWriter {
     deinit { abandon() }
 
     /// Removes what was prepared; the target stays as it was. Nothing to do after ``finish()``.
+    ///
+    /// A thread that is still writing finds its folder gone: its next file, or ``finish()``, throws.
     public func abandon() {
-        guard isOpen else { return }
-        isOpen = false
-        FileSystem.remove(partialPath)
+        state.withLock { state in
+            guard state == .open else { return }
+            state = .abandoned
+            removePartialFolder()
+        }
+    }
+
+    /// What a writing thread adds during the removal goes in the next round; it can add nothing to a folder that is gone.
+    private func removePartialFolder() {
+        for _ in 0..<100 {
+            FileSystem.remove(partialPath)
+            if !FileSystem.exists(partialPath) { return }
+        }
     }
 
     /// Where the file `name` of the folder is being prepared.
@@ -70,11 +87,31 @@ public final class FolderWriter {
     /// Puts the folder in its place.
     ///
     /// A model that is replaced is moved aside first and deleted last, so that at every moment one of the two is whole.
-    /// - Throws: `CheckpointError` if the system refuses, or the target was taken meanwhile; up to the rename the
-    ///   target stays what it was before and what was prepared is removed.
+    /// - Throws: `CheckpointError` if the system refuses, the target was taken meanwhile, or the folder was abandoned; up
+    ///   to the rename the target stays what it was before and what was prepared is removed.
     public func finish() throws(CheckpointError) {
-        precondition(isOpen, "the folder is finished or abandoned")
-        defer { abandon() }
+        // An interruption waits for the lock, so that it finds either nothing placed or everything.
+        try state.withLock { (state) throws(CheckpointError) in
+            precondition(state != .finished, "the folder is finished")
+            guard state == .open else {
+                throw CheckpointError(
+                    .missing, path: path, subject: "the output folder", expected: "what was prepared for it",
+                    found: "nothing, since it was abandoned")
+            }
+            let replaced: String?
+            do throws(CheckpointError) { replaced = try moveIntoPlace() } catch {
+                state = .abandoned
+                removePartialFolder()
+                throw error
+            }
+            state = .finished
+            try FileSystem.synchronize(folder: FileSystem.split(path).folder)
+            if let replaced { FileSystem.remove(replaced) }
+        }
+    }
+
+    /// - Returns: where the model lies now whose place it is.
+    private func moveIntoPlace() throws(CheckpointError) -> String? {
         try FolderWriter.checkTarget(path, overwriting: overwriting)
         try FileSystem.synchronize(folder: partialPath)
         let (parent, name) = FileSystem.split(path)
@@ -90,16 +127,7 @@ public final class FolderWriter {
             if let replaced { try FileSystem.move(replaced, to: path) }
             throw error
         }
-        isOpen = false
-        try FileSystem.synchronize(folder: parent)
-        if let replaced { FileSystem.remove(replaced) }
-    }
-
-    /// `path` with symbolic links followed, if it exists.
-    private static func resolved(_ path: String) -> String {
-        guard let resolved = realpath(path, nil) else { return path }
-        defer { free(resolved) }
-        return String(cString: resolved)
+        return replaced
     }
 
     private static func checkTarget(_ path: String, overwriting: Bool) throws(CheckpointError) {

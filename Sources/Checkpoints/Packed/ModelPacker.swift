@@ -1,3 +1,4 @@
+import OrderedJSON
 public import Sparse
 public import Tensors
 
@@ -27,58 +28,72 @@ public struct ModelPacker {
         self.pool = pool
     }
 
-    /// Writes the packed folder at `path`.
-    /// - Parameters:
-    ///   - companions: writes the tokenizer's files into the folder.
-    ///   - progress: called with the number of tensors done and in all.
-    /// - Throws: `CheckpointError`, also for a NaN or an infinity, with the matrix's name; then nothing is left behind.
-    public func pack(
-        to path: String, overwriting: Bool, choice: FormatChoice,
-        companions: (FolderWriter) throws -> Void, progress: (Int, Int) -> Void = { _, _ in }
-    ) throws -> [Report] {
-        if try PackedWeights(checkpoint) != nil {
-            throw CheckpointError(
-                .conflict, path: checkpoint.path, subject: "the model", expected: "a model that is not packed yet",
-                found: "a packed one")
-        }
-        let names = checkpoint.tensors.map(\.name)
-        let writer = try PackedFolderWriter(
-            path: path, overwriting: overwriting, configuration: checkpoint.configuration, names: names)
-        let wanted = Set(matrices)
+    /// Writes the packed folder.
+    /// - Throws: `CheckpointError`, also for a NaN or an infinity, with the matrix's name, and if the model is packed
+    ///   already or lacks a matrix; then nothing is left behind.
+    public func pack(to destination: ModelRewriter.Destination, choice: FormatChoice) throws -> [Report] {
         var reports: [Report] = []
-        for (index, name) in names.enumerated() {
-            if wanted.contains(name) {
-                reports.append(try pack(name, into: writer, choice: choice))
-            } else {
-                let (type, bytes) = try checkpoint.portableElements(name, pool: pool)
-                try writer.append(name, type: type, shape: checkpoint[name]?.shape ?? [], bytes: bytes)
-            }
-            checkpoint.release(name)
-            progress(index + 1, names.count)
-        }
-        try companions(writer.folder)
-        try writer.finish()
+        var manifest = PackedManifest()
+        let suffixes = Set(PackedFormat.allCases.flatMap(PackedArrays.suffixes))
+        try ModelRewriter(checkpoint, matrices: matrices, pool: pool).write(
+            to: destination, stored: { name in suffixes.map { name + $0 } },
+            rewrite: { name, writer in
+                let (matrix, entry) = try pack(name, choice: choice)
+                try writer.append(name, matrix)
+                manifest.matrices[name] = entry
+                reports.append(
+                    Report(
+                        name: name, format: entry.format, rows: entry.rows, columns: entry.columns,
+                        nonzeroCount: entry.nonzeroCount, denseByteCount: 2 * entry.rows * entry.columns,
+                        packedByteCount: matrix.storedByteCount))
+            },
+            finish: { writer in
+                manifest.checksums = writer.checksums
+                var members = checkpoint.configuration.objectValue ?? [:]
+                members[PackedManifest.key] = manifest.json
+                try writer.finish(configuration: .object(members))
+            })
         return reports
     }
 
     private func pack(
-        _ name: String, into writer: PackedFolderWriter, choice: FormatChoice
-    ) throws(CheckpointError) -> Report {
-        let analysis = try checkpoint.sixteenBitMatrix(name, pool: pool)
-        let packed: (matrix: PackedMatrix, nonzeroCount: Int)
-        do throws(SparseError) {
-            packed = try PackedMatrix.pack(
-                rows: analysis.rows, columns: analysis.columns, elements: analysis.elements,
-                valueType: analysis.type.elementType, choice: choice, pool: pool)
-        } catch {
+        _ name: String, choice: FormatChoice
+    ) throws(CheckpointError) -> (matrix: PackedMatrix, entry: PackedManifest.Matrix) {
+        let dense = try checkpoint.sixteenBitMatrix(name, pool: pool)
+        let packed = try checkpoint.naming(name) { () throws(SparseError) in
+            try PackedMatrix.pack(
+                rows: dense.rows, columns: dense.columns, elements: dense.elements,
+                valueType: dense.type.elementType, choice: choice, pool: pool)
+        }
+        let entry = PackedManifest.Matrix(
+            format: packed.matrix.format, valueType: dense.type.elementType, rows: dense.rows,
+            columns: dense.columns, nonzeroCount: packed.nonzeroCount)
+        return (packed.matrix, entry)
+    }
+}
+
+extension Checkpoint {
+    /// Bytes that each format would take for a matrix, the smallest first, and how many of its elements are not zero.
+    /// - Throws: `CheckpointError`, also for a NaN or an infinity, with the matrix's name.
+    /// - Complexity: O(elements).
+    public func packedSizes(
+        _ name: String, pool: WorkerPool
+    ) throws(CheckpointError) -> (nonzeroCount: Int, sizes: [(format: PackedFormat, byteCount: Int)]) {
+        let dense = try sixteenBitMatrix(name, pool: pool)
+        return try naming(name) { () throws(SparseError) in
+            try PackedMatrix.sizes(
+                rows: dense.rows, columns: dense.columns, elements: dense.elements, valueType: dense.type.elementType)
+        }
+    }
+
+    /// Puts the name of the matrix in front of what a format finds wrong with its elements.
+    fileprivate func naming<Result>(
+        _ name: String, _ body: () throws(SparseError) -> Result
+    ) throws(CheckpointError) -> Result {
+        do throws(SparseError) { return try body() } catch {
             throw CheckpointError(
-                .notFinite, path: checkpoint.path, subject: "matrix \(name.quoted)", expected: "finite weights",
+                .notFinite, path: path, subject: "matrix \(name.quoted)", expected: "finite weights",
                 found: error.description)
         }
-        try writer.append(name, packed.matrix, nonzeroCount: packed.nonzeroCount)
-        return Report(
-            name: name, format: packed.matrix.format, rows: analysis.rows, columns: analysis.columns,
-            nonzeroCount: packed.nonzeroCount, denseByteCount: 2 * analysis.rows * analysis.columns,
-            packedByteCount: packed.matrix.storedByteCount)
     }
 }

@@ -1,3 +1,4 @@
+import OrderedCollections
 public import Sparse
 import Tensors
 
@@ -58,7 +59,20 @@ public struct PackedWeights: Sendable {
         }
     }
 
-    /// Checks a matrix, or a tensor that is not packed, against its checksums and its format's invariants.
+    /// The names that ``check(_:)`` takes, which together cover every tensor there is or should be: the packed matrices,
+    /// then the tensors that are not packed.
+    public var names: [String] {
+        let arrays = manifest.matrices.flatMap { name, matrix in
+            PackedArrays.suffixes(of: matrix.format).map { name + $0 }
+        }
+        var rest = OrderedSet(checkpoint.tensors.map(\.name))
+        rest.formUnion(manifest.checksums.keys)
+        rest.subtract(arrays)
+        return Array(manifest.matrices.keys) + rest
+    }
+
+    /// Checks a matrix, or a tensor that is not packed, against its checksums, its count of nonzeros and its format's
+    /// invariants.
     /// - Throws: `CheckpointError` naming the tensor that is not what was written.
     /// - Complexity: O(bytes), which are all read.
     public func check(_ name: String) throws(CheckpointError) {
@@ -74,8 +88,11 @@ public struct PackedWeights: Sendable {
                     found: String(found, radix: 16))
             }
         }
-        guard let matrix = try matrix(name) else { return }
+        guard let matrix = try matrix(name), let entry = manifest.matrices[name] else { return }
         try validated(name) { () throws(SparseError) in try matrix.checkInvariants() }
+        if let found = matrix.countNonzeros(), found != entry.nonzeroCount {
+            throw damaged(name, expected: "\(entry.nonzeroCount) nonzeros as config.json says", found: "\(found)")
+        }
     }
 
     private func damaged(_ name: String, expected: String, found: String) -> CheckpointError {

@@ -1,0 +1,100 @@
+public import Tensors
+
+/// Writes a changed copy of a model: some matrices go through a tool, everything else is copied, one tensor after the
+/// other, in memory for one.
+public struct ModelRewriter {
+    /// Where the copy goes, and what its writing does besides.
+    public struct Destination {
+        public var path: String
+        /// Whether an existing model folder may be replaced.
+        public var overwriting: Bool
+        /// Writes further files, such as the tokenizer's.
+        public var companions: (FolderWriter) throws -> Void
+        /// Called with the number of tensors done and in all.
+        public var progress: (Int, Int) -> Void
+        /// Called with the folder that is being prepared, so that a program that is interrupted can abandon it.
+        public var started: (FolderWriter) -> Void
+
+        public init(
+            path: String, overwriting: Bool, companions: @escaping (FolderWriter) throws -> Void,
+            progress: @escaping (Int, Int) -> Void = { _, _ in }, started: @escaping (FolderWriter) -> Void = { _ in }
+        ) {
+            self.path = path
+            self.overwriting = overwriting
+            self.companions = companions
+            self.progress = progress
+            self.started = started
+        }
+    }
+
+    private let checkpoint: Checkpoint
+    private let names: [String]
+    private let matrices: Set<String>
+    private let pool: WorkerPool
+
+    /// - Parameter matrices: names of the matrices that go through the tool.
+    /// - Throws: `CheckpointError` if the model is packed, or lacks one of the matrices.
+    public init(_ checkpoint: Checkpoint, matrices: [String], pool: WorkerPool) throws(CheckpointError) {
+        if try PackedWeights(checkpoint) != nil {
+            throw CheckpointError(
+                .conflict, path: checkpoint.path, subject: "the model", expected: "one that is not packed",
+                found: "a packed one")
+        }
+        for name in matrices where checkpoint[name] == nil {
+            throw CheckpointError(
+                .missing, path: checkpoint.path, subject: "matrix \(name.quoted)", expected: "it among the tensors",
+                found: "none of that name")
+        }
+        self.checkpoint = checkpoint
+        names = checkpoint.tensors.map(\.name)
+        self.matrices = Set(matrices)
+        self.pool = pool
+    }
+
+    /// - Parameters:
+    ///   - stored: the names under which a tensor may be stored.
+    ///   - rewrite: appends what becomes of a matrix to the writer.
+    ///   - finish: ends the writing, once every tensor is there.
+    /// - Throws: `CheckpointError`, also for a NaN or an infinity, with the tensor's name, and what the closures throw; then
+    ///   nothing is left behind.
+    public func write(
+        to destination: Destination, stored: (String) -> [String] = { [$0] },
+        rewrite: (String, ModelFolderWriter) throws -> Void, finish: (ModelFolderWriter) throws -> Void
+    ) throws {
+        try checkIsApart(destination.path)
+        let writer = try ModelFolderWriter(
+            path: destination.path, overwriting: destination.overwriting, names: names.flatMap(stored))
+        defer { writer.folder.abandon() }
+        destination.started(writer.folder)
+        for (index, name) in names.enumerated() {
+            if matrices.contains(name) {
+                try rewrite(name, writer)
+            } else {
+                let (type, bytes) = try checkpoint.portableElements(name, pool: pool)
+                // What is decoded is known to be finite; what is mapped is not yet.
+                if let stored = checkpoint[name]?.encoding.elementType, WeightType(rawValue: stored.rawValue) != nil {
+                    try checkpoint.checkFinite(name)
+                }
+                try writer.append(name, type: type, shape: checkpoint[name]?.shape ?? [], bytes: bytes)
+            }
+            checkpoint.release(name)
+            destination.progress(index + 1, names.count)
+        }
+        try destination.companions(writer.folder)
+        try finish(writer)
+    }
+
+    /// Refuses a target that holds what is being read, and would be replaced, or lies in it.
+    private func checkIsApart(_ path: String) throws(CheckpointError) {
+        func contains(_ folder: String, _ path: String) -> Bool {
+            path == folder || path.hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")
+        }
+        let target = FileSystem.resolved(path)
+        let model = FileSystem.resolved(checkpoint.path)
+        let files = Set(checkpoint.tensors.map(\.path)).map(FileSystem.resolved)
+        guard contains(model, target) || ([model] + files).contains(where: { contains(target, $0) }) else { return }
+        throw CheckpointError(
+            .conflict, path: path, subject: "the output folder", expected: "a place apart from the model that is read",
+            found: model == target ? "the same place" : "one inside the other")
+    }
+}

@@ -1,0 +1,58 @@
+import ArgumentParser
+import OrderedJSON
+import Tensors
+import Terminal
+
+struct InspectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect",
+        abstract: "Show what a model is made of, how sparse it is and what packing it saves.",
+        discussion: """
+            Sparsity is the share of zeros in the matrices that pruning and packing work on: the query, key, value and \
+            output projections (q, k, v, o) and the MLP's gate, up and down projections of every layer. The table has \
+            one row for the same matrix of all layers: its sparsity in all layers together, in the least and in the \
+            most sparse one, the bytes of 16-bit weights and of the packed ones.
+
+            All weights of a model that is not packed are read, to count zeros, and a NaN or an infinity among them is \
+            an error. Of a packed model only its description is read, unless --verify asks for more.
+
+            Examples:
+              flash-llm inspect smollm2-135m
+              flash-llm inspect ./packed --verify        check every byte of a packed model
+              flash-llm inspect ./pruned --all           one row for every matrix
+              flash-llm inspect ./pruned --json | jq .totals.sparsity
+            """)
+
+    @OptionGroup var model: ModelArgument
+
+    @Flag(help: "Show every matrix, not one row for the same matrix of all layers.")
+    var all = false
+
+    @Flag(help: "Read a packed model whole and check every checksum and format.")
+    var verify = false
+
+    @Flag(help: "Print one JSON object; it always has every matrix.")
+    var json = false
+
+    func run() throws {
+        let console = Console()
+        let files = try ModelFiles(path: try model.path(console: console))
+        let pool = WorkerPool(threadCount: WorkerPool.availableProcessorCount)
+        let progress = ProgressReporter(traits: console.errors)
+        defer { progress.finish() }
+        var inspection = try ModelInspection(files, pool: pool) { done, total in
+            progress.update("reading", completed: done, of: total, unit: .things("tensors"))
+        }
+        if verify {
+            try inspection.verify(pool: pool) { done, total in
+                progress.update("verifying", completed: done, of: total, unit: .things("tensors"))
+            }
+        }
+        progress.finish()
+        if json {
+            print(inspection.json.text())
+        } else {
+            print(inspection.text(everyMatrix: all, for: console.output), terminator: "")
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Checkpoints
+import Pruning
+import Sparse
+import Tensors
+import Terminal
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Makes the demo's models, beside the cache.
+struct DemoModels {
+    let root: String
+    let pool: WorkerPool
+    let progress: ProgressReporter
+    let interrupts: InterruptHandler
+
+    func prune(_ path: String, sparsity: Double) throws -> (path: String, sparsity: Double) {
+        let files = try ModelFiles(path: path)
+        let pruner = ModelPruner(
+            files.checkpoint, matrices: files.layout.projections.map(\.name), pruner: MagnitudePruner(), pool: pool)
+        let target = root + "/pruned"
+        let reports = try write("pruning", files, to: target) { try pruner.prune(to: $0, sparsity: sparsity) }
+        let elements = reports.reduce(0) { $0 + $1.elementCount }
+        return (target, Double(reports.reduce(0) { $0 + $1.zeroCount }) / Double(max(elements, 1)))
+    }
+
+    func pack(_ path: String) throws -> (path: String, denseBytes: Int, packedBytes: Int) {
+        let files = try ModelFiles(path: path)
+        let packer = ModelPacker(files.checkpoint, matrices: files.layout.projections.map(\.name), pool: pool)
+        let target = root + "/packed"
+        let reports = try write("packing", files, to: target) { try packer.pack(to: $0, choice: .automatic) }
+        return (
+            target, reports.reduce(0) { $0 + $1.denseByteCount }, reports.reduce(0) { $0 + $1.packedByteCount }
+        )
+    }
+
+    private func write<Result>(
+        _ label: String, _ files: ModelFiles, to path: String,
+        _ body: (ModelRewriter.Destination) throws -> Result
+    ) throws -> Result {
+        mkdir(root, 0o777)  // an error shows in the next step, with its reason
+        defer { progress.finish() }
+        let tokenizer = try files.tokenizer()
+        return try interrupts.abandoning {
+            try body(
+                ModelRewriter.Destination(
+                    path: path, overwriting: true, companions: { try tokenizer.write(to: $0) },
+                    progress: { progress.update(label, completed: $0, of: $1, unit: .things("tensors")) },
+                    started: { folder in _ = interrupts.register { folder.abandon() } }))
+        }
+    }
+}

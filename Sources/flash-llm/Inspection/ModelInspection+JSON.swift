@@ -1,0 +1,95 @@
+import Engine
+import OrderedJSON
+import Transformer
+
+extension ModelInspection {
+    /// Everything, for programs: every matrix, whatever people are shown.
+    var json: JSON {
+        let configuration = files.configuration
+        var members: JSON = [
+            "path": .string(files.checkpoint.path),
+            "packed": .bool(files.packed != nil),
+            "architecture": .string(configuration.family.name),
+            "parameters": .integer(files.layout.parameterCount),
+            "layers": .integer(configuration.layerCount),
+            "hidden_size": .integer(configuration.hiddenSize),
+            "intermediate_size": .integer(configuration.intermediateSize),
+            "heads": .integer(configuration.headCount),
+            "key_value_heads": .integer(configuration.keyValueHeadCount),
+            "head_size": .integer(configuration.headSize),
+            "context": .integer(configuration.maximumContext),
+            "vocabulary": .integer(configuration.vocabularySize),
+            "tied_head": .bool(configuration.tiesHead),
+            "rotary": rotary,
+            "tokenizer": tokenizer.map(Self.tokenizer) ?? .null,
+            "matrices": .array(matrices.map(\.json)),
+            "other_tensors": .array(
+                others.map { tensor in
+                    [
+                        "name": .string(tensor.name), "shape": .array(tensor.shape.map(JSON.integer)),
+                        "stored_type": .string(tensor.storedType), "bytes": .integer(tensor.byteCount),
+                    ]
+                }),
+            "totals": [
+                "matrices": .integer(matrices.count),
+                "elements": .integer(matrices.elementCount),
+                "nonzeros": .integer(matrices.nonzeroCount),
+                "sparsity": .number(matrices.sparsity),
+                "dense_bytes": .integer(matrices.denseByteCount),
+                "packed_bytes": .integer(matrices.packedByteCount),
+                "other_bytes": .integer(others.reduce(0) { $0 + $1.byteCount }),
+            ],
+        ]
+        if let verifiedCount, case .object(var object) = members {
+            object["verified_tensors"] = .integer(verifiedCount)
+            members = .object(object)
+        }
+        return members
+    }
+
+    private var rotary: JSON {
+        let rotary = files.configuration.rotary
+        let base = JSON.number(rotary.base)
+        switch rotary.scaling {
+        case .none: return ["base": base, "scaling": "none"]
+        case .linear(let factor): return ["base": base, "scaling": "linear", "factor": .number(factor)]
+        case .llama3(let factor, let low, let high, let context):
+            return [
+                "base": base, "scaling": "llama3", "factor": .number(factor), "low_frequency": .number(low),
+                "high_frequency": .number(high), "original_context": .number(context),
+            ]
+        }
+    }
+
+    private static func tokenizer(_ bundle: TokenizerBundle) -> JSON {
+        let definition = bundle.definition
+        return [
+            "kind": "byte-level BPE",
+            "pre_tokenizer": .string(definition.options.preTokenizer.rawValue),
+            "tokens": .integer(definition.tokenCount),
+            "merges": .integer(definition.mergeCount),
+            "special_tokens": .integer(definition.addedTokens.count(where: \.isSpecial)),
+            "beginning_id": definition.roles.beginningOfText.map(JSON.integer) ?? .null,
+            "end_id": definition.roles.endOfText.map(JSON.integer) ?? .null,
+            "chat_template": .bool(bundle.chatTemplate != nil),
+        ]
+    }
+}
+
+extension ModelInspection.Matrix {
+    fileprivate var json: JSON {
+        [
+            "name": .string(projection.name),
+            "layer": .integer(projection.layer),
+            "module": .string(projection.module),
+            "rows": .integer(projection.rows),
+            "columns": .integer(projection.columns),
+            "stored_type": .string(storedType),
+            "format": .string(format.rawValue),
+            "nonzeros": .integer(nonzeroCount),
+            "sparsity": .number(sparsity),
+            "dense_bytes": .integer(denseByteCount),
+            "packed_bytes": .integer(packedByteCount),
+        ]
+    }
+}

@@ -1,0 +1,145 @@
+import Engine
+import OrderedCollections
+import Sparse
+import Terminal
+import Transformer
+
+extension ModelInspection {
+    /// The model for people: what it is, then its matrices.
+    /// - Parameter everyMatrix: one row per matrix; else one per kind of matrix, over all layers.
+    func text(everyMatrix: Bool, for traits: OutputTraits) -> String {
+        let table = everyMatrix ? matrixTable(traits) : kindTable(traits)
+        return summary + "\n" + table.text(for: traits) + "\n" + notes
+    }
+
+    private var summary: String {
+        let configuration = files.configuration
+        var lines: [(String, String)] = [
+            ("model", files.checkpoint.path.printable),
+            (
+                "architecture",
+                "\(configuration.family.name), \(configuration.layerCount) layers, width \(configuration.hiddenSize), "
+                    + "MLP width \(configuration.intermediateSize)"
+            ),
+            (
+                "parameters",
+                "\(Format.count(files.layout.parameterCount)), \(Format.count(matrices.elementCount)) of them in the "
+                    + "\(matrices.count) matrices of the layers"
+            ),
+            (
+                "attention",
+                "\(configuration.headCount) heads, \(configuration.keyValueHeadCount) for keys and values, head size "
+                    + "\(configuration.headSize)"
+            ),
+            ("context", "\(configuration.maximumContext) tokens, rotary base \(rotary)"),
+            (
+                "vocabulary",
+                "\(configuration.vocabularySize) tokens, "
+                    + (configuration.tiesHead ? "head tied to the embedding" : "separate head")
+            ),
+            ("tokenizer", tokenizer.map(Self.description) ?? "none"),
+        ]
+        let bytes = others.reduce(0) { $0 + $1.byteCount }
+        let types = OrderedSet(others.map(\.storedType)).joined(separator: ", ")
+        lines.append(("not packed", "\(others.count) tensors (\(types)), \(Format.bytes(bytes))"))
+        return lines.map { name, value in
+            name + String(repeating: " ", count: 14 - name.count) + value + "\n"
+        }.joined()
+    }
+
+    private var rotary: String {
+        let rotary = files.configuration.rotary
+        func number(_ value: Double) -> String { Int(exactly: value).map(String.init) ?? "\(value)" }
+        switch rotary.scaling {
+        case .none: return number(rotary.base)
+        case .linear(let factor): return "\(number(rotary.base)), linear scaling by \(number(factor))"
+        case .llama3(let factor, _, _, let context):
+            return "\(number(rotary.base)), Llama 3 scaling by \(number(factor)) from \(number(context)) tokens"
+        }
+    }
+
+    private static func description(_ bundle: TokenizerBundle) -> String {
+        let definition = bundle.definition
+        return [
+            "byte-level BPE", "pre-tokenizer \(definition.options.preTokenizer.rawValue)",
+            "\(definition.tokenCount) tokens, \(definition.addedTokens.count(where: \.isSpecial)) special",
+            bundle.chatTemplate == nil ? "no chat template" : "chat template",
+        ].joined(separator: ", ")
+    }
+
+    /// One row for the same matrix of all layers.
+    private func kindTable(_ traits: OutputTraits) -> Table {
+        var table = Table([
+            .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"), .number("least"),
+            .number("most"), .number("dense"), .number("packed"), .number("of dense"), .text("format"),
+        ])
+        func row(_ name: String, _ shape: String, _ stored: String, _ matrices: [Matrix]) -> [String] {
+            let sparsities = matrices.map(\.sparsity)
+            return [
+                name, shape, stored, Self.sparsity(matrices.sparsity, traits),
+                Format.percentage(sparsities.min() ?? 0), Format.percentage(sparsities.max() ?? 0),
+                Format.bytes(matrices.denseByteCount), Format.bytes(matrices.packedByteCount),
+                Self.share(matrices), Self.formats(matrices),
+            ]
+        }
+        let kinds = OrderedDictionary(grouping: matrices, by: \.projection.module)
+        for (module, matrices) in kinds {
+            let types = OrderedSet(matrices.map(\.storedType)).joined(separator: ", ")
+            table.append(row(module, Self.shape(matrices[0]), types, matrices))
+        }
+        table.appendRule()
+        table.append(row("\(matrices.count) matrices", "", "", matrices))
+        return table
+    }
+
+    private func matrixTable(_ traits: OutputTraits) -> Table {
+        var table = Table([
+            .number("layer"), .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"),
+            .number("dense"), .number("packed"), .number("of dense"), .text("format"),
+        ])
+        for matrix in matrices {
+            table.append([
+                "\(matrix.projection.layer)", matrix.projection.module, Self.shape(matrix), matrix.storedType,
+                Self.sparsity(matrix.sparsity, traits), Format.bytes(matrix.denseByteCount),
+                Format.bytes(matrix.packedByteCount), Self.share([matrix]), matrix.format.rawValue,
+            ])
+        }
+        table.appendRule()
+        table.append([
+            "", "\(matrices.count) matrices", "", "", Self.sparsity(matrices.sparsity, traits),
+            Format.bytes(matrices.denseByteCount), Format.bytes(matrices.packedByteCount), Self.share(matrices),
+            Self.formats(matrices),
+        ])
+        return table
+    }
+
+    private var notes: String {
+        let dense = "Dense counts 16 bits per weight."
+        if files.packed == nil {
+            return "\(dense) The model is not packed: packed and format are what 'flash-llm pack' would make of it.\n"
+        }
+        if let verifiedCount {
+            return "\(dense) Verified: all \(verifiedCount) matrices and tensors match their checksums and formats.\n"
+        }
+        return
+            "\(dense) The figures were written down when the model was packed; --verify reads and checks the weights.\n"
+    }
+
+    private static func shape(_ matrix: Matrix) -> String { "\(matrix.projection.rows) x \(matrix.projection.columns)" }
+
+    private static func sparsity(_ sparsity: Double, _ traits: OutputTraits) -> String {
+        "\(Format.percentage(sparsity)) \(Bar.text(sparsity, cells: 10, allowsUnicode: traits.allowsUnicode))"
+    }
+
+    private static func share(_ matrices: [Matrix]) -> String {
+        Format.percentage(Double(matrices.packedByteCount) / Double(max(matrices.denseByteCount, 1)))
+    }
+
+    /// "tiled-bitmap", or "20 tiled-bitmap, 10 dense" where they differ.
+    private static func formats(_ matrices: [Matrix]) -> String {
+        let groups = OrderedDictionary(grouping: matrices, by: \.format)
+        if groups.count == 1, let only = groups.keys.first { return only.rawValue }
+        return groups.sorted { $0.value.count > $1.value.count }.map { "\($0.value.count) \($0.key.rawValue)" }
+            .joined(separator: ", ")
+    }
+}

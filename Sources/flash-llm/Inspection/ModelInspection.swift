@@ -1,0 +1,115 @@
+import Checkpoints
+import Engine
+import Sparse
+import Synchronization
+import Tensors
+import Transformer
+
+/// What there is to know about a model: its files, its tokenizer, and every matrix that is pruned and packed.
+struct ModelInspection {
+    /// One matrix as it is packed, or as `pack --format auto` would pack it.
+    struct Matrix: Sendable {
+        let projection: DecoderLayout.Projection
+        /// The file's word for the elements' type.
+        let storedType: String
+        let format: PackedFormat
+        let nonzeroCount: Int
+        let packedByteCount: Int
+
+        var denseByteCount: Int { 2 * projection.elementCount }
+        var sparsity: Double { 1 - Double(nonzeroCount) / Double(projection.elementCount) }
+    }
+
+    let files: ModelFiles
+    /// nil if the model comes without one.
+    let tokenizer: TokenizerBundle?
+    /// Layer by layer.
+    let matrices: [Matrix]
+    /// Every tensor that is none of the matrices.
+    let others: [TensorDescription]
+    /// How many matrices and tensors were checked against their checksums; nil if none were asked for.
+    private(set) var verifiedCount: Int?
+
+    /// Reads all weights of a model that is not packed, to count zeros and to find what is not finite; of a packed one it
+    /// reads what was written down about them.
+    /// - Parameter progress: called with the number of tensors read and to read, from several threads.
+    /// - Throws: the first error in the order of the layers.
+    init(_ files: ModelFiles, pool: WorkerPool, progress: @Sendable (Int, Int) -> Void) throws {
+        self.files = files
+        tokenizer = try files.hasTokenizer ? try files.tokenizer() : nil
+        let checkpoint = files.checkpoint
+        let projections = files.layout.projections
+        let names = Set(projections.map(\.name))
+        others = (files.packed?.names ?? checkpoint.tensors.map(\.name)).filter { !names.contains($0) }
+            .compactMap { checkpoint[$0] }
+        let unchecked = files.packed == nil ? others.filter(\.encoding.isReadable) : []
+        let total = projections.count + unchecked.count
+        // The pool is busy with whole matrices, so each thread works on its own one alone.
+        let alone = (0..<pool.threadCount).map { _ in WorkerPool(threadCount: 1) }
+        let found = Mutex<[Int: Matrix]>([:])
+        let done = Atomic(0)
+        try pool.forEachIndex(total) { index, thread in
+            if index < projections.count {
+                let matrix = try Self.inspect(projections[index], files, pool: alone[thread])
+                found.withLock { $0[index] = matrix }
+            } else {
+                try Self.checkFinite(unchecked[index - projections.count], checkpoint, pool: alone[thread])
+            }
+            progress(done.add(1, ordering: .relaxed).newValue, total)
+        }
+        let matrices = found.withLock { $0 }
+        self.matrices = projections.indices.map { matrices[$0]! }
+    }
+
+    private static func inspect(
+        _ projection: DecoderLayout.Projection, _ files: ModelFiles, pool: WorkerPool
+    ) throws(CheckpointError) -> Matrix {
+        let name = projection.name
+        if let entry = files.packed?.manifest.matrices[name], let matrix = try files.packed?.matrix(name) {
+            return Matrix(
+                projection: projection, storedType: entry.valueType.rawValue.uppercased(), format: entry.format,
+                nonzeroCount: entry.nonzeroCount, packedByteCount: matrix.storedByteCount)
+        }
+        defer { files.checkpoint.release(name) }
+        let (nonzeroCount, sizes) = try files.checkpoint.packedSizes(name, pool: pool)
+        return Matrix(
+            projection: projection, storedType: files.checkpoint[name]?.storedType ?? "", format: sizes[0].format,
+            nonzeroCount: nonzeroCount, packedByteCount: sizes[0].byteCount)
+    }
+
+    private static func checkFinite(
+        _ tensor: TensorDescription, _ checkpoint: Checkpoint, pool: WorkerPool
+    ) throws(CheckpointError) {
+        defer { checkpoint.release(tensor.name) }
+        if tensor.encoding.elementType == nil {
+            _ = try checkpoint.elements(tensor.name, as: .bf16, pool: pool)
+        } else {
+            try checkpoint.checkFinite(tensor.name)
+        }
+    }
+
+    /// Reads a packed model whole and checks every tensor against its checksum and format.
+    /// - Throws: `CheckpointError` naming the tensor that is not what was written; also if the model is not packed.
+    mutating func verify(pool: WorkerPool, progress: @Sendable (Int, Int) -> Void) throws {
+        guard let packed = files.packed else {
+            throw CommandFailure(
+                "\(files.checkpoint.path): only packed models have checksums to verify, and this one is not packed")
+        }
+        let names = packed.names
+        let done = Atomic(0)
+        try pool.forEachIndex(names.count) { index, _ in
+            try packed.check(names[index])
+            progress(done.add(1, ordering: .relaxed).newValue, names.count)
+        }
+        verifiedCount = names.count
+    }
+}
+
+extension Sequence<ModelInspection.Matrix> {
+    var elementCount: Int { reduce(0) { $0 + $1.projection.elementCount } }
+    var nonzeroCount: Int { reduce(0) { $0 + $1.nonzeroCount } }
+    var denseByteCount: Int { reduce(0) { $0 + $1.denseByteCount } }
+    var packedByteCount: Int { reduce(0) { $0 + $1.packedByteCount } }
+    /// The share of zeros in all of them together.
+    var sparsity: Double { 1 - Double(nonzeroCount) / Double(Swift.max(elementCount, 1)) }
+}

@@ -1,0 +1,96 @@
+import Checkpoints
+import OrderedJSON
+import Sparse
+import Terminal
+
+/// What packing a model has come to.
+struct PackResult {
+    let requestedFormat: String
+    let path: String
+    let reports: [ModelPacker.Report]
+    /// Bytes of the whole folder.
+    let folderByteCount: Int
+    let seconds: Double
+
+    /// Several matrices together.
+    private struct Sum {
+        let matrixCount: Int
+        let elementCount: Int
+        let nonzeroCount: Int
+        let denseByteCount: Int
+        let packedByteCount: Int
+
+        init(_ reports: [ModelPacker.Report]) {
+            matrixCount = reports.count
+            elementCount = reports.reduce(0) { $0 + $1.rows * $1.columns }
+            nonzeroCount = reports.reduce(0) { $0 + $1.nonzeroCount }
+            denseByteCount = reports.reduce(0) { $0 + $1.denseByteCount }
+            packedByteCount = reports.reduce(0) { $0 + $1.packedByteCount }
+        }
+
+        var sparsity: Double { 1 - Double(nonzeroCount) / Double(max(elementCount, 1)) }
+
+        func cells(_ name: String) -> [String] {
+            [
+                name, "\(matrixCount)", Format.percentage(sparsity), Format.bytes(denseByteCount),
+                Format.bytes(packedByteCount),
+                Format.percentage(Double(packedByteCount) / Double(max(denseByteCount, 1))),
+            ]
+        }
+
+        var members: JSON {
+            [
+                "matrices": .integer(matrixCount), "elements": .integer(elementCount),
+                "nonzeros": .integer(nonzeroCount), "sparsity": .number(sparsity),
+                "dense_bytes": .integer(denseByteCount), "packed_bytes": .integer(packedByteCount),
+            ]
+        }
+    }
+
+    /// The formats that were used, in their order of declaration.
+    private var formats: [(format: PackedFormat, sum: Sum)] {
+        PackedFormat.allCases.compactMap { format in
+            let reports = reports.filter { $0.format == format }
+            return reports.isEmpty ? nil : (format, Sum(reports))
+        }
+    }
+
+    func text(for traits: OutputTraits) -> String {
+        var table = Table([
+            .text("format"), .number("matrices"), .number("sparsity"), .number("dense"), .number("packed"),
+            .number("of dense"),
+        ])
+        for (format, sum) in formats { table.append(sum.cells(format.rawValue)) }
+        if formats.count > 1 {
+            table.appendRule()
+            table.append(Sum(reports).cells("all"))
+        }
+        var text = table.text(for: traits)
+        if requestedFormat != PackedFormat.dense.rawValue, formats.map(\.format) == [.dense] {
+            text +=
+                "no matrix is sparse enough to become smaller, so all stay dense ('flash-llm prune' makes zeros)\n"
+        }
+        return text
+            + "wrote \(Format.bytes(folderByteCount)) in \(Format.duration(seconds: seconds)): \(path.printable)\n"
+    }
+
+    var json: JSON {
+        [
+            "path": .string(path),
+            "requested_format": .string(requestedFormat),
+            "formats": .object(.init(uniqueKeysWithValues: formats.map { ($0.format.rawValue, $0.sum.members) })),
+            "totals": Sum(reports).members,
+            "matrices": .array(
+                reports.map { report in
+                    [
+                        "name": .string(report.name), "format": .string(report.format.rawValue),
+                        "rows": .integer(report.rows), "columns": .integer(report.columns),
+                        "nonzeros": .integer(report.nonzeroCount), "dense_bytes": .integer(report.denseByteCount),
+                        "packed_bytes": .integer(report.packedByteCount),
+                    ]
+                }),
+            "bytes": .integer(folderByteCount),
+            "seconds": .number(seconds),
+        ]
+    }
+}
