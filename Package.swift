@@ -120,7 +120,7 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Checkpoints", "Engine", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "TinyModels", "Transformer",
+                "Checkpoints", "Engine", "OrderedJSON", "Tensors", "TestSupport", "TinyModels", "Transformer",
             ], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x

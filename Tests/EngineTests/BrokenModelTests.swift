@@ -1,6 +1,5 @@
 import Checkpoints
 import Engine
-import OrderedJSON
 import TestSupport
 import Testing
 import TinyModels
@@ -34,7 +33,7 @@ import Transformer
         #expect(text.isEmpty)
         let windows = try EvaluationWindows(tokenCount: 16, window: 8)
         #expect(throws: LogitsError.self) {
-            try PerplexityEvaluator(open.model, window: 8, pool: OpenModel.pool).evaluate(Self.prompt, windows: windows)
+            try PerplexityEvaluator(open.model, window: 8, pool: open.pool).evaluate(Self.prompt, windows: windows)
         }
     }
 
@@ -71,7 +70,7 @@ import Transformer
         let text = (0..<50).map { _ in Int32.random(in: 0..<Int32(tokens), using: &generator) }
         let windows = try EvaluationWindows(tokenCount: 50, window: 20)
         var expected = PerplexityAccumulator()
-        let runner = SequenceRunner(open.model, contextTokens: 20, pool: OpenModel.pool)
+        let runner = SequenceRunner(open.model, contextTokens: 20, pool: open.pool)
         for window in windows {
             runner.truncate(to: 0)
             for place in window.dropLast() {
@@ -80,11 +79,11 @@ import Transformer
             }
         }
         var progress: [Int] = []
-        let found = try PerplexityEvaluator(open.model, window: 20, pool: OpenModel.pool).evaluate(
+        let found = try PerplexityEvaluator(open.model, window: 20, pool: open.pool).evaluate(
             text, windows: windows, progress: { progress.append($0) })
         #expect(progress.last == 47)
         #expect(progress == progress.sorted())
-        let (a, b) = (try #require(found.perplexity), try #require(expected.perplexity))
+        let (a, b) = (try #require(found.result), try #require(expected.result))
         #expect(a.scoredTokens == 47)
         #expect(b.scoredTokens == 47)
         #expect(abs(a.meanNegativeLogLikelihood - b.meanNegativeLogLikelihood) <= 1e-4)

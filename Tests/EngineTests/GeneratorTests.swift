@@ -127,7 +127,7 @@ import Transformer
 
     @Test func sameSeedSameText() throws {
         let open = try OpenModel()
-        func tokens(seed: UInt64, temperature: Float) throws -> [Int32] {
+        func tokens(seed: UInt64, temperature: Double) throws -> [Int32] {
             let sampling = try SamplingParameters(temperature: temperature, seed: seed)
             return try open.generate(Self.prompt, GenerationOptions(maximumTokens: 30, sampling: sampling)).0.tokens
         }

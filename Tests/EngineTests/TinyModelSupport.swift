@@ -9,8 +9,8 @@ import Transformer
 struct OpenModel {
     let folder: TemporaryFolder
     let model: LanguageModel
-
-    static let pool = WorkerPool(threadCount: 2)
+    /// Its own: tests run side by side, and a pool serves one at a time.
+    let pool = WorkerPool(threadCount: 2)
 
     /// A model that answers in printable ASCII.
     static var talkative: TinyLlama {
@@ -22,16 +22,16 @@ struct OpenModel {
     init(_ model: TinyLlama = Self.talkative, edit: (inout [TinyLlama.Tensor]) -> Void = { _ in }) throws {
         folder = TemporaryFolder()
         try model.write(to: folder.path + "/model", edit: edit)
-        self.model = try LanguageModel.open(path: folder.path + "/model", pool: Self.pool)
+        self.model = try LanguageModel.open(path: folder.path + "/model", pool: pool)
     }
 
     func generator(contextTokens: Int = 128, options: RunnerOptions = RunnerOptions()) -> Generator {
-        Generator(model, contextTokens: contextTokens, pool: Self.pool, options: options)
+        Generator(model, contextTokens: contextTokens, pool: pool, options: options)
     }
 
     /// The tokens of the largest logits, one forward pass from scratch for each.
     func greedyTokens(after prompt: [Int32], count: Int) throws -> [Int32] {
-        let runner = SequenceRunner(model, contextTokens: 256, pool: Self.pool)
+        let runner = SequenceRunner(model, contextTokens: 256, pool: pool)
         var tokens = prompt
         for _ in 0..<count {
             runner.truncate(to: 0)

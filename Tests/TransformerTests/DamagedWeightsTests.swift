@@ -1,4 +1,3 @@
-import Checkpoints
 import Foundation
 import OrderedJSON
 import Sparse
@@ -17,9 +16,7 @@ import Transformer
 
         init(_ model: TinyLlama, _ choice: FormatChoice) throws {
             try model.write(to: folder.path + "/model")
-            let checkpoint = try Checkpoint.open(path: folder.path + "/model")
-            _ = try ModelPacker(checkpoint, matrices: model.projections, pool: OpenModel.pool).pack(
-                to: path, overwriting: false, choice: choice, companions: { _ in })
+            try OpenModel.pack(model, at: folder.path + "/model", to: path, choice)
         }
 
         func open() throws -> OpenModel { try OpenModel(path: path, type: .f16, folder: folder) }

@@ -14,27 +14,34 @@ struct OpenModel {
     let configuration: ModelConfiguration
     let weights: DecoderWeights
 
-    static let pool = WorkerPool(threadCount: 2)
-
     /// Writes `model` and opens it, packed unless `packing` is nil.
     init(_ model: TinyLlama, packing: FormatChoice? = nil, type: WeightType? = nil) throws {
         let folder = TemporaryFolder()
         var path = folder.path + "/model"
         try model.write(to: path)
         if let packing {
-            let packer = ModelPacker(try Checkpoint.open(path: path), matrices: model.projections, pool: Self.pool)
+            let source = path
             path = folder.path + "/packed"
-            let reports = try packer.pack(to: path, overwriting: false, choice: packing, companions: { _ in })
-            precondition(reports.count == 7 * model.layerCount)
+            try Self.pack(model, at: source, to: path, packing)
         }
         try self.init(path: path, type: type ?? model.type, folder: folder)
+    }
+
+    /// Packs the model that was written at `source`.
+    static func pack(_ model: TinyLlama, at source: String, to path: String, _ choice: FormatChoice) throws {
+        let packer = ModelPacker(
+            try Checkpoint.open(path: source), matrices: model.projections, pool: WorkerPool(threadCount: 2))
+        let destination = ModelRewriter.Destination(path: path, overwriting: false, companions: { _ in })
+        let reports = try packer.pack(to: destination, choice: choice)
+        precondition(reports.count == 7 * model.layerCount)
     }
 
     init(path: String, type: WeightType, folder: TemporaryFolder) throws {
         let checkpoint = try Checkpoint.open(path: path)
         self.folder = folder
         configuration = try ModelConfiguration(checkpoint.configuration)
-        weights = try DecoderWeights(checkpoint, configuration: configuration, type: type, pool: Self.pool)
+        weights = try DecoderWeights(
+            checkpoint, configuration: configuration, type: type, pool: WorkerPool(threadCount: 2))
     }
 
     /// Logits after every token: the first `promptTokens` in one batch, the others one by one.
