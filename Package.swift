@@ -82,6 +82,13 @@ let package = Package(
             name: "ModelFixtures",
             dependencies: ["Checkpoints", "OrderedJSON", "Tensors", "TestSupport", "Tokenizers"],
             path: "Tests/ModelFixtures", swiftSettings: swiftSettings),
+        .target(
+            name: "TinyModels",
+            dependencies: [
+                "Checkpoints", "OrderedJSON", "Tensors", "TestSupport", "Tokenizers",
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
+            path: "Tests/TinyModels", swiftSettings: vectorSettings),
         // Run by scripts/compare-tokenizers.
         .executableTarget(
             name: "tokenizer-probe", dependencies: ["OrderedJSON", "Tokenizers"], path: "Tests/TokenizerProbe",
@@ -101,9 +108,11 @@ let package = Package(
         .testTarget(
             name: "TransformerTests",
             dependencies: [
-                "Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "Transformer",
+                "CKernels", "Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport",
+                "TinyModels", "Transformer",
             ],
-            exclude: ["Fixtures"], swiftSettings: swiftSettings),
+            // The naive decoder they compare with is plain Swift.
+            exclude: ["Fixtures"], swiftSettings: vectorSettings),
         .testTarget(name: "StyleTests", swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
@@ -119,7 +128,10 @@ let package = Package(
             dependencies: ["Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "EngineTests", dependencies: ["Engine", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
+            name: "EngineTests",
+            dependencies: [
+                "Checkpoints", "Engine", "Tensors", "TestSupport", "TinyModels", "Transformer",
+            ], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x
 )

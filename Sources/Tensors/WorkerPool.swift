@@ -111,6 +111,7 @@ private final class Shared: @unchecked Sendable {
     private let body = Atomic<Body?>(nil)
     private let completedChunks = Atomic<Int>(0)
     private let isStopped = Atomic<Bool>(false)
+    private let isRunning = Atomic<Bool>(false)
     private let bays: [ParkingBay]
 
     init(workerCount: Int) {
@@ -119,6 +120,11 @@ private final class Shared: @unchecked Sendable {
 
     func run(chunkCount count: Int, body newBody: Body) {
         precondition(count < Int(Self.closed))
+        // Two loops at once would wait for each other's chunks for ever.
+        precondition(
+            !isRunning.exchange(true, ordering: .acquiring), "a worker pool runs one loop at a time, and none within it"
+        )
+        defer { isRunning.store(false, ordering: .releasing) }
         // Releasing, so that whoever sees the new count or body sees the closed ticket too.
         ticket.store(ticket.load(ordering: .relaxed) | Self.closed, ordering: .relaxed)
         chunkCount.store(count, ordering: .releasing)

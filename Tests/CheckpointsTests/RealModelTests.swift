@@ -17,7 +17,7 @@ private func environment(_ name: String) -> String? { getenv(name).map { String(
 ///
 ///     FLASH_LLM_TEST_MODEL=model.gguf FLASH_LLM_TEST_OUTPUT=/tmp/converted swift test --filter RealModelTests
 ///     scripts/compare-checkpoint model.gguf /tmp/converted
-@Suite(.enabled(if: environment("FLASH_LLM_TEST_MODEL") != nil, "FLASH_LLM_TEST_MODEL names no model"))
+@Suite(.enabled(if: environment("FLASH_LLM_TEST_OUTPUT") != nil, "FLASH_LLM_TEST_OUTPUT names no folder"))
 struct RealModelTests {
     @Test func convertsToHuggingFacesLayout() throws {
         let checkpoint = try Checkpoint.open(path: try #require(environment("FLASH_LLM_TEST_MODEL")))

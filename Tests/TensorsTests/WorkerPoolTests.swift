@@ -43,6 +43,14 @@ import Testing
         #expect(wrong == 0)
     }
 
+    /// It would otherwise wait for itself for ever.
+    @Test func refusesLoopsWithinLoops() async {
+        await #expect(processExitsWith: .failure) {
+            let pool = WorkerPool(threadCount: 2)
+            pool.forEachChunk(2) { _, _ in pool.forEachChunk(2) { _, _ in } }
+        }
+    }
+
     @Test func stopsItsThreads() {
         for _ in 0..<100 { _ = WorkerPool(threadCount: 3) }
         #expect(WorkerPool.availableProcessorCount >= 1)

@@ -1,7 +1,7 @@
-// Products with Tiled-CSL: load as sparse, compute as dense. Words are scattered into a dense 16-bit tile in cache, which
-// is then multiplied like any dense matrix.
+// Products with Tiled-CSL: load as sparse, compute as dense. Words are scattered into a dense 16-bit tile in cache,
+// which is then multiplied like any dense matrix.
 
-// ---- Few tokens: one tile at a time, in the first-level cache ---------------------------------------------------------
+// ---- Few tokens: one tile at a time, in the first-level cache -------------------------------------------------------
 
 #define TILE_AREA (FLASH_CSL_TILE_ROWS * FLASH_CSL_TILE_COLUMNS)
 // Rows r, r + 8, r + 16, ... of a tile have their columns swizzled alike.
@@ -90,7 +90,7 @@ static void csl_few_tokens(
     }
 }
 
-// ---- Many tokens: a wide strip in the second-level cache, then the dense kernel ---------------------------------------
+// ---- Many tokens: a wide strip in the second-level cache, then the dense kernel -------------------------------------
 
 // 128 x 1024 x 2 bytes = 256 KB; wide, so that the horizontal sums of the dense kernel spread over many columns.
 #define STRIP_COLUMNS 1024

@@ -1,0 +1,124 @@
+import Foundation
+import OrderedJSON
+import Sparse
+import TestSupport
+import Testing
+import TinyModels
+import Transformer
+
+/// Weights that are not what was written are found before they are multiplied with, and named.
+@Suite struct DamagedWeightsTests {
+    /// A packed model on disk whose bytes can be changed while it is open.
+    private struct PackedFolder {
+        let folder = TemporaryFolder()
+        var path: String { folder.path + "/packed" }
+        private var file: String { path + "/model.safetensors" }
+
+        init(_ model: TinyLlama, _ choice: FormatChoice) throws {
+            try model.write(to: folder.path + "/model")
+            try OpenModel.pack(model, at: folder.path + "/model", to: path, choice)
+        }
+
+        func open() throws -> OpenModel { try OpenModel(path: path, type: .f16, folder: folder) }
+
+        /// Tensors by name with the range of their bytes in the file.
+        func tensors() throws -> [(name: String, range: Range<Int>)] {
+            let bytes = try Data(contentsOf: URL(filePath: file))
+            let length = (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
+            let header = try JSON(parsing: Array(bytes[8..<8 + length]))
+            return header.objectValue!.compactMap { name, entry in
+                guard let offsets = entry["data_offsets"]?.arrayValue?.map({ $0.intValue! }) else { return nil }
+                return (name, 8 + length + offsets[0]..<8 + length + offsets[1])
+            }
+        }
+
+        func flip(bit: Int, at offset: Int) throws {
+            let handle = try FileHandle(forUpdating: URL(filePath: file))
+            try handle.seek(toOffset: UInt64(offset))
+            let byte = try handle.read(upToCount: 1)![0]
+            try handle.seek(toOffset: UInt64(offset))
+            try handle.write(contentsOf: Data([byte ^ 1 << UInt8(bit)]))
+            try handle.close()
+        }
+    }
+
+    @Test(arguments: [FormatChoice.fixed(.tiledBitmap), .fixed(.tiledCSL), .fixed(.dense)])
+    func namesWhatChangedAfterOpening(choice: FormatChoice) throws {
+        var model = TinyLlama()
+        model.sparsity = 0.5
+        let folder = try PackedFolder(model, choice)
+        var generator = SplitMix64(seed: 1)
+        for (name, range) in try folder.tensors() where !name.hasPrefix("__") && !name.contains("norm") {
+            let open = try folder.open()
+            let offset = Int.random(in: range, using: &generator)
+            let bit = Int.random(in: 0..<8, using: &generator)
+            try folder.flip(bit: bit, at: offset)
+            let sequence = SingleSequence(open.configuration, open.weights)
+            #expect {
+                try sequence.run([1, 2, 3])
+            } throws: {
+                "\($0)".contains("\"\(name)\": expected checksum") && "\($0)".contains(folder.path)
+            }
+            // And again: a failed check does not count as passed.
+            #expect(throws: ModelError.self) { try sequence.run([1]) }
+            try folder.flip(bit: bit, at: offset)
+            try sequence.run([1, 2, 3])
+            #expect(sequence.logits([2])[0].allSatisfy { $0.isFinite })
+        }
+    }
+
+    /// Vectors are read at once, so their damage shows at opening.
+    @Test func namesNormsThatChangedBeforeOpening() throws {
+        let folder = try PackedFolder(TinyLlama(), .automatic)
+        let norms = try folder.tensors().filter { $0.name.contains("norm") }
+        #expect(norms.count == 5)
+        for (name, range) in norms {
+            try folder.flip(bit: 3, at: range.lowerBound)
+            #expect {
+                try folder.open()
+            } throws: {
+                "\($0)".contains("\"\(name)\": expected checksum")
+            }
+            try folder.flip(bit: 3, at: range.lowerBound)
+        }
+        _ = try folder.open()
+    }
+
+    /// Only the layer with the damage is refused; nothing else was read at opening.
+    @Test func readsNothingBeforeItsFirstUse() throws {
+        let folder = try PackedFolder(TinyLlama(), .automatic)
+        for (name, range) in try folder.tensors() where !name.hasPrefix("__") && !name.contains("norm") {
+            try folder.flip(bit: 0, at: range.lowerBound)
+        }
+        _ = try folder.open()
+    }
+
+    @Test func refusesWeightsOfAnotherShape() throws {
+        for name in TinyLlama().projections.prefix(7) + ["lm_head.weight", "model.embed_tokens.weight"] {
+            let folder = TemporaryFolder()
+            try TinyLlama().write(to: folder.path + "/model") { tensors in
+                let index = tensors.firstIndex { $0.name == name }!
+                // A square one would not show.
+                precondition(tensors[index].shape[0] != tensors[index].shape[1])
+                tensors[index].shape.reverse()
+            }
+            #expect {
+                try OpenModel(path: folder.path + "/model", type: .f16, folder: folder)
+            } throws: {
+                "\($0)".hasPrefix("shape of \(name): expected [")
+            }
+        }
+    }
+
+    @Test func refusesMissingWeights() throws {
+        for name in TinyLlama().weights().map(\.name) {
+            let folder = TemporaryFolder()
+            try TinyLlama().write(to: folder.path + "/model") { $0.removeAll { $0.name == name } }
+            #expect {
+                try OpenModel(path: folder.path + "/model", type: .f16, folder: folder)
+            } throws: {
+                "\($0)".hasPrefix("\(name): expected a tensor of that name, found none")
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+import CKernels
+import Foundation
+import Sparse
+import TestSupport
+import Testing
+
+/// Norm, rotation, activation, addition and widening against double precision, for widths around every vector length.
+@Suite struct ElementwiseKernelTests {
+    static let widths = [1, 2, 3, 4, 5, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 576]
+
+    private static func isClose(_ found: [Float], _ expected: [Double], _ tolerance: Double) -> Bool {
+        zip(found, expected).allSatisfy { abs(Double($0) - $1) <= tolerance * max(abs($1), 1e-3) }
+            && found.count == expected.count
+    }
+
+    @Test(arguments: widths) func normalizes(width: Int) {
+        for (scale, epsilon) in [(1, 1e-5), (1e-4, 1e-6), (1e4, 1e-5), (0, 1e-5)] as [(Float, Float)] {
+            let input = randomValues(width, seed: 1).map { $0 * scale }
+            let weight = randomValues(width, seed: 2)
+            let mean = input.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(width)
+            let factor = 1 / (mean + Double(epsilon)).squareRoot()
+            let expected = zip(input, weight).map { Double($0) * factor * Double($1) }
+            for kernels in availableKernels {
+                let (x, w) = (GuardedBuffer(input), GuardedBuffer(weight))
+                let output = GuardedBuffer([Float](repeating: .nan, count: width))
+                kernels.table.rms_norm(x.pointer, w.pointer, Int64(width), epsilon, output.pointer)
+                let isClose = Self.isClose(Array(output.elements), expected, 2e-6)
+                #expect(isClose, "\(kernels.instructionSet), \(scale)")
+            }
+        }
+    }
+
+    @Test(arguments: widths) func rotates(half: Int) {
+        let heads = 3
+        let input = randomValues(heads * 2 * half, seed: 3)
+        let angles = randomValues(half, seed: 4).map { Double($0) * 3 }
+        var expected = input.map(Double.init)
+        for head in 0..<heads {
+            for pair in 0..<half {
+                let (first, second) = (head * 2 * half + pair, head * 2 * half + half + pair)
+                let (a, b) = (Double(input[first]), Double(input[second]))
+                expected[first] = a * cos(angles[pair]) - b * sin(angles[pair])
+                expected[second] = b * cos(angles[pair]) + a * sin(angles[pair])
+            }
+        }
+        for kernels in availableKernels {
+            let values = GuardedBuffer(input)
+            let cosines = GuardedBuffer(angles.map { Float(cos($0)) })
+            let sines = GuardedBuffer(angles.map { Float(sin($0)) })
+            kernels.table.rotate(values.pointer, Int64(heads), Int64(2 * half), cosines.pointer, sines.pointer)
+            let error = largestDifference([Array(values.elements)], [expected])
+            #expect(error <= 1e-6, "\(kernels.instructionSet)")
+        }
+    }
+
+    @Test(arguments: widths) func activates(width: Int) {
+        // From where the sigmoid is 0 to where it is 1, beyond the range of exp on both sides.
+        for range: Float in [1, 10, 80, 200, 1e20] {
+            let gate = randomValues(width, seed: 5).map { $0 / 2 * range }
+            let up = randomValues(width, seed: 6)
+            let expected = zip(gate, up).map { Double($0) / (1 + exp(-Double($0))) * Double($1) }
+            for kernels in availableKernels {
+                let (g, u) = (GuardedBuffer(gate), GuardedBuffer(up))
+                kernels.table.silu_multiply(g.pointer, u.pointer, Int64(width))
+                let isClose = Self.isClose(Array(g.elements), expected, 1e-6)
+                #expect(isClose, "\(kernels.instructionSet), \(range)")
+            }
+        }
+    }
+
+    @Test func activationPassesNaNOn() {
+        for kernels in availableKernels {
+            for width in [1, 17] {
+                let gate = GuardedBuffer([Float](repeating: 1, count: width))
+                gate.elements[width - 1] = .nan
+                let up = GuardedBuffer([Float](repeating: 1, count: width))
+                kernels.table.silu_multiply(gate.pointer, up.pointer, Int64(width))
+                #expect(gate.elements[width - 1].isNaN)
+                #expect(width == 1 || abs(gate.elements[0] - 0.731_058_6) < 1e-6)
+            }
+        }
+    }
+
+    @Test(arguments: widths) func adds(width: Int) {
+        let (a, b) = (randomValues(width, seed: 7), randomValues(width, seed: 8))
+        for kernels in availableKernels {
+            let (target, addend) = (GuardedBuffer(a), GuardedBuffer(b))
+            kernels.table.add(target.pointer, addend.pointer, Int64(width))
+            #expect(Array(target.elements) == zip(a, b).map { $0 + $1 })
+        }
+    }
+
+    /// Every pattern of 16 bits, and runs of every length.
+    @Test func widensExactly() {
+        let patterns = Array(UInt16.min...UInt16.max)
+        for kernels in availableKernels {
+            for (element, expected) in [
+                (FLASH_F16, patterns.map { Float(Float16(bitPattern: $0)) }),
+                (FLASH_BF16, patterns.map { Float(bitPattern: UInt32($0) << 16) }),
+            ] {
+                let found = Self.widened(patterns, element, kernels)
+                // NaN payloads aside, the same bits.
+                let same = zip(found, expected).allSatisfy { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN }
+                #expect(same, "\(kernels.instructionSet)")
+                for width in Self.widths {
+                    let run = Array(patterns[15_000..<15_000 + width])
+                    #expect(Self.widened(run, element, kernels) == Array(expected[15_000..<15_000 + width]))
+                }
+            }
+            let floats = randomValues(33, seed: 9)
+            #expect(Self.widened(floats, FLASH_F32, kernels) == floats)
+        }
+    }
+
+    private static func widened<Element: BitwiseCopyable>(
+        _ values: [Element], _ element: flash_element, _ kernels: Kernels
+    ) -> [Float] {
+        let input = GuardedBuffer(values)
+        let output = GuardedBuffer([Float](repeating: .nan, count: values.count))
+        kernels.table.widen(input.pointer, element, Int64(values.count), output.pointer)
+        return Array(output.elements)
+    }
+}

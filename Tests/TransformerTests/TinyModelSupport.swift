@@ -1,0 +1,78 @@
+import Checkpoints
+import Sparse
+import Tensors
+import TestSupport
+import TinyModels
+import Transformer
+
+/// The instruction sets that this processor has.
+let availableKernels = Kernels.instructionSets.compactMap { Kernels(instructionSet: $0) }
+
+/// A model on disk, opened.
+struct OpenModel {
+    let folder: TemporaryFolder
+    let configuration: ModelConfiguration
+    let weights: DecoderWeights
+
+    /// Writes `model` and opens it, packed unless `packing` is nil.
+    init(_ model: TinyLlama, packing: FormatChoice? = nil, type: WeightType? = nil) throws {
+        let folder = TemporaryFolder()
+        var path = folder.path + "/model"
+        try model.write(to: path)
+        if let packing {
+            let source = path
+            path = folder.path + "/packed"
+            try Self.pack(model, at: source, to: path, packing)
+        }
+        try self.init(path: path, type: type ?? model.type, folder: folder)
+    }
+
+    /// Packs the model that was written at `source`.
+    static func pack(_ model: TinyLlama, at source: String, to path: String, _ choice: FormatChoice) throws {
+        let packer = ModelPacker(
+            try Checkpoint.open(path: source), matrices: model.projections, pool: WorkerPool(threadCount: 2))
+        let destination = ModelRewriter.Destination(path: path, overwriting: false, companions: { _ in })
+        let reports = try packer.pack(to: destination, choice: choice)
+        precondition(reports.count == 7 * model.layerCount)
+    }
+
+    init(path: String, type: WeightType, folder: TemporaryFolder) throws {
+        let checkpoint = try Checkpoint.open(path: path)
+        self.folder = folder
+        configuration = try ModelConfiguration(checkpoint.configuration)
+        weights = try DecoderWeights(
+            checkpoint, configuration: configuration, type: type, pool: WorkerPool(threadCount: 2))
+    }
+
+    /// Logits after every token: the first `promptTokens` in one batch, the others one by one.
+    func logits(
+        _ tokens: [Int32], promptTokens: Int, cache: ElementType = .f32, kernels: Kernels = .best, threads: Int = 2
+    ) throws -> [[Float]] {
+        let sequence = SingleSequence(configuration, weights, cache: cache, kernels: kernels, threads: threads)
+        try sequence.run(Array(tokens[..<promptTokens]))
+        var logits = sequence.logits(Array(0..<promptTokens))
+        for token in tokens[promptTokens...] {
+            try sequence.run([token])
+            logits += sequence.logits([0])
+        }
+        return logits
+    }
+}
+
+extension TinyLlama {
+    func randomTokens(_ count: Int, seed: UInt64) -> [Int32] {
+        var generator = SplitMix64(seed: seed)
+        return (0..<count).map { _ in Int32.random(in: 0..<Int32(vocabularySize), using: &generator) }
+    }
+}
+
+/// The largest difference, NaN if any element is NaN or the shapes differ.
+func largestDifference(_ found: [[Float]], _ expected: [[Double]]) -> Double {
+    guard found.count == expected.count else { return .nan }
+    var largest = 0.0
+    for (row, expectedRow) in zip(found, expected) {
+        guard row.count == expectedRow.count else { return .nan }
+        for (x, y) in zip(row, expectedRow) where !(abs(Double(x) - y) <= largest) { largest = abs(Double(x) - y) }
+    }
+    return largest
+}
