@@ -43,15 +43,8 @@ struct DemoModels {
         _ label: String, _ files: ModelFiles, to path: String,
         _ body: (ModelRewriter.Destination) throws -> Result
     ) throws -> Result {
-        mkdir(root, 0o777)  // an error shows in the next step, with its reason
-        defer { progress.finish() }
-        let tokenizer = try files.tokenizer()
-        return try interrupts.abandoning {
-            try body(
-                ModelRewriter.Destination(
-                    path: path, overwriting: true, companions: { try tokenizer.write(to: $0) },
-                    progress: { progress.update(label, completed: $0, of: $1, unit: .things("tensors")) },
-                    started: { folder in _ = interrupts.register { folder.abandon() } }))
-        }
+        mkdir(root, 0o777)  // if that fails, creating the folder in it says why
+        return try ModelWriting(progress: progress, interrupts: interrupts)(
+            label, copying: files, to: path, overwriting: true, body)
     }
 }

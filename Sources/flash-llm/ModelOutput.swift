@@ -38,18 +38,9 @@ struct ModelOutput: ParsableArguments {
         let interrupts = InterruptHandler()
         let progress = ProgressReporter(traits: console.errors)
         _ = interrupts.register { progress.finish() }
-        let tokenizer = try files.tokenizer()
         let start = ContinuousClock.now
-        let result = try interrupts.abandoning {
-            defer { progress.finish() }
-            return try write(
-                ModelRewriter.Destination(
-                    path: output, overwriting: force, companions: { try tokenizer.write(to: $0) },
-                    progress: { done, total in
-                        progress.update(label, completed: done, of: total, unit: .things("tensors"))
-                    },
-                    started: { folder in _ = interrupts.register { folder.abandon() } }))
-        }
+        let result = try ModelWriting(progress: progress, interrupts: interrupts)(
+            label, copying: files, to: output, overwriting: force, write)
         return (result, (ContinuousClock.now - start) / .seconds(1))
     }
 
