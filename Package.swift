@@ -79,6 +79,10 @@ let package = Package(
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
         .target(
+            name: "ModelFixtures",
+            dependencies: ["Checkpoints", "OrderedJSON", "Tensors", "TestSupport", "Tokenizers"],
+            path: "Tests/ModelFixtures", swiftSettings: swiftSettings),
+        .target(
             name: "TinyModels",
             dependencies: [
                 "Checkpoints", "OrderedJSON", "Tensors", "TestSupport", "Tokenizers",
@@ -91,8 +95,9 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "CheckpointsTests",
-            dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Tensors", "TestSupport"],
-            exclude: ["Fixtures"], swiftSettings: swiftSettings),
+            dependencies: [
+                "CKernels", "Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport",
+            ], exclude: ["Fixtures"], swiftSettings: swiftSettings),
         .testTarget(
             name: "OrderedJSONTests", dependencies: ["OrderedJSON", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
@@ -103,8 +108,8 @@ let package = Package(
         .testTarget(
             name: "TransformerTests",
             dependencies: [
-                "CKernels", "Checkpoints", "OrderedJSON", "Sparse", "Tensors", "TestSupport", "TinyModels",
-                "Transformer",
+                "CKernels", "Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport",
+                "TinyModels", "Transformer",
             ],
             // The naive decoder they compare with is plain Swift.
             exclude: ["Fixtures"], swiftSettings: vectorSettings),
@@ -117,10 +122,15 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SchedulingTests", dependencies: ["Scheduling", "TestSupport"], swiftSettings: swiftSettings),
+        // Runs the built executable.
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport"],
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Checkpoints", "Engine", "OrderedJSON", "Tensors", "TestSupport", "TinyModels", "Transformer",
+                "Checkpoints", "Engine", "Tensors", "TestSupport", "TinyModels", "Transformer",
             ], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x

@@ -25,8 +25,8 @@ public struct ModelPruner {
 
     /// Writes the pruned model, matrices in f16 (bf16 if they were).
     /// - Parameter sparsity: share of zeros, 0..<1.
-    /// - Throws: `CheckpointError`, also for a NaN or an infinity, and if the model is packed or lacks a matrix; then nothing
-    ///   is left behind.
+    /// - Throws: `CheckpointError`, also for a NaN or an infinity, and if the model is packed or lacks a matrix; then
+    ///   nothing is left behind.
     public func prune(to destination: ModelRewriter.Destination, sparsity: Double) throws -> [Report] {
         var reports: [Report] = []
         try ModelRewriter(checkpoint, matrices: matrices, pool: pool).write(

@@ -111,8 +111,8 @@ public final class InterruptHandler: Sendable {
         throw Interruption(signal: signal)
     }
 
-    /// Runs `operation`, which a signal stops without being waited for: the clean-ups it has registered take away what it
-    /// works on. The error that this brings about is not reported; the process ends first.
+    /// Runs `operation`, which a signal stops without being waited for: the clean-ups it has registered take away what
+    /// it works on. The error that this brings about is not reported; the process ends first.
     /// - Throws: what `operation` throws; `Interruption` if a signal came while it ran.
     public func abandoning<Value>(_ operation: () throws -> Value) throws -> Value {
         let result = Result(catching: operation)

@@ -20,6 +20,7 @@ struct FlashLLMCommand: AsyncParsableCommand {
     /// Replaces ArgumentParser's own `main`, so that every error has the same form: one sentence after `error: `.
     static func main() async {
         do {
+            try checkArguments()
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
@@ -28,6 +29,16 @@ struct FlashLLMCommand: AsyncParsableCommand {
             }
         } catch {
             exit(withError: ExitCode(report(error, console: Console())))
+        }
+    }
+
+    /// Swift replaces what is not UTF-8 in arguments, and a prompt or path must not change behind a person's back.
+    private static func checkArguments() throws {
+        for index in 1..<max(Int(CommandLine.argc), 1) {
+            guard let argument = CommandLine.unsafeArgv[index] else { continue }
+            if String(validatingCString: argument) == nil {
+                throw ValidationError("argument \(index) is not valid UTF-8")
+            }
         }
     }
 

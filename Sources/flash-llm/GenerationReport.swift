@@ -10,9 +10,8 @@ struct GenerationReport {
 
     /// One line: speed and memory.
     var line: String {
-        var parts = [
-            "prompt \(generation.promptTokens.count) tokens, \(Format.rate(generation.promptTokensPerSecond, of: "tokens"))"
-        ]
+        let promptRate = Format.rate(generation.promptTokensPerSecond, of: "tokens")
+        var parts = ["prompt \(generation.promptTokens.count) tokens, \(promptRate)"]
         let count = generation.tokens.count
         if let rate = generation.decodeTokensPerSecond {
             parts.append("generated \(count) tokens, \(Format.rate(rate, of: "tokens"))")

@@ -11,7 +11,7 @@ struct ModelFiles {
     /// nil if the model is not packed.
     let packed: PackedWeights?
 
-    /// - Throws: `CheckpointError` or `ModelError` naming the file, and the tensor that is missing or has another shape.
+    /// - Throws: `CheckpointError` or `ModelError` naming the file, and the tensor that is missing or misshapen.
     init(path: String) throws {
         checkpoint = try Checkpoint.open(path: path)
         do throws(ModelError) {
@@ -31,7 +31,8 @@ struct ModelFiles {
         }
     }
 
-    /// - Throws: an error naming the file if there is no tokenizer, it cannot be read, or it has more tokens than the model.
+    /// - Throws: an error naming the file if there is no tokenizer, it cannot be read, or it has more tokens than the
+    ///   model.
     func tokenizer() throws -> TokenizerBundle {
         let bundle: TokenizerBundle
         do { bundle = try TokenizerBundle(checkpoint) } catch let error as TokenizerError {

@@ -7,6 +7,13 @@ import FoundationEssentials
 #else
 import Foundation
 #endif
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
 
 /// Where a command writes a model folder, and what surrounds its writing: progress on a terminal, and a Ctrl-C that
 /// leaves nothing behind.
@@ -50,8 +57,8 @@ struct ModelOutput: ParsableArguments {
     var writtenByteCount: Int {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: output)) ?? []
         return names.reduce(0) { sum, name in
-            let attributes = try? FileManager.default.attributesOfItem(atPath: "\(output)/\(name)")
-            return sum + (attributes?[.size] as? Int ?? 0)
+            var status = stat()
+            return stat("\(output)/\(name)", &status) == 0 ? sum + Int(status.st_size) : sum
         }
     }
 }

@@ -106,4 +106,23 @@ private final class Journal: Sendable {
         handler.receive(SIGINT)
         #expect(await journal.wait(for: "exit 130"))
     }
+
+    @Test func endsBeforeTheErrorThatTheCleanUpBringsAbout() async throws {
+        struct Failure: Error {}
+        let journal = Journal()
+        let handler = journal.handler()
+        #expect(try handler.abandoning { 7 } == 7)
+        #expect(throws: Failure.self) { try handler.abandoning { throw Failure() } }
+        #expect(journal.all == [])
+        _ = handler.register { journal.add("clean") }
+        let interruption = #expect(throws: Interruption.self) {
+            try handler.abandoning {
+                handler.receive(SIGINT)
+                while journal.all.isEmpty { usleep(1000) }
+                throw Failure()
+            }
+        }
+        #expect(interruption?.signal == SIGINT)
+        #expect(journal.all == ["clean", "exit 130"])
+    }
 }

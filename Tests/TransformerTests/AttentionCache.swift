@@ -2,7 +2,7 @@ import CKernels
 import Sparse
 import TestSupport
 
-/// One layer of a blocked cache whose blocks are shuffled; whatever holds no token is NaN. See CKernels.h for the layout.
+/// One layer of a blocked cache whose blocks are shuffled; whatever holds no token is NaN. CKernels.h has the layout.
 final class AttentionCache {
     let width: Int
     private let heads: Int

@@ -8,8 +8,8 @@ struct NaiveDecoder {
     private let tensors: [String: [Double]]
     private let frequencies: [Double]
 
-    /// - Parameter frequencies: of the rotary embedding, radians per position of each pair; nil for those of RoFormer with
-    ///   base 10,000.
+    /// - Parameter frequencies: of the rotary embedding, radians per position of each pair; nil for those of RoFormer
+    ///   with base 10,000.
     init(_ model: TinyLlama, frequencies: [Double]? = nil) {
         self.model = model
         tensors = Dictionary(uniqueKeysWithValues: model.weights().map { ($0.name, $0.values.map(Double.init)) })

@@ -139,6 +139,11 @@ enum FileSystem {
         return parent == "/" ? "/" + name : "\(parent)/\(name)"
     }
 
+    /// Whether `path` is `folder` or lies in it; both are resolved.
+    static func contains(_ folder: String, _ path: String) -> Bool {
+        path == folder || path.hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")
+    }
+
     static func withoutTrailingSlashes(_ path: String) -> String {
         var path = path
         while path.utf8.count > 1 && path.hasSuffix("/") { path.removeLast() }

@@ -14,13 +14,23 @@ public final class ModelFolderWriter {
     /// - Parameters:
     ///   - path: the folder to be.
     ///   - overwriting: whether an existing model folder may be replaced.
+    ///   - kept: files and folders that are being read: the new folder may neither replace them nor lie in them.
     ///   - names: of all tensors that may come.
+    ///   - started: called with ``folder`` before anything is written.
     /// - Throws: `CheckpointError` if the target is taken or cannot be written.
-    public init(path: String, overwriting: Bool, names: [String]) throws(CheckpointError) {
-        folder = try FolderWriter(path: path, overwriting: overwriting)
-        tensors = try SafetensorsWriter(
-            path: folder.partialPath(of: ModelFolder.weightsName), names: names,
-            metadata: ["format": "pt", "producer": "flash-llm"])
+    public init(
+        path: String, overwriting: Bool, keeping kept: [String], names: [String],
+        started: (FolderWriter) -> Void = { _ in }
+    ) throws(CheckpointError) {
+        folder = try FolderWriter(path: path, overwriting: overwriting, keeping: kept, started: started)
+        do throws(CheckpointError) {
+            tensors = try SafetensorsWriter(
+                path: folder.partialPath(of: ModelFolder.weightsName), names: names,
+                metadata: ["format": "pt", "producer": "flash-llm"])
+        } catch {
+            folder.abandon()  // whom `started` has given it to may keep it
+            throw error
+        }
     }
 
     /// Appends a tensor.

@@ -12,7 +12,7 @@ public struct ModelRewriter {
         public var companions: (FolderWriter) throws -> Void
         /// Called with the number of tensors done and in all.
         public var progress: (Int, Int) -> Void
-        /// Called with the folder that is being prepared, so that a program that is interrupted can abandon it.
+        /// Called before anything is written, so that a program that is interrupted can abandon the folder.
         public var started: (FolderWriter) -> Void
 
         public init(
@@ -55,17 +55,17 @@ public struct ModelRewriter {
     ///   - stored: the names under which a tensor may be stored.
     ///   - rewrite: appends what becomes of a matrix to the writer.
     ///   - finish: ends the writing, once every tensor is there.
-    /// - Throws: `CheckpointError`, also for a NaN or an infinity, with the tensor's name, and what the closures throw; then
-    ///   nothing is left behind.
+    /// - Throws: `CheckpointError`, also for a NaN or an infinity, with the tensor's name, and what the closures throw;
+    ///   then nothing is left behind.
     public func write(
         to destination: Destination, stored: (String) -> [String] = { [$0] },
         rewrite: (String, ModelFolderWriter) throws -> Void, finish: (ModelFolderWriter) throws -> Void
     ) throws {
-        try checkIsApart(destination.path)
         let writer = try ModelFolderWriter(
-            path: destination.path, overwriting: destination.overwriting, names: names.flatMap(stored))
+            path: destination.path, overwriting: destination.overwriting,
+            keeping: [checkpoint.path] + Set(checkpoint.tensors.map(\.path)), names: names.flatMap(stored),
+            started: destination.started)
         defer { writer.folder.abandon() }
-        destination.started(writer.folder)
         for (index, name) in names.enumerated() {
             if matrices.contains(name) {
                 try rewrite(name, writer)
@@ -82,19 +82,5 @@ public struct ModelRewriter {
         }
         try destination.companions(writer.folder)
         try finish(writer)
-    }
-
-    /// Refuses a target that holds what is being read, and would be replaced, or lies in it.
-    private func checkIsApart(_ path: String) throws(CheckpointError) {
-        func contains(_ folder: String, _ path: String) -> Bool {
-            path == folder || path.hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")
-        }
-        let target = FileSystem.resolved(path)
-        let model = FileSystem.resolved(checkpoint.path)
-        let files = Set(checkpoint.tensors.map(\.path)).map(FileSystem.resolved)
-        guard contains(model, target) || ([model] + files).contains(where: { contains(target, $0) }) else { return }
-        throw CheckpointError(
-            .conflict, path: path, subject: "the output folder", expected: "a place apart from the model that is read",
-            found: model == target ? "the same place" : "one inside the other")
     }
 }

@@ -83,12 +83,17 @@ public struct PackedManifest: Sendable, Equatable {
                 "nonzeros": .integer(matrix.nonzeroCount),
             ]
         }
-        let sums = checksums.mapValues { checksum -> JSON in
-            let digits = String(checksum, radix: 16)
-            return .string(String(repeating: "0", count: 8 - digits.count) + digits)
-        }
+        let sums = checksums.mapValues { JSON.string($0.eightDigits) }
         return [
             "format_version": .integer(Self.version), "matrices": .object(entries), "checksums": .object(sums),
         ]
+    }
+}
+
+extension UInt32 {
+    /// Hexadecimal, as checksums are written.
+    var eightDigits: String {
+        let digits = String(self, radix: 16)
+        return String(repeating: "0", count: 8 - digits.count) + digits
     }
 }

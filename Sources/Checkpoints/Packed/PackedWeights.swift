@@ -59,8 +59,8 @@ public struct PackedWeights: Sendable {
         }
     }
 
-    /// The names that ``check(_:)`` takes, which together cover every tensor there is or should be: the packed matrices,
-    /// then the tensors that are not packed.
+    /// The names that ``check(_:)`` takes, which together cover every tensor there is or should be: the packed
+    /// matrices, then the tensors that are not packed.
     public var names: [String] {
         let arrays = manifest.matrices.flatMap { name, matrix in
             PackedArrays.suffixes(of: matrix.format).map { name + $0 }
@@ -83,9 +83,8 @@ public struct PackedWeights: Sendable {
             guard let expected = manifest.checksums[array], found == expected else {
                 throw CheckpointError(
                     .damaged, path: checkpoint.path, subject: "tensor \(array.quoted)",
-                    expected: manifest.checksums[array].map { "checksum \(String($0, radix: 16))" }
-                        ?? "a checksum for it",
-                    found: String(found, radix: 16))
+                    expected: manifest.checksums[array].map { "checksum \($0.eightDigits)" } ?? "a checksum for it",
+                    found: found.eightDigits)
             }
         }
         guard let matrix = try matrix(name), let entry = manifest.matrices[name] else { return }

@@ -38,7 +38,8 @@ public struct ChatTemplate: Sendable {
         guard source.utf8.count <= limits.maximumSourceBytes else {
             throw ChatTemplateError(
                 kind: .limit, line: 1,
-                message: "the template has \(source.utf8.count) bytes, at most \(limits.maximumSourceBytes) are allowed")
+                message: "the template has \(source.utf8.count) bytes, at most \(limits.maximumSourceBytes) are allowed"
+            )
         }
         body = try TemplateParser.parse(source)
         self.limits = limits
@@ -65,9 +66,10 @@ public struct ChatTemplate: Sendable {
         if let bosToken { all["bos_token"] = .string(bosToken) }
         if let eosToken { all["eos_token"] = .string(eosToken) }
         all.merge(variables) { _, given in given }
-        all["messages"] = .array(try messages.enumerated().map { index, message throws(ChatTemplateError) in
-            try Self.withReasoningNames(message, index: index)
-        })
+        all["messages"] = .array(
+            try messages.enumerated().map { index, message throws(ChatTemplateError) in
+                try Self.withReasoningNames(message, index: index)
+            })
         all["tools"] = tools ?? .null
         all["add_generation_prompt"] = .bool(addGenerationPrompt)
         for (name, value) in all {

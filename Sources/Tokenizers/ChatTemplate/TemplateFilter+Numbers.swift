@@ -33,7 +33,8 @@ extension TemplateFilter {
             return .integer(integer)
         }
         guard let text = call.input.string else { return standard }
-        let base = try call.integer(1, default: 10)
+        // A base that is none makes int() fail, after which jinja2 tries float().
+        let base = call.arguments[1].map { $0.index ?? -1 } ?? 10
         if base == 0 || (2...36).contains(base), let value = PythonNumber.integer(text, base: base) {
             return .integer(value)
         }

@@ -72,6 +72,7 @@ extension TemplateFilter {
             try call.interpreter.spend(bytes: width)
             indentation = String(repeating: " ", count: width)
         }
+        try call.interpreter.spend(string.text.utf8.count)
         var lines = PythonText.splitLines(string.text + "\n")
         try call.interpreter.spend(bytes: indentation.utf8.count, times: lines.count)
         let (first, blank) = (call.flag(1), call.flag(2))
@@ -144,13 +145,17 @@ extension TemplateFilter {
     }
 
     private static func truncate(_ call: TemplateFilterCall) throws(ChatTemplateError) -> TemplateValue {
-        let scalars = Array(try call.softString().text.unicodeScalars)
+        guard let count = call.interpreter.count(of: call.input) else {
+            throw call.failure("a '\(call.input.typeName)' has no length")
+        }
         let end = try call.text(2, default: "...")
         let length = try call.integer(0, default: 255)
         let leeway = call.given(3) == nil ? 5 : try call.integer(3, default: 5)
         let endLength = PythonText.length(end)
         guard length >= endLength, leeway >= 0 else { throw call.failure("the length is shorter than the end") }
-        guard scalars.count - length > leeway else { return .text(PythonText.string(scalars)) }
+        guard count - length > leeway else { return call.input }
+        guard case .string(let string) = call.input else { throw call.failure("cannot cut a '\(call.input.typeName)'") }
+        let scalars = Array(string.text.unicodeScalars)
         var kept = scalars.prefix(length - endLength)
         if !call.flag(1), let space = kept.lastIndex(of: " ") { kept = kept[..<space] }
         return .text(PythonText.string(kept) + end)

@@ -70,7 +70,10 @@ struct TemplateFilterCall {
         try interpreter.check(depth: depth)
         var made: TemplateIterator?
         return .iterator(
-            TemplateIterator(depth: depth) { () throws(ChatTemplateError) in
+            TemplateIterator(depth: depth) { [interpreter] () throws(ChatTemplateError) in
+                // An iterator over an iterator over an iterator recurses as deeply as it is long.
+                try interpreter.enter()
+                defer { interpreter.leave() }
                 let iterator: TemplateIterator
                 if let made { iterator = made } else { iterator = try make() }
                 made = iterator
@@ -86,13 +89,17 @@ extension TemplateInterpreter {
         guard let filter = TemplateFilter.named[name] else {
             throw failure("there is no filter '\(name.prefix(80))'")
         }
-        if let text = input.string { try spend(bytes: text.utf8.count) }
+        try spend(on: input)
+        try spend(on: arguments)
         var bound: [TemplateValue?] = []
         if let parameters = filter.parameters {
             bound = try bind(arguments, to: parameters, required: filter.required, function: "the filter '\(name)'")
         }
-        return try filter.body(
+        let result = try filter.body(
             TemplateFilterCall(interpreter: self, name: name, input: input, arguments: bound, unbound: arguments))
+        // Filters that map characters can make a text somewhat longer.
+        try spend(on: result)
+        return result
     }
 
     /// A way to fetch `attribute` from an item, as `map` and `sort` take it: a path such as "function.name" or "0.id".
@@ -103,6 +110,7 @@ extension TemplateInterpreter {
         switch attribute {
         case nil, .some(.none): break
         case .some(.string(let string)):
+            try spend(string.text.utf8.count)
             for part in PythonText.split(string.text, separator: ".", limit: .max, fromRight: false) {
                 let isNumber = !part.isEmpty && part.utf8.allSatisfy { (0x30...0x39).contains($0) }
                 path.append(isNumber ? Int(part).map { .integer($0) } ?? .text(part) : .text(part))

@@ -11,6 +11,8 @@ extension TemplateInterpreter {
     /// `value[index]`: an item, else the attribute of that name.
     func item(_ index: TemplateValue, of value: TemplateValue) throws(ChatTemplateError) -> TemplateValue {
         if case .undefined(let message) = value { throw failure(message) }
+        try spend(on: value)
+        try spend(on: index)
         if let item = lookUp(index, in: value) { return item }
         if let name = index.string, let attribute = try ownAttribute(name, of: value) { return attribute }
         return missing(index, of: value)
@@ -107,7 +109,7 @@ extension TemplateInterpreter {
         case .range(let range):
             let positions = try positions(bounds, count: range.count)
             // The bounds of a slice of a range: its own, cut at the ends, measured along the range.
-            let (step, overflow) = range.step.multipliedReportingOverflow(by: positions.step)
+            let (step, overflow) = range.step.multipliedReportingOverflow(by: bounds[2].index ?? 1)
             let last = range.start + positions.stop * range.step
             guard !overflow,
                 let result = TemplateRange(start: range[positions.start], stop: last, step: step)

@@ -35,8 +35,9 @@ extension TemplateInterpreter {
     }
 
     func call(_ value: TemplateValue, with arguments: TemplateArguments) throws(ChatTemplateError) -> TemplateValue {
+        try spend(on: arguments)
         switch value {
-        case .macro(let macro): return try deeper { () throws(ChatTemplateError) in try call(macro, with: arguments) }
+        case .macro(let macro): return try call(macro, with: arguments)
         case .function(let function): return try call(function, with: arguments)
         case .method(let method): return try call(method, with: arguments)
         case .joiner(let joiner):
@@ -53,7 +54,30 @@ extension TemplateInterpreter {
     private func call(
         _ macro: TemplateMacro, with arguments: TemplateArguments
     ) throws(ChatTemplateError) -> TemplateValue {
+        try enter()
+        defer { leave() }
         let definition = macro.definition
+        let values = try variables(of: definition, from: arguments)
+        let outerCapture = capturedOutput
+        let outerScope = scope
+        let outerOutput = output
+        defer {
+            capturedOutput = outerCapture
+            scope = outerScope
+            output = outerOutput
+        }
+        output = ""
+        scope = try makeScope(definition.body.names, parent: macro.scope)
+        for (name, value) in values.special { scope.variables[name] = value }
+        try assign(values.given, to: definition.parameters)
+        _ = try execute(definition.body.statements)
+        return .text(output)
+    }
+
+    /// What a call gives the parameters of a macro, nil where they are left to their defaults, and its special names.
+    private func variables(
+        of definition: TemplateStatement.Macro, from arguments: TemplateArguments
+    ) throws(ChatTemplateError) -> (given: [TemplateValue?], special: [(name: String, value: TemplateValue)]) {
         var keywords = arguments.keywords
         func take(_ name: String) -> TemplateValue? {
             keywords.firstIndex { $0.name == name }.map { keywords.remove(at: $0).value }
@@ -78,16 +102,7 @@ extension TemplateInterpreter {
         } else if !extra.isEmpty {
             throw failure("the macro '\(definition.name)' takes at most \(parameters.count) arguments")
         }
-        let outerCapture = capturedOutput
-        defer { capturedOutput = outerCapture }
-        let captured = try capture { () throws(ChatTemplateError) in
-            try inScope(definition.body.names, parent: macro.scope) { () throws(ChatTemplateError) in
-                for (name, value) in special { scope.variables[name] = value }
-                try assign(given, to: parameters)
-                return try execute(definition.body.statements)
-            }
-        }
-        return .text(captured.text)
+        return (given, special)
     }
 
     /// Defaults are evaluated in the macro's own scope, where earlier parameters are visible.
@@ -173,7 +188,9 @@ extension TemplateInterpreter {
         var result = TemplateDictionary()
         switch arguments.positional.first {
         case nil: break
-        case .dictionary(let dictionary): result = dictionary
+        case .dictionary(let dictionary):
+            try spend(dictionary.members.count)
+            result = dictionary
         case .some(let pairs):
             if case .undefined(let message) = pairs { throw failure(message) }
             for pair in try items(of: pairs) {

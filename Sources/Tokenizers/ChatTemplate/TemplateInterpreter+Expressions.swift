@@ -2,18 +2,35 @@ extension TemplateInterpreter {
     func evaluate(_ expression: TemplateExpression) throws(ChatTemplateError) -> TemplateValue {
         line = expression.line
         try spend()
-        return try deeper { () throws(ChatTemplateError) in try evaluate(expression.kind, line: expression.line) }
-    }
-
-    private func evaluate(
-        _ kind: TemplateExpression.Kind, line: Int
-    ) throws(ChatTemplateError) -> TemplateValue {
-        switch kind {
+        try enter()
+        defer { leave() }
+        // Recursion goes through here, so every case with bindings has a function of its own, whose stack frame is
+        // there only while that case runs.
+        switch expression.kind {
         case .literal(let literal): return value(of: literal)
         case .name(let name): return value(ofVariable: name)
+        case .capturedOutput: return capturedOutput
+        case .tuple, .list, .dictionary, .concatenation: return try collection(expression.kind)
+        case .attribute, .item, .slice: return try member(expression.kind)
+        case .call, .filter, .test: return try application(expression.kind, line: expression.line)
+        case .and, .or, .not, .conditional: return try choice(expression.kind, line: expression.line)
+        case .negate, .plus, .arithmetic, .comparison:
+            return try operation(expression.kind, line: expression.line)
+        }
+    }
+
+    private func collection(_ kind: TemplateExpression.Kind) throws(ChatTemplateError) -> TemplateValue {
+        switch kind {
         case .tuple(let items): return try tuple(try evaluate(items))
         case .list(let items): return try list(try evaluate(items))
         case .dictionary(let pairs): return try dictionary(pairs)
+        case .concatenation(let items): return try concatenation(items)
+        default: preconditionFailure("no collection")
+        }
+    }
+
+    private func member(_ kind: TemplateExpression.Kind) throws(ChatTemplateError) -> TemplateValue {
+        switch kind {
         case .attribute(let base, let name): return try attribute(name, of: try evaluate(base))
         case .item(let base, let index):
             let base = try evaluate(base)
@@ -21,6 +38,14 @@ extension TemplateInterpreter {
         case .slice(let base, let slice):
             let base = try evaluate(base)
             return try self.slice(base, try evaluate(slice))
+        default: preconditionFailure("no member")
+        }
+    }
+
+    private func application(
+        _ kind: TemplateExpression.Kind, line: Int
+    ) throws(ChatTemplateError) -> TemplateValue {
+        switch kind {
         case .call(let callee, let arguments):
             let function = try evaluate(callee)
             let values = try evaluate(arguments)
@@ -31,15 +56,18 @@ extension TemplateInterpreter {
             let values = try evaluate(arguments)
             self.line = line
             return try apply(filter: name, to: input, with: values)
-        case .capturedOutput: return capturedOutput
         case .test(let input, let name, let arguments):
             let input = try evaluate(input)
             let values = try evaluate(arguments)
             self.line = line
             return .boolean(try apply(test: name, to: input, with: values))
+        default: preconditionFailure("no application")
+        }
+    }
+
+    private func choice(_ kind: TemplateExpression.Kind, line: Int) throws(ChatTemplateError) -> TemplateValue {
+        switch kind {
         case .not(let operand): return .boolean(!(try evaluate(operand).isTrue))
-        case .negate(let operand): return try sign(of: try evaluate(operand), isNegative: true)
-        case .plus(let operand): return try sign(of: try evaluate(operand), isNegative: false)
         case .and(let left, let right):
             let left = try evaluate(left)
             return left.isTrue ? try evaluate(right) : left
@@ -47,15 +75,25 @@ extension TemplateInterpreter {
             let left = try evaluate(left)
             return left.isTrue ? left : try evaluate(right)
         case .conditional(let test, let then, let otherwise):
-            return try conditional(test: test, then: then, otherwise: otherwise, line: line)
+            if try evaluate(test).isTrue { return try evaluate(then) }
+            if let otherwise { return try evaluate(otherwise) }
+            return .undefined("the inline 'if' on line \(line) was false and has no 'else'")
+        default: preconditionFailure("no choice")
+        }
+    }
+
+    private func operation(_ kind: TemplateExpression.Kind, line: Int) throws(ChatTemplateError) -> TemplateValue {
+        switch kind {
+        case .negate(let operand): return try sign(of: try evaluate(operand), isNegative: true)
+        case .plus(let operand): return try sign(of: try evaluate(operand), isNegative: false)
         case .arithmetic(let operation, let left, let right):
             let left = try evaluate(left)
             let right = try evaluate(right)
             self.line = line
             return try arithmetic(operation, left, right)
-        case .concatenation(let items): return try concatenation(items)
         case .comparison(let first, let operands):
             return .boolean(try comparison(first, operands, line: line))
+        default: preconditionFailure("no operation")
         }
     }
 
@@ -91,14 +129,6 @@ extension TemplateInterpreter {
             try set(try evaluate(pair.value), for: key, in: &result)
         }
         return .dictionary(result)
-    }
-
-    private func conditional(
-        test: TemplateExpression, then: TemplateExpression, otherwise: TemplateExpression?, line: Int
-    ) throws(ChatTemplateError) -> TemplateValue {
-        if try evaluate(test).isTrue { return try evaluate(then) }
-        if let otherwise { return try evaluate(otherwise) }
-        return .undefined("the inline 'if' on line \(line) was false and has no 'else'")
     }
 
     private func concatenation(_ items: [TemplateExpression]) throws(ChatTemplateError) -> TemplateValue {

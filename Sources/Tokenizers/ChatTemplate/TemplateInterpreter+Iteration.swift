@@ -35,7 +35,7 @@ extension TemplateInterpreter {
         case .string(let string):
             let scalars = string.text.unicodeScalars
             try spend(scalars.count)
-            return scalars.map { .string(TemplateString(String($0), isMarkup: string.isMarkup)) }
+            return scalars.map { .text(String($0)) }
         case .iterator, .loop, .range:
             let iterator = try iterator(over: value)
             var items: [TemplateValue] = []
@@ -71,8 +71,11 @@ extension TemplateInterpreter {
     /// The items in reverse order where Python's `reversed` accepts the value, else nil.
     func reversedItems(of value: TemplateValue) throws(ChatTemplateError) -> [TemplateValue]? {
         switch value {
-        case .undefined, .list, .tuple, .dictionary, .view, .string, .range: try items(of: value).reversed()
-        default: nil
+        case .undefined, .list, .tuple, .dictionary, .view, .string, .range:
+            let items = try items(of: value)
+            try spend(items.count)
+            return items.reversed()
+        default: return nil
         }
     }
 }

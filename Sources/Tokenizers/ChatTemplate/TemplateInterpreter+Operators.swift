@@ -25,13 +25,15 @@ extension TemplateInterpreter {
             try spend(bytes: min(left.text.utf8.count, right.text.utf8.count))
             return PythonText.equal(left.text, right.text)
         case (.list(let left), .list(let right)), (.tuple(let left), .tuple(let right)):
-            return try deeper { () throws(ChatTemplateError) in try equal(left.items, right.items) }
+            return try equal(left.items, right.items)
         case (.dictionary(let left), .dictionary(let right)):
-            return try deeper { () throws(ChatTemplateError) in try equal(left, right) }
+            return try equal(left, right)
         case (.view(let left), .view(let right)):
-            guard left.kind == right.kind, left.kind != .values, left.dictionary.members.count
-                == right.dictionary.members.count
+            guard left.kind == right.kind, left.kind != .values,
+                left.dictionary.members.count
+                    == right.dictionary.members.count
             else { return false }
+            try spend(left.dictionary.members.count)
             return try left.kind == .items
                 ? equal(left.dictionary, right.dictionary)
                 : left.dictionary.members.keys.allSatisfy { right.dictionary.members[$0] != nil }
@@ -49,12 +51,16 @@ extension TemplateInterpreter {
     }
 
     private func equal(_ left: [TemplateValue], _ right: [TemplateValue]) throws(ChatTemplateError) -> Bool {
+        try enter()
+        defer { leave() }
         guard left.count == right.count else { return false }
         for (left, right) in zip(left, right) where !(try equal(left, right)) { return false }
         return true
     }
 
     private func equal(_ left: TemplateDictionary, _ right: TemplateDictionary) throws(ChatTemplateError) -> Bool {
+        try enter()
+        defer { leave() }
         guard left.members.count == right.members.count else { return false }
         for (key, value) in left.members {
             guard let other = right.members[key], try equal(value, other) else { return false }
@@ -79,13 +85,7 @@ extension TemplateInterpreter {
             if PythonText.equal(left.text, right.text) { return .equal }
             return left.text.utf8.lexicographicallyPrecedes(right.text.utf8) ? .less : .greater
         case (.list(let left), .list(let right)), (.tuple(let left), .tuple(let right)):
-            return try deeper { () throws(ChatTemplateError) in
-                for (left, right) in zip(left.items, right.items) where !(try equal(left, right)) {
-                    return try order(left, right, symbol)
-                }
-                let (left, right) = (left.items.count, right.items.count)
-                return left < right ? .less : left > right ? .greater : .equal
-            }
+            return try order(left.items, right.items, symbol)
         case (.undefined(let message), _), (_, .undefined(let message)): throw failure(message)
         default:
             guard left.number != nil, right.number != nil else {
@@ -94,6 +94,17 @@ extension TemplateInterpreter {
             }
             return PythonNumber.compare(left, right)
         }
+    }
+
+    private func order(
+        _ left: [TemplateValue], _ right: [TemplateValue], _ symbol: String
+    ) throws(ChatTemplateError) -> PythonNumber.Order {
+        try enter()
+        defer { leave() }
+        for (left, right) in zip(left, right) where !(try equal(left, right)) {
+            return try order(left, right, symbol)
+        }
+        return left.count < right.count ? .less : left.count > right.count ? .greater : .equal
     }
 
     /// Python's `item in container`.
@@ -124,6 +135,7 @@ extension TemplateInterpreter {
     }
 
     private func contains(_ dictionary: TemplateDictionary, _ item: TemplateValue) throws(ChatTemplateError) -> Bool {
+        try spend(on: item)
         guard let key = TemplateKey(item) else {
             throw failure("a '\(item.typeName)' cannot be the key of a dictionary")
         }

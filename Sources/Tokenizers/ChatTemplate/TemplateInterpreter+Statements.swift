@@ -3,6 +3,8 @@ extension TemplateInterpreter {
     enum Flow { case next, leaveLoop, continueLoop }
 
     func execute(_ statements: [TemplateStatement]) throws(ChatTemplateError) -> Flow {
+        try enter()
+        defer { leave() }
         for statement in statements {
             let flow = try execute(statement)
             if flow != .next { return flow }
@@ -13,33 +15,16 @@ extension TemplateInterpreter {
     private func execute(_ statement: TemplateStatement) throws(ChatTemplateError) -> Flow {
         line = statement.line
         try spend()
+        // As in `evaluate`, a function per case keeps the stack frame of this one small.
         switch statement.kind {
         case .text(let text): try emit(text)
-        case .output(let expressions):
-            for expression in expressions { try emit(text(of: try evaluate(expression))) }
-        case .condition(let branches, let otherwise):
-            for branch in branches where try evaluate(branch.test).isTrue {
-                return try deeper { () throws(ChatTemplateError) in try execute(branch.statements) }
-            }
-            return try deeper { () throws(ChatTemplateError) in try execute(otherwise) }
-        case .loop(let loop):
-            return try deeper { () throws(ChatTemplateError) in try execute(loop) }
-        case .assign(let target, let expression):
-            try checkNamespaces(of: target)
-            try assign(try evaluate(expression), to: target)
-        case .assignBlock(let target, let filter, let body):
-            let captured = try capture { () throws(ChatTemplateError) in try inScope(body) }
-            guard captured.result == .next else { return captured.result }
-            line = statement.line
-            try assign(try filtered(captured.text, by: filter), to: target)
-        case .filterBlock(let filter, let body):
-            let captured = try capture { () throws(ChatTemplateError) in try inScope(body) }
-            guard captured.result == .next else { return captured.result }
-            line = statement.line
-            try emit(block: try filtered(captured.text, by: filter))
-        case .macro(let definition):
-            scope.variables[definition.name] = .macro(try makeMacro(definition))
-        case .callBlock(let call, let body): try execute(call: call, body: body)
+        case .output: try write(statement.kind)
+        case .condition: return try branch(statement.kind)
+        case .loop(let loop): return try execute(loop)
+        case .assign: try assign(statement.kind)
+        case .assignBlock, .filterBlock: return try captureBlock(statement.kind, line: statement.line)
+        case .macro(let definition): scope.variables[definition.name] = .macro(try makeMacro(definition))
+        case .callBlock: try callBlock(statement.kind)
         case .with(let assignments, let body): return try execute(with: assignments, body: body)
         case .scope(let body): return try inScope(body)
         case .leaveLoop: return .leaveLoop
@@ -48,10 +33,54 @@ extension TemplateInterpreter {
         return .next
     }
 
-    private func inScope(_ body: TemplateStatement.Body) throws(ChatTemplateError) -> Flow {
-        try deeper { () throws(ChatTemplateError) in
-            try inScope(body.names) { () throws(ChatTemplateError) in try execute(body.statements) }
+    private func write(_ kind: TemplateStatement.Kind) throws(ChatTemplateError) {
+        guard case .output(let expressions) = kind else { return }
+        for expression in expressions { try emit(text(of: try evaluate(expression))) }
+    }
+
+    private func branch(_ kind: TemplateStatement.Kind) throws(ChatTemplateError) -> Flow {
+        guard case .condition(let branches, let otherwise) = kind else { return .next }
+        for branch in branches where try evaluate(branch.test).isTrue { return try execute(branch.statements) }
+        return try execute(otherwise)
+    }
+
+    private func assign(_ kind: TemplateStatement.Kind) throws(ChatTemplateError) {
+        guard case .assign(let target, let expression) = kind else { return }
+        try checkNamespaces(of: target)
+        try assign(try evaluate(expression), to: target)
+    }
+
+    private func captureBlock(_ kind: TemplateStatement.Kind, line: Int) throws(ChatTemplateError) -> Flow {
+        switch kind {
+        case .assignBlock(let target, let filter, let body):
+            let (text, flow) = try capture(body)
+            guard flow == .next else { return flow }
+            self.line = line
+            try assign(try filtered(text, by: filter), to: target)
+        case .filterBlock(let filter, let body):
+            let (text, flow) = try capture(body)
+            guard flow == .next else { return flow }
+            self.line = line
+            try emit(block: try filtered(text, by: filter))
+        default: break
         }
+        return .next
+    }
+
+    /// What the statements of `body` write.
+    private func capture(_ body: TemplateStatement.Body) throws(ChatTemplateError) -> (text: String, flow: Flow) {
+        let outer = output
+        output = ""
+        defer { output = outer }
+        let flow = try inScope(body)
+        return (output, flow)
+    }
+
+    private func inScope(_ body: TemplateStatement.Body) throws(ChatTemplateError) -> Flow {
+        let outer = scope
+        defer { scope = outer }
+        scope = try makeScope(body.names, parent: outer)
+        return try execute(body.statements)
     }
 
     private func filtered(
@@ -106,6 +135,8 @@ extension TemplateInterpreter {
     // MARK: - Loops
 
     private func execute(_ statement: TemplateStatement.Loop) throws(ChatTemplateError) -> Flow {
+        let outer = scope
+        defer { scope = outer }
         let sequence = try evaluate(statement.sequence)
         var source = try iterator(over: sequence)
         var length = count(of: sequence)
@@ -118,11 +149,11 @@ extension TemplateInterpreter {
         var completedOnce = false
         while let item = try loop.advance() {
             try spend()
-            let flow = try inScope(statement.body.names) { () throws(ChatTemplateError) in
-                scope.variables["loop"] = .loop(loop)
-                try assign(item, to: statement.target)
-                return try execute(statement.body.statements)
-            }
+            scope = try makeScope(statement.body.names, parent: outer)
+            scope.variables["loop"] = .loop(loop)
+            try assign(item, to: statement.target)
+            let flow = try execute(statement.body.statements)
+            scope = outer
             if flow == .leaveLoop { break }
             if flow == .next { completedOnce = true }
         }
@@ -138,11 +169,11 @@ extension TemplateInterpreter {
         return TemplateIterator(depth: source.depth) { [unowned self] () throws(ChatTemplateError) in
             while let item = try source.next() {
                 try spend()
-                let isWanted = try inScope(ScopeNames(), parent: parent) { () throws(ChatTemplateError) in
-                    try assign(item, to: target)
-                    return try evaluate(filter).isTrue
-                }
-                if isWanted { return item }
+                let outer = scope
+                defer { scope = outer }
+                scope = try makeScope(ScopeNames(), parent: parent)
+                try assign(item, to: target)
+                if try evaluate(filter).isTrue { return item }
             }
             return nil
         }
@@ -150,10 +181,10 @@ extension TemplateInterpreter {
 
     // MARK: - Calls and scopes
 
-    private func execute(
-        call: TemplateExpression, body: TemplateStatement.Macro
-    ) throws(ChatTemplateError) {
-        guard case .call(let callee, let arguments) = call.kind else { preconditionFailure("the parser checked this") }
+    private func callBlock(_ kind: TemplateStatement.Kind) throws(ChatTemplateError) {
+        guard case .callBlock(let call, let body) = kind, case .call(let callee, let arguments) = call.kind else {
+            return
+        }
         let caller = TemplateValue.macro(try makeMacro(body))
         let function = try evaluate(callee)
         var values = try evaluate(arguments)
@@ -175,11 +206,10 @@ extension TemplateInterpreter {
     ) throws(ChatTemplateError) -> Flow {
         var values: [TemplateValue] = []
         for assignment in assignments { values.append(try evaluate(assignment.value)) }
-        return try deeper { () throws(ChatTemplateError) in
-            try inScope(body.names) { () throws(ChatTemplateError) in
-                for (assignment, value) in zip(assignments, values) { try assign(value, to: assignment.target) }
-                return try execute(body.statements)
-            }
-        }
+        let outer = scope
+        defer { scope = outer }
+        scope = try makeScope(body.names, parent: outer)
+        for (assignment, value) in zip(assignments, values) { try assign(value, to: assignment.target) }
+        return try execute(body.statements)
     }
 }

@@ -91,6 +91,8 @@ extension TemplateInterpreter {
     }
 
     private func writeDeeper(_ value: TemplateValue, into text: inout String) throws(ChatTemplateError) {
-        try deeper { () throws(ChatTemplateError) in try write(value, into: &text) }
+        try enter()
+        defer { leave() }
+        try write(value, into: &text)
     }
 }

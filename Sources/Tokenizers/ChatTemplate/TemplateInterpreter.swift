@@ -4,9 +4,10 @@
 /// limits before it is done, so that no template can hang, crash or fill the memory.
 final class TemplateInterpreter {
     /// Containers nest no deeper than this; without a bound, releasing or printing a value could overflow the stack.
-    static let maximumValueDepth = 200
-    /// Nested evaluations, macro calls included. Each takes a few hundred bytes of stack in a release build.
-    static let maximumDepth = 400
+    static let maximumValueDepth = 150
+    /// Nested statements, expressions and calls. Each takes up to about 1.5 KiB of stack in a release build, and six
+    /// times that in a debug build; the smallest thread stacks have 512 KiB.
+    static let maximumDepth = 200
     /// Text costs one step per this many bytes, beside the step of the operation itself.
     private static let bytesPerStep = 32
     /// As jinja2's sandbox allows.
@@ -84,17 +85,25 @@ final class TemplateInterpreter {
         try spend(bytes: overflow ? .max : product)
     }
 
-    /// Runs `work` one level deeper.
-    func deeper<Result>(
-        _ work: () throws(ChatTemplateError) -> Result
-    ) throws(ChatTemplateError) -> Result {
+    /// Counts text about to be read through, if `value` is text.
+    func spend(on value: TemplateValue) throws(ChatTemplateError) {
+        if case .string(let string) = value { try spend(bytes: string.text.utf8.count) }
+    }
+
+    func spend(on arguments: TemplateArguments) throws(ChatTemplateError) {
+        for value in arguments.positional { try spend(on: value) }
+        for keyword in arguments.keywords { try spend(on: keyword.value) }
+    }
+
+    /// Counts one more level of recursion, to be given back with ``leave()``.
+    func enter() throws(ChatTemplateError) {
         guard depth < Self.maximumDepth else {
             throw excess("expressions and macro calls nest deeper than \(Self.maximumDepth) levels")
         }
         depth += 1
-        defer { depth -= 1 }
-        return try work()
     }
+
+    func leave() { depth -= 1 }
 
     // MARK: - Output
 
@@ -106,27 +115,11 @@ final class TemplateInterpreter {
         output += text
     }
 
-    /// What `work` writes, and its result.
-    func capture<Result>(
-        _ work: () throws(ChatTemplateError) -> Result
-    ) throws(ChatTemplateError) -> (text: String, result: Result) {
-        let outer = output
-        output = ""
-        defer { output = outer }
-        let result = try work()
-        return (output, result)
-    }
-
     // MARK: - Scopes
 
-    /// Runs `work` in a new scope inside `parent`, or inside the current one.
-    func inScope<Result>(
-        _ names: ScopeNames, parent: TemplateScope? = nil, _ work: () throws(ChatTemplateError) -> Result
-    ) throws(ChatTemplateError) -> Result {
-        let outer = scope
-        scope = TemplateScope(parent: parent ?? outer, names: names)
-        defer { scope = outer }
-        return try work()
+    func makeScope(_ names: ScopeNames, parent: TemplateScope) throws(ChatTemplateError) -> TemplateScope {
+        try spend(names.assignedFirst.count)
+        return TemplateScope(parent: parent, names: names)
     }
 
     func makeMacro(_ definition: TemplateStatement.Macro) throws(ChatTemplateError) -> TemplateMacro {
@@ -164,6 +157,7 @@ final class TemplateInterpreter {
         _ value: TemplateValue, for key: TemplateValue, in dictionary: inout TemplateDictionary
     ) throws(ChatTemplateError) {
         try spend()
+        try spend(on: key)
         guard let key = TemplateKey(key) else { throw failure("a '\(key.typeName)' cannot be the key of a dictionary") }
         dictionary.set(value, for: key)
         try check(depth: dictionary.depth)

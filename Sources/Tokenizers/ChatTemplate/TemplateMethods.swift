@@ -38,13 +38,15 @@ extension TemplateInterpreter {
         switch method.receiver {
         case .string(let string):
             try spend(bytes: string.text.utf8.count)
-            for argument in arguments.positional {
-                if let text = argument.string { try spend(bytes: text.utf8.count) }
-            }
-            return try call(method.name, on: string, with: arguments)
+            let result = try call(method.name, on: string, with: arguments)
+            try spend(on: result)
+            return result
         case .dictionary(let dictionary): return try call(method.name, on: dictionary, with: arguments)
         case .list(let items): return try call(method.name, on: method.receiver, items: items, with: arguments)
         case .tuple(let items): return try call(method.name, on: method.receiver, items: items, with: arguments)
+        case .range:
+            let items = TemplateSequence(try items(of: method.receiver))
+            return try call(method.name, on: method.receiver, items: items, with: arguments)
         case .loop(let loop) where method.name == "cycle":
             guard !arguments.positional.isEmpty, arguments.keywords.isEmpty else {
                 throw failure("loop.cycle() needs at least one item")

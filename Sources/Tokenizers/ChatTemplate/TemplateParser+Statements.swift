@@ -31,7 +31,7 @@ extension TemplateParser {
     }
 
     /// The rest of an opening tag, and statements up to a tag named in `ends`, whose name is consumed.
-    private mutating func block(until ends: Set<String>) throws(ChatTemplateError) -> (
+    mutating func block(until ends: Set<String>) throws(ChatTemplateError) -> (
         statements: [TemplateStatement], end: String
     ) {
         _ = skip(.colon)
@@ -55,7 +55,7 @@ extension TemplateParser {
         case "call": kind = try callBlock()
         case "filter": kind = try filterBlock()
         case "with": kind = try with()
-        case "print": kind = try print()
+        case "print": kind = try printStatement()
         case "generation": kind = try generation()
         case "break", "continue":
             guard breakableLoops > 0 else { throw failure("'\(tag)' outside a loop", line: line) }
@@ -98,7 +98,15 @@ extension TemplateParser {
         let target = try target(withNamespace: false)
         try expect(.name("in"))
         let sequence = try tuple(withCondition: false)
-        let filter = skip(name: "if") ? try expression() : nil
+        var filter: TemplateExpression?
+        if skip(name: "if") {
+            // The condition has a scope of its own, and so tells nothing about the names of the scope around it.
+            _ = try body { parser throws(ChatTemplateError) in
+                parser.noteParameters(of: target)
+                filter = try parser.expression()
+                return []
+            }
+        }
         guard !isAt(name: "recursive") else { throw failure("recursive loops are not supported") }
         var end = ""
         breakableLoops += 1
@@ -115,194 +123,5 @@ extension TemplateParser {
         return .loop(
             TemplateStatement.Loop(
                 target: target, sequence: sequence, filter: filter, body: body, otherwise: otherwise))
-    }
-
-    // MARK: - Assignments
-
-    private mutating func assignment() throws(ChatTemplateError) -> TemplateStatement.Kind {
-        let target = try target(withNamespace: true)
-        if skip(.assign) {
-            let value = try tuple()
-            noteAssignments(of: target)
-            return .assign(target, value)
-        }
-        noteAssignments(of: target)
-        let line = line
-        let captured = try node(.capturedOutput, line: line, over: [])
-        let filter = isAt(.pipe) ? try filters(of: captured) : nil
-        let body = try body { parser throws(ChatTemplateError) in try parser.block(until: ["endset"]).statements }
-        return .assignBlock(target, filter: filter, body: body)
-    }
-
-    private mutating func target(withNamespace: Bool) throws(ChatTemplateError) -> TemplateTarget {
-        isParsingTarget = true
-        defer { isParsingTarget = false }
-        let line = line
-        if withNamespace, !isAt(.openParenthesis) {
-            return try targetList(line: line)
-        }
-        return try target(from: try tuple(isSimple: true), line: line)
-    }
-
-    /// Targets of `set`, each of which may be an attribute of a namespace: `a, ns.b`.
-    private mutating func targetList(line: Int) throws(ChatTemplateError) -> TemplateTarget {
-        var targets: [TemplateTarget] = []
-        var isTuple = false
-        while !isAt(.tagEnd) && !isAt(.closeParenthesis) {
-            if case .name(let name) = current.kind, next.kind == .symbol(.dot) {
-                advance()
-                advance()
-                targets.append(.namespaceAttribute(namespace: name, attribute: try expectName()))
-            } else {
-                targets.append(try target(from: try primary(), line: line))
-            }
-            guard skip(.comma) else { break }
-            isTuple = true
-        }
-        guard let first = targets.first else { throw failure("expected a name, found \(current.kind)") }
-        return isTuple ? .tuple(targets) : first
-    }
-
-    private func target(
-        from expression: TemplateExpression, line: Int
-    ) throws(ChatTemplateError) -> TemplateTarget {
-        switch expression.kind {
-        case .name(let name):
-            guard name != "loop" || enclosingLoops == 0 else {
-                throw failure("the special variable 'loop' cannot be assigned", line: line)
-            }
-            return .name(name)
-        case .tuple(let items):
-            var targets: [TemplateTarget] = []
-            for item in items { targets.append(try target(from: item, line: line)) }
-            return .tuple(targets)
-        default: throw failure("only names, tuples and attributes of a namespace can be assigned", line: line)
-        }
-    }
-
-    private mutating func noteAssignments(of target: TemplateTarget) {
-        switch target {
-        case .name(let name): noteAssignment(name)
-        case .namespaceAttribute(let namespace, _): noteRead(namespace)
-        case .tuple(let targets): for target in targets { noteAssignments(of: target) }
-        }
-    }
-
-    private mutating func noteParameters(of target: TemplateTarget) {
-        switch target {
-        case .name(let name): noteParameter(name)
-        case .namespaceAttribute: break
-        case .tuple(let targets): for target in targets { noteParameters(of: target) }
-        }
-    }
-
-    // MARK: - Macros and blocks
-
-    private mutating func macro() throws(ChatTemplateError) -> TemplateStatement.Kind {
-        let name = try expectName()
-        guard name != "loop" || enclosingLoops == 0 else {
-            throw failure("the special variable 'loop' cannot be assigned")
-        }
-        noteAssignment(name)
-        return .macro(try macro(named: name, end: "endmacro", hasSignature: true))
-    }
-
-    private mutating func callBlock() throws(ChatTemplateError) -> TemplateStatement.Kind {
-        var call: TemplateExpression?
-        let body = try macro(named: "caller", end: "endcall", hasSignature: isAt(.openParenthesis)) {
-            parser throws(ChatTemplateError) in
-            let expression = try parser.expression()
-            guard case .call = expression.kind else { throw parser.failure("a 'call' tag needs a call") }
-            call = expression
-        }
-        return .callBlock(call!, body: body)  // set by the closure, which runs exactly once
-    }
-
-    /// A macro from its parameters on; `header` parses what stands between them and the end of the tag.
-    private mutating func macro(
-        named name: String, end: String, hasSignature: Bool,
-        header: (inout TemplateParser) throws(ChatTemplateError) -> Void = { _ in }
-    ) throws(ChatTemplateError) -> TemplateStatement.Macro {
-        var parameters: [(name: String, initial: TemplateExpression?)] = []
-        var reads: Set<String> = []
-        let body = try body { parser throws(ChatTemplateError) in
-            if hasSignature { parameters = try parser.signature() }
-            try header(&parser)
-            let body = try parser.macroBody { parser throws(ChatTemplateError) in
-                try parser.block(until: [end]).statements
-            }
-            reads = body.reads
-            return body.statements
-        }
-        let names = Set(parameters.map(\.name))
-        if reads.contains("caller"), let caller = parameters.first(where: { $0.name == "caller" }),
-            caller.initial == nil
-        {
-            throw failure("a macro's parameter 'caller' needs a default")
-        }
-        return TemplateStatement.Macro(
-            name: name, parameters: parameters, body: body, usesCaller: reads.contains("caller"),
-            usesKeywords: reads.subtracting(names).contains("kwargs"),
-            usesExtraArguments: reads.subtracting(names).contains("varargs"))
-    }
-
-    private mutating func signature() throws(ChatTemplateError) -> [(name: String, initial: TemplateExpression?)] {
-        var parameters: [(name: String, initial: TemplateExpression?)] = []
-        try expect(.openParenthesis)
-        while !isAt(.closeParenthesis) {
-            if !parameters.isEmpty { try expect(.comma) }
-            let name = try expectName()
-            guard !parameters.contains(where: { $0.name == name }) else {
-                throw failure("the parameter '\(name)' occurs twice")
-            }
-            noteParameter(name)
-            let initial = skip(.assign) ? try expression() : nil
-            guard initial != nil || parameters.allSatisfy({ $0.initial == nil }) else {
-                throw failure("the parameter '\(name)' without a default follows one with a default")
-            }
-            parameters.append((name, initial))
-        }
-        try expect(.closeParenthesis)
-        return parameters
-    }
-
-    private mutating func filterBlock() throws(ChatTemplateError) -> TemplateStatement.Kind {
-        let captured = try node(.capturedOutput, line: line, over: [])
-        let filter = try filters(of: captured, startsInline: true)
-        let body = try body { parser throws(ChatTemplateError) in try parser.block(until: ["endfilter"]).statements }
-        return .filterBlock(filter, body: body)
-    }
-
-    private mutating func with() throws(ChatTemplateError) -> TemplateStatement.Kind {
-        var assignments: [(target: TemplateTarget, value: TemplateExpression)] = []
-        while !isAt(.tagEnd) && !isAt(.colon) {
-            if !assignments.isEmpty { try expect(.comma) }
-            let target = try target(withNamespace: false)
-            try expect(.assign)
-            assignments.append((target, try expression()))
-        }
-        let body = try body { parser throws(ChatTemplateError) in
-            for assignment in assignments { parser.noteParameters(of: assignment.target) }
-            return try parser.block(until: ["endwith"]).statements
-        }
-        return .with(assignments, body: body)
-    }
-
-    private mutating func print() throws(ChatTemplateError) -> TemplateStatement.Kind {
-        var expressions: [TemplateExpression] = []
-        while !isAt(.tagEnd) {
-            if !expressions.isEmpty { try expect(.comma) }
-            expressions.append(try expression())
-        }
-        return .output(expressions)
-    }
-
-    private mutating func generation() throws(ChatTemplateError) -> TemplateStatement.Kind {
-        .scope(
-            try body { parser throws(ChatTemplateError) in
-                try parser.macroBody { parser throws(ChatTemplateError) in
-                    try parser.block(until: ["endgeneration"]).statements
-                }.statements
-            })
     }
 }

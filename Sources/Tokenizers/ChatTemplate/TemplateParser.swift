@@ -147,12 +147,13 @@ struct TemplateParser {
         unknownNames.replaceSubrange(count..., with: certain)
     }
 
-    /// Statements with a scope of their own.
+    /// Statements with a scope of their own, in which `names` are known already.
     mutating func body(
+        knowing names: ScopeNames = ScopeNames(),
         _ parse: (inout TemplateParser) throws(ChatTemplateError) -> [TemplateStatement]
     ) throws(ChatTemplateError) -> TemplateStatement.Body {
         let count = unknownNames.count
-        scopes.append(OpenScope())
+        scopes.append(OpenScope(names: names))
         let statements = try parse(&self)
         for unknown in count..<unknownNames.count { unknownNames[unknown].isCertain = true }
         return TemplateStatement.Body(statements: statements, names: scopes.removeLast().names)

@@ -62,7 +62,8 @@ extension TemplateInterpreter {
         case "strip", "lstrip", "rstrip":
             let characters = try bound(arguments, ["chars"], name)[0]
             var set: String?
-            if let characters, case .none = characters {} else if characters != nil {
+            if let characters, case .none = characters {
+            } else if characters != nil {
                 set = try text(characters, name)
             }
             result = PythonText.strip(source, set, left: name != "rstrip", right: name != "lstrip")
@@ -121,6 +122,8 @@ extension TemplateInterpreter {
     ) throws(ChatTemplateError) -> String {
         let most = limit < 0 ? Int.max : limit
         let bytes = text.utf8.count
+        // Every byte may be an occurrence, whose offset is kept.
+        try spend(bytes / 4)
         let possible = min(most, old.isEmpty ? bytes + 1 : bytes / old.utf8.count)
         let growth = max(0, new.utf8.count - old.utf8.count)
         if growth > 0, possible > 0 {
@@ -229,8 +232,8 @@ extension TemplateInterpreter {
                 of: PythonText.splitAtWhitespace(string.text, limit: limit, fromRight: name == "rsplit"), like: string)
         case "splitlines":
             try spend(string.text.utf8.count)
-            let keepEnds = try bound(arguments, ["keepends"], name)[0]?.isTrue ?? false
-            return try list(of: PythonText.splitLines(string.text, keepEnds: keepEnds), like: string)
+            let keepEnds = try integer(try bound(arguments, ["keepends"], name)[0], default: 0, name)
+            return try list(of: PythonText.splitLines(string.text, keepEnds: keepEnds != 0), like: string)
         case "partition", "rpartition":
             let separator = try text(try bound(arguments, ["sep"], required: 1, name)[0], name)
             guard !separator.isEmpty else { throw failure("str.\(name)() needs a separator that is not empty") }

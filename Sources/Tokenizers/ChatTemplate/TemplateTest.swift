@@ -1,8 +1,9 @@
 /// A test: `input is name(arguments)`.
 struct TemplateTest: Sendable {
-    typealias Body = @Sendable (
-        TemplateInterpreter, TemplateValue, [TemplateValue]
-    ) throws(ChatTemplateError) -> Bool
+    typealias Body =
+        @Sendable (
+            TemplateInterpreter, TemplateValue, [TemplateValue]
+        ) throws(ChatTemplateError) -> Bool
 
     let argumentCount: Int
     let body: Body
@@ -68,13 +69,22 @@ struct TemplateTest: Sendable {
         "odd": TemplateTest { interpreter, value, _ throws(ChatTemplateError) in
             try isRemainder(of: value, by: .integer(2), 1, interpreter)
         },
-        "filter": isOneOf { $0.string.map { TemplateFilter.named[$0] != nil } ?? false },
-        "test": isOneOf { value in value.string.map { TemplateTest.named[$0] != nil } ?? false },
+        "filter": isName { TemplateFilter.named[$0] != nil },
+        "test": isName { TemplateTest.named[$0] != nil },
         "sameas": TemplateTest(1, isSame),
     ]
 
     private static func isOneOf(_ body: @escaping @Sendable (TemplateValue) -> Bool) -> TemplateTest {
         TemplateTest { _, value, _ in body(value) }
+    }
+
+    private static func isName(_ isKnown: @escaping @Sendable (String) -> Bool) -> TemplateTest {
+        TemplateTest { interpreter, value, _ throws(ChatTemplateError) in
+            guard TemplateKey(value) != nil else {
+                throw interpreter.failure("a '\(value.typeName)' cannot be looked up by name")
+            }
+            return value.string.map(isKnown) ?? false
+        }
     }
 
     private static func comparing(_ comparison: TemplateExpression.Comparison) -> TemplateTest {
@@ -110,7 +120,8 @@ extension TemplateInterpreter {
         guard arguments.positional.count + arguments.keywords.count == test.argumentCount else {
             throw failure("the test '\(name)' takes \(test.argumentCount) arguments")
         }
-        if let text = input.string { try spend(bytes: text.utf8.count) }
+        try spend(on: input)
+        try spend(on: arguments)
         return try test.body(self, input, arguments.positional + arguments.keywords.map(\.value))
     }
 }

@@ -40,14 +40,16 @@ struct InspectCommand: ParsableCommand {
         let pool = WorkerPool(threadCount: WorkerPool.availableProcessorCount)
         let progress = ProgressReporter(traits: console.errors)
         defer { progress.finish() }
+        // First, so that damage is reported by the tensor that has it and not by what it leads to.
+        let verifiedCount =
+            try verify
+            ? files.verify(pool: pool) { done, total in
+                progress.update("verifying", completed: done, of: total, unit: .things("tensors"))
+            } : nil
         var inspection = try ModelInspection(files, pool: pool) { done, total in
             progress.update("reading", completed: done, of: total, unit: .things("tensors"))
         }
-        if verify {
-            try inspection.verify(pool: pool) { done, total in
-                progress.update("verifying", completed: done, of: total, unit: .things("tensors"))
-            }
-        }
+        inspection.verifiedCount = verifiedCount
         progress.finish()
         if json {
             print(inspection.json.text())

@@ -17,8 +17,10 @@ struct PackCommand: ParsableCommand {
 
             Formats:
               auto          for each matrix the one of the fewest bytes
-              tiled-bitmap  1 bit per weight and 16 per nonzero: pays from a sparsity of about 7 % on
-              tiled-csl     32 bits per nonzero, the format of the Flash-LLM paper: pays from 50 % on
+              tiled-bitmap  1 bit per weight and 16 per nonzero: smaller than dense
+                            from a sparsity of about 7 % on
+              tiled-csl     32 bits per nonzero, the Flash-LLM paper's format:
+                            smaller than dense from a sparsity of about 50 % on
               dense         16 bits per weight
 
             Examples:
@@ -34,7 +36,7 @@ struct PackCommand: ParsableCommand {
 
     @OptionGroup var output: ModelOutput
 
-    @Flag(help: "Print one JSON object: path, format, matrices, formats, totals, bytes, seconds.")
+    @Flag(help: "Print one JSON object: path, requested_format, formats, totals, matrices, bytes, seconds.")
     var json = false
 
     private static let automaticName = "auto"

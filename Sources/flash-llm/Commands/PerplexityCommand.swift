@@ -10,8 +10,9 @@ struct PerplexityCommand: AsyncParsableCommand {
         commandName: "perplexity",
         abstract: "Measure how well a model predicts a text.",
         discussion: """
-            The text's tokens are cut into windows, each a sequence of its own without a beginning-of-text token; every \
-            token of a window but the first is scored. Lower is better. The standard error takes tokens as independent.
+            The text's tokens are cut into windows, each a sequence of its own without a beginning-of-text token; \
+            every token of a window but the first is scored. Lower is better. The standard error takes tokens as \
+            independent.
 
             Examples:
               flash-llm perplexity smollm2-135m book.txt
@@ -52,9 +53,10 @@ struct PerplexityCommand: AsyncParsableCommand {
         ) { share in
             progress.update("loading", completed: Int(share * 100), of: 100, unit: .things("%"))
         }
-        guard window <= opened.configuration.maximumContext else {
+        let limit = opened.configuration.maximumContext
+        guard window <= limit else {
             throw ValidationError(
-                "--window must be at most the model's context of \(opened.configuration.maximumContext), found \(window)"
+                "--window must be at most the model's context of \(limit), found \(window)"
             )
         }
         let tokens = opened.tokens(of: text)

@@ -19,8 +19,8 @@ struct PruneCommand: ParsableCommand {
 
             Examples:
               flash-llm prune smollm2-135m --sparsity 0.3 -o pruned
-              flash-llm prune ./my-model --sparsity 0.5 --method magnitude -o pruned --force
-              flash-llm prune smollm2-135m --sparsity 0.3 -o pruned && flash-llm pack pruned -o packed
+              flash-llm prune ./model --sparsity 0.5 --method magnitude -o pruned
+              flash-llm prune ./model --sparsity 0.5 -o pruned --force --json | jq .zeros
             """)
 
     @OptionGroup var model: ModelArgument
@@ -86,8 +86,8 @@ struct PruneCommand: ParsableCommand {
             return
         }
         print(
-            "pruned \(reports.count) matrices by \(method): \(Format.count(zeros)) of \(Format.count(elements)) weights "
-                + "are zero (sparsity \(Format.percentage(share)))")
+            "pruned \(reports.count) matrices by \(method): \(Format.count(zeros)) of \(Format.count(elements)) "
+                + "weights are zero (sparsity \(Format.percentage(share)))")
         print(
             "wrote \(Format.bytes(output.writtenByteCount)) in \(Format.duration(seconds: seconds)): "
                 + output.output.printable)

@@ -41,9 +41,9 @@ extension ModelInspection {
         ]
         let bytes = others.reduce(0) { $0 + $1.byteCount }
         let types = OrderedSet(others.map(\.storedType)).joined(separator: ", ")
-        lines.append(("not packed", "\(others.count) tensors (\(types)), \(Format.bytes(bytes))"))
+        lines.append(("other tensors", "\(others.count) (\(types)), \(Format.bytes(bytes))"))
         return lines.map { name, value in
-            name + String(repeating: " ", count: 14 - name.count) + value + "\n"
+            name + String(repeating: " ", count: 15 - name.count) + value + "\n"
         }.joined()
     }
 
@@ -85,7 +85,7 @@ extension ModelInspection {
         let kinds = OrderedDictionary(grouping: matrices, by: \.projection.module)
         for (module, matrices) in kinds {
             let types = OrderedSet(matrices.map(\.storedType)).joined(separator: ", ")
-            table.append(row(module, Self.shape(matrices[0]), types, matrices))
+            table.append(row(Self.shortName(module), Self.shape(matrices[0]), types, matrices))
         }
         table.appendRule()
         table.append(row("\(matrices.count) matrices", "", "", matrices))
@@ -99,7 +99,8 @@ extension ModelInspection {
         ])
         for matrix in matrices {
             table.append([
-                "\(matrix.projection.layer)", matrix.projection.module, Self.shape(matrix), matrix.storedType,
+                "\(matrix.projection.layer)", Self.shortName(matrix.projection.module), Self.shape(matrix),
+                matrix.storedType,
                 Self.sparsity(matrix.sparsity, traits), Format.bytes(matrix.denseByteCount),
                 Format.bytes(matrix.packedByteCount), Self.share([matrix]), matrix.format.rawValue,
             ])
@@ -116,19 +117,23 @@ extension ModelInspection {
     private var notes: String {
         let dense = "Dense counts 16 bits per weight."
         if files.packed == nil {
-            return "\(dense) The model is not packed: packed and format are what 'flash-llm pack' would make of it.\n"
+            return "\(dense) Packed size and format are what 'flash-llm pack' would choose.\n"
         }
         if let verifiedCount {
             return "\(dense) Verified: all \(verifiedCount) matrices and tensors match their checksums and formats.\n"
         }
-        return
-            "\(dense) The figures were written down when the model was packed; --verify reads and checks the weights.\n"
+        return "\(dense) The model is packed, and its weights were not read; --verify reads and checks them.\n"
+    }
+
+    /// `q_proj` of `self_attn.q_proj`: within a family the last part tells the matrices apart.
+    private static func shortName(_ module: String) -> String {
+        module.split(separator: ".").last.map(String.init) ?? module
     }
 
     private static func shape(_ matrix: Matrix) -> String { "\(matrix.projection.rows) x \(matrix.projection.columns)" }
 
     private static func sparsity(_ sparsity: Double, _ traits: OutputTraits) -> String {
-        "\(Format.percentage(sparsity)) \(Bar.text(sparsity, cells: 10, allowsUnicode: traits.allowsUnicode))"
+        "\(Format.percentage(sparsity)) \(Bar.text(sparsity, cells: 5, allowsUnicode: traits.allowsUnicode))"
     }
 
     private static func share(_ matrices: [Matrix]) -> String {

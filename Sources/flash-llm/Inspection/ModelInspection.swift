@@ -28,10 +28,10 @@ struct ModelInspection {
     /// Every tensor that is none of the matrices.
     let others: [TensorDescription]
     /// How many matrices and tensors were checked against their checksums; nil if none were asked for.
-    private(set) var verifiedCount: Int?
+    var verifiedCount: Int?
 
-    /// Reads all weights of a model that is not packed, to count zeros and to find what is not finite; of a packed one it
-    /// reads what was written down about them.
+    /// Reads all weights of a model that is not packed, to count zeros and to find what is not finite; of a packed one
+    /// it reads what was written down about them.
     /// - Parameter progress: called with the number of tensors read and to read, from several threads.
     /// - Throws: the first error in the order of the layers.
     init(_ files: ModelFiles, pool: WorkerPool, progress: @Sendable (Int, Int) -> Void) throws {
@@ -87,13 +87,16 @@ struct ModelInspection {
             try checkpoint.checkFinite(tensor.name)
         }
     }
+}
 
+extension ModelFiles {
     /// Reads a packed model whole and checks every tensor against its checksum and format.
+    /// - Returns: how many matrices and other tensors there are.
     /// - Throws: `CheckpointError` naming the tensor that is not what was written; also if the model is not packed.
-    mutating func verify(pool: WorkerPool, progress: @Sendable (Int, Int) -> Void) throws {
-        guard let packed = files.packed else {
+    func verify(pool: WorkerPool, progress: @Sendable (Int, Int) -> Void) throws -> Int {
+        guard let packed else {
             throw CommandFailure(
-                "\(files.checkpoint.path): only packed models have checksums to verify, and this one is not packed")
+                "\(checkpoint.path): only packed models have checksums to verify, and this one is not packed")
         }
         let names = packed.names
         let done = Atomic(0)
@@ -101,7 +104,7 @@ struct ModelInspection {
             try packed.check(names[index])
             progress(done.add(1, ordering: .relaxed).newValue, names.count)
         }
-        verifiedCount = names.count
+        return names.count
     }
 }
 
