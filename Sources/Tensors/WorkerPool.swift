@@ -42,20 +42,25 @@ public final class WorkerPool: Sendable {
         return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     }
 
-    /// Calls `body(chunk, thread)` once for every chunk in `0..<chunkCount`, spread over the threads; returns when all
-    /// are done. `thread` is in `0..<threadCount` and names scratch memory that no one else uses meanwhile. Which
+    /// Calls `loop.run(chunk:thread:)` once for every chunk in `0..<chunkCount`, spread over the threads; returns when
+    /// all are done. `thread` is in `0..<threadCount` and names scratch memory that no one else uses meanwhile. Which
     /// thread gets which chunk is up to chance, so results must not depend on it. Allocates nothing.
-    public func forEachChunk(_ chunkCount: Int, _ body: (_ chunk: Int, _ thread: Int) -> Void) {
+    public func run(_ loop: some ChunkedLoop, chunkCount: Int) {
         if chunkCount <= 0 { return }
         if threadCount == 1 || chunkCount == 1 {
-            for chunk in 0..<chunkCount { body(chunk, 0) }
+            for chunk in 0..<chunkCount { loop.run(chunk: chunk, thread: 0) }
             return
         }
-        withoutActuallyEscaping(body) { escapable in
-            withUnsafePointer(to: escapable) { pointer in
-                shared.run(chunkCount: chunkCount, body: pointer)
+        withUnsafePointer(to: loop) { address in
+            withUnsafePointer(to: LoopBody(address: address, type: type(of: loop))) { body in
+                shared.run(chunkCount: chunkCount, body: body)
             }
         }
+    }
+
+    /// The same for a closure, which costs one allocation.
+    public func forEachChunk(_ chunkCount: Int, _ body: (_ chunk: Int, _ thread: Int) -> Void) {
+        withoutActuallyEscaping(body) { run(ClosureLoop(body: $0), chunkCount: chunkCount) }
     }
 
     private static func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
@@ -85,6 +90,31 @@ public final class WorkerPool: Sendable {
     }
 }
 
+/// A loop as a value: what the threads of a ``WorkerPool`` do with each chunk. The token loop is made of these, because
+/// a closure that is handed to other threads costs an allocation each time.
+public protocol ChunkedLoop {
+    func run(chunk: Int, thread: Int)
+}
+
+private struct ClosureLoop: ChunkedLoop {
+    let body: (Int, Int) -> Void
+    func run(chunk: Int, thread: Int) { body(chunk, thread) }
+}
+
+/// A loop of any type where workers can point at it.
+private struct LoopBody {
+    let address: UnsafeRawPointer
+    let type: any ChunkedLoop.Type
+
+    func run(_ chunk: Int, _ thread: Int) { type.run(at: address, chunk: chunk, thread: thread) }
+}
+
+extension ChunkedLoop {
+    fileprivate static func run(at address: UnsafeRawPointer, chunk: Int, thread: Int) {
+        address.assumingMemoryBound(to: Self.self).pointee.run(chunk: chunk, thread: thread)
+    }
+}
+
 private final class ThreadBody: Sendable {
     let run: @Sendable () -> Void
     init(run: @escaping @Sendable () -> Void) { self.run = run }
@@ -97,7 +127,7 @@ private final class ThreadBody: Sendable {
 /// count and the body, so a worker that has read these for the next loop holds a ticket that is no longer there, and
 /// its claim fails. A worker that wakes up late finds nothing to claim and is not waited for.
 private final class Shared: @unchecked Sendable {
-    typealias Body = UnsafePointer<(Int, Int) -> Void>
+    typealias Body = UnsafePointer<LoopBody>
 
     /// About 20 microseconds: longer than the serial work between two steps of a layer, short enough that an idle
     /// process soon stops burning its processors.
@@ -173,7 +203,7 @@ private final class Shared: @unchecked Sendable {
                 expected: current, desired: current + 1, ordering: .acquiringAndReleasing)
             current = claim.original
             if claim.exchanged {
-                body.pointee(chunk, thread)
+                body.pointee.run(chunk, thread)
                 completedChunks.add(1, ordering: .releasing)
                 current = ticket.load(ordering: .acquiring)
             }

@@ -58,19 +58,15 @@ extension CPUBackend {
         var cacheLayer = cache.kernelLayer(index)
         withUnsafePointer(to: &cacheLayer) { cacheLayer in
             batch.blocks.withUnsafeBufferPointer { blocks in
-                pool.forEachChunk(attentionTasks.count) { chunk, _ in
-                    let task = attentionTasks[chunk]
-                    let run = batch.runs[task.run]
-                    attend(
-                        task, firstPosition: run.firstPosition + task.tokens.lowerBound - run.tokens.lowerBound,
-                        cacheLayer: cacheLayer, blockTable: blocks.baseAddress! + run.blocks.lowerBound)
-                }
+                guard let blocks = blocks.baseAddress else { return }
+                let loop = AttentionLoop(backend: self, batch: batch, cacheLayer: cacheLayer, blocks: blocks)
+                pool.run(loop, chunkCount: attentionTasks.count)
             }
         }
     }
 
     /// The task's (token, query head) pairs, a few at a time, so that they share the loads of keys and values.
-    private func attend(
+    func attend(
         _ task: AttentionTask, firstPosition: Int, cacheLayer: UnsafePointer<flash_cache_layer>,
         blockTable: UnsafePointer<Int32>
     ) {

@@ -32,9 +32,11 @@ extension CPUBackend {
         let queries = OutputRows(pointer: buffers.queries.pointer, stride: configuration.queryWidth)
         let keys = OutputRows(pointer: buffers.keys.pointer, stride: configuration.keyValueWidth)
         let values = OutputRows(pointer: buffers.values.pointer, stride: configuration.keyValueWidth)
-        multiply(
-            layerProducts[index].queryKeyValue, tokens: tokens, input: buffers.normalized.pointer,
-            outputs: { $0 == 0 ? queries : $0 == 1 ? keys : values })
+        let group = layerProducts[index].queryKeyValue
+        let loop = ProductLoop(
+            backend: self, group: group, tokens: tokens, input: buffers.normalized.pointer,
+            outputs: (queries, keys, values))
+        pool.run(loop, chunkCount: group.chunks.count)
         appendToCache(layer: index, batch)
     }
 
@@ -46,23 +48,9 @@ extension CPUBackend {
         let tokens = batch.tokens.count
         let layer = weights.layers[index]
         normalize(layer.postAttentionNorm, tokens: tokens)
-        let width = configuration.intermediateSize
         let rowRanges = layerProducts[index].gateUpRows
-        pool.forEachChunk(rowRanges.count) { chunk, thread in
-            let rows = rowRanges[chunk]
-            var operands = Operands(
-                input: buffers.normalized.pointer, inputStride: configuration.hiddenSize,
-                output: buffers.gate.pointer, outputStride: width, tokens: tokens,
-                scratch: scratch(ofThread: thread))
-            layer.gate.multiply(rows: rows, operands, kernels: kernels)
-            operands.output = buffers.up.pointer
-            layer.up.multiply(rows: rows, operands, kernels: kernels)
-            for token in 0..<tokens {
-                let first = token * width + rows.lowerBound
-                kernels.table.silu_multiply(
-                    buffers.gate.pointer + first, buffers.up.pointer + first, Int64(rows.count))
-            }
-        }
+        pool.run(
+            GatedLoop(backend: self, layer: layer, rowRanges: rowRanges, tokens: tokens), chunkCount: rowRanges.count)
         addToHidden(layerProducts[index].down, tokens: tokens, input: buffers.gate.pointer)
     }
 
@@ -75,7 +63,10 @@ extension CPUBackend {
                 configuration.normEpsilon, buffers.normalized.pointer + row * width)
         }
         let output = OutputRows(pointer: buffers.logits.pointer, stride: configuration.vocabularySize)
-        multiply(headProducts, tokens: tokens.count, input: buffers.normalized.pointer, outputs: { _ in output })
+        let loop = ProductLoop(
+            backend: self, group: headProducts, tokens: tokens.count, input: buffers.normalized.pointer,
+            outputs: (output, output, output))
+        pool.run(loop, chunkCount: headProducts.chunks.count)
         return UnsafeBufferPointer(start: buffers.logits.pointer, count: tokens.count * configuration.vocabularySize)
     }
 }

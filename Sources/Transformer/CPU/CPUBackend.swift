@@ -90,35 +90,12 @@ public final class CPUBackend: Backend {
         }
     }
 
-    /// Runs a group's products; `completion` is called with every finished chunk, on its thread.
-    func multiply(
-        _ group: ProductGroup, tokens: Int, input: UnsafePointer<Float>, outputs: (Int) -> OutputRows,
-        completion: (ProductGroup.Chunk) -> Void = { _ in }
-    ) {
-        pool.forEachChunk(group.chunks.count) { index, thread in
-            let chunk = group.chunks[index]
-            let matrix = group.matrices[chunk.matrix]
-            let output = outputs(chunk.matrix)
-            matrix.multiply(
-                rows: chunk.rows,
-                Operands(
-                    input: input, inputStride: matrix.columns, output: output.pointer, outputStride: output.stride,
-                    tokens: tokens, scratch: scratch(ofThread: thread)),
-                kernels: kernels)
-            completion(chunk)
-        }
-    }
-
     /// hidden += group * input
     func addToHidden(_ group: ProductGroup, tokens: Int, input: UnsafePointer<Float>) {
-        let width = configuration.hiddenSize
-        let addend = OutputRows(pointer: buffers.addend.pointer, stride: width)
-        multiply(group, tokens: tokens, input: input, outputs: { _ in addend }) { chunk in
-            for token in 0..<tokens {
-                let first = token * width + chunk.rows.lowerBound
-                kernels.table.add(
-                    buffers.hidden.pointer + first, addend.pointer + first, Int64(chunk.rows.count))
-            }
-        }
+        let addend = OutputRows(pointer: buffers.addend.pointer, stride: configuration.hiddenSize)
+        let loop = ProductLoop(
+            backend: self, group: group, tokens: tokens, input: input, outputs: (addend, addend, addend),
+            addsToHidden: true)
+        pool.run(loop, chunkCount: group.chunks.count)
     }
 }
