@@ -81,14 +81,7 @@ let package = Package(
         .target(
             name: "ModelFixtures",
             dependencies: ["Checkpoints", "OrderedJSON", "Tensors", "TestSupport", "Tokenizers"],
-            path: "Tests/ModelFixtures", swiftSettings: swiftSettings),
-        .target(
-            name: "TinyModels",
-            dependencies: [
-                "Checkpoints", "OrderedJSON", "Tensors", "TestSupport", "Tokenizers",
-                .product(name: "OrderedCollections", package: "swift-collections"),
-            ],
-            path: "Tests/TinyModels", swiftSettings: vectorSettings),
+            path: "Tests/ModelFixtures", swiftSettings: vectorSettings),
         // Run by scripts/compare-tokenizers.
         .executableTarget(
             name: "tokenizer-probe", dependencies: ["OrderedJSON", "Tokenizers"], path: "Tests/TokenizerProbe",
@@ -109,7 +102,7 @@ let package = Package(
             name: "TransformerTests",
             dependencies: [
                 "CKernels", "Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport",
-                "TinyModels", "Transformer",
+                "Transformer",
             ],
             // The naive decoder they compare with is plain Swift.
             exclude: ["Fixtures"], swiftSettings: vectorSettings),
@@ -130,7 +123,7 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Checkpoints", "Engine", "Tensors", "TestSupport", "TinyModels", "Transformer",
+                "Checkpoints", "Engine", "ModelFixtures", "Tensors", "TestSupport", "Transformer",
             ], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x

@@ -2,7 +2,7 @@ import Checkpoints
 import Engine
 import TestSupport
 import Testing
-import TinyModels
+import ModelFixtures
 import Transformer
 
 /// Models that cannot give a text say so; they never give garbage.
@@ -15,15 +15,12 @@ import Transformer
             "model.layers.0.self_attn.q_proj.weight", "model.layers.1.self_attn.k_proj.weight",
             "model.layers.1.self_attn.v_proj.weight", "model.layers.0.self_attn.o_proj.weight",
             "model.layers.0.mlp.gate_proj.weight", "model.layers.1.mlp.up_proj.weight",
-            "model.layers.1.mlp.down_proj.weight", "lm_head.weight",
+            "model.layers.1.mlp.down_proj.weight",
         ], [Float.nan, .infinity])
     func refusesBrokenLogits(name: String, value: Float) throws {
-        let open = try OpenModel { tensors in
-            let index = tensors.firstIndex { $0.name == name }!
-            for place in stride(from: 0, to: tensors[index].values.count, by: 7) {
-                tensors[index].values[place] = value
-            }
-        }
+        var model = OpenModel.talkative
+        model.planted[name] = (index: 70, value: value)
+        let open = try OpenModel(model)
         var text = ""
         #expect(throws: LogitsError.self) {
             try open.generator().generate(prompt: Self.prompt, options: GenerationOptions(maximumTokens: 3)) {
@@ -37,35 +34,48 @@ import Transformer
         }
     }
 
+    /// Infinity would do here no more than rule the token out, where its logit is negative.
+    @Test func refusesABrokenHead() throws {
+        var model = OpenModel.talkative
+        model.planted["lm_head.weight"] = (index: 70, value: .nan)
+        let open = try OpenModel(model)
+        #expect(throws: LogitsError.notANumber(token: 1)) {
+            try open.generate(Self.prompt, GenerationOptions(maximumTokens: 3))
+        }
+    }
+
     /// Norms are read at once.
     @Test func refusesBrokenNorms() throws {
+        var model = TinyModel()
+        model.planted["model.norm.weight"] = (index: 5, value: .nan)
         #expect {
-            try OpenModel { tensors in
-                tensors[tensors.firstIndex { $0.name == "model.norm.weight" }!].values[5] = .nan
-            }
+            try OpenModel(model)
         } throws: {
             ($0 as? CheckpointError)?.kind == .notFinite && "\($0)".contains("model.norm.weight")
         }
     }
 
     @Test func refusesATokenizerThatIsLargerThanTheModel() throws {
-        var model = TinyLlama()
-        model.vocabularySize = 256
+        var model = TinyModel()
+        model.configurationChanges = [("vocab_size", 256)]
+        let count = TinyTokenizer.definition.tokenCount
         #expect(
             throws: ModelError(
-                "the tokenizer's vocabulary", expected: "at most the model's 256 tokens", found: "257")
+                "the tokenizer's vocabulary", expected: "at most the model's 256 tokens", found: "\(count)")
         ) { try OpenModel(model) }
     }
 
     @Test func refusesConversationsWithoutATemplate() throws {
-        let open = try OpenModel()
+        var model = TinyModel()
+        model.chatTemplate = nil
+        let open = try OpenModel(model)
         #expect(throws: EngineError.noChatTemplate) { try open.model.tokens(answering: []) }
     }
 
     /// Perplexity against the same numbers, computed token by token from scratch.
     @Test func perplexityMatchesStepByStep() throws {
-        let open = try OpenModel(TinyLlama())
-        let tokens = TinyLlama().vocabularySize
+        let open = try OpenModel(TinyModel())
+        let tokens = TinyTokenizer.vocabularySize
         var generator = SplitMix64(seed: 5)
         let text = (0..<50).map { _ in Int32.random(in: 0..<Int32(tokens), using: &generator) }
         let windows = try EvaluationWindows(tokenCount: 50, window: 20)

@@ -1,7 +1,7 @@
 import Engine
 import TestSupport
 import Testing
-import TinyModels
+import ModelFixtures
 import Transformer
 
 /// One generator for a whole conversation: what the cache holds is not computed again, and changes nothing.

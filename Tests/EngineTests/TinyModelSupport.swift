@@ -2,26 +2,27 @@ import Checkpoints
 import Engine
 import Tensors
 import TestSupport
-import TinyModels
+import ModelFixtures
 import Transformer
 
 /// A tiny model on disk, opened, and what its greedy text must be.
 struct OpenModel {
-    let folder: TemporaryFolder
+    let folder: ScratchFolder
     let model: LanguageModel
     /// Its own: tests run side by side, and a pool serves one at a time.
     let pool = WorkerPool(threadCount: 2)
 
     /// A model that answers in printable ASCII.
-    static var talkative: TinyLlama {
-        var model = TinyLlama()
-        model.likelyTokens = 32...126
+    static var talkative: TinyModel {
+        var model = TinyModel()
+        model.tiesHead = false
+        model.likelyTokens = Set(32...126)
         return model
     }
 
-    init(_ model: TinyLlama = Self.talkative, edit: (inout [TinyLlama.Tensor]) -> Void = { _ in }) throws {
-        folder = TemporaryFolder()
-        try model.write(to: folder.path + "/model", edit: edit)
+    init(_ model: TinyModel = Self.talkative) throws {
+        folder = ScratchFolder()
+        try model.write(to: folder.path + "/model")
         self.model = try LanguageModel.open(path: folder.path + "/model", pool: pool)
     }
 

@@ -27,6 +27,8 @@ public struct TinyModel: Sendable {
     public var sparsity = 0.0
     public var seed: UInt64 = 1
     public var chatTemplate: String? = TinyTokenizer.chatTemplate
+    /// The only tokens with a chance of being chosen; nil for all. Needs a separate head.
+    public var likelyTokens: Set<Int>?
     /// A value to put at an index of a tensor, such as a NaN.
     public var planted: [String: (index: Int, value: Float)] = [:]
     /// Tensors to leave out.
@@ -101,6 +103,10 @@ public struct TinyModel: Sendable {
             let value = Bool.random(using: &generator) ? magnitude : -magnitude
             let isZero = Double.random(in: 0..<1, using: &generator) < sparsity
             return isProjection && isZero ? 0 : rounded(shape.count == 1 ? 1 + value : value)
+        }
+        if name == "lm_head.weight", let likelyTokens {
+            // Logit 0: below the largest of several random ones.
+            for index in elements.indices where !likelyTokens.contains(index / hiddenSize) { elements[index] = 0 }
         }
         if let (index, value) = planted[name] { elements[index] = value }
         return elements

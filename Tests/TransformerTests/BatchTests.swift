@@ -2,7 +2,7 @@ import Sparse
 import Tensors
 import TestSupport
 import Testing
-import TinyModels
+import ModelFixtures
 import Transformer
 
 /// Several sequences in one batch, as a server runs them: each gets what it would get alone.
@@ -20,7 +20,7 @@ import Transformer
         [5, 33, 17, 1], [1, 1, 1, 1], [0, 1, 20, 1], [30, 0, 1, 15], [1, 1, 0, 16], [1, 1, 1, 1],
     ]
 
-    private static func sequences(_ model: TinyLlama, seed: UInt64) -> [Sequence] {
+    private static func sequences(_ model: TinyModel, seed: UInt64) -> [Sequence] {
         var generator = SplitMix64(seed: seed)
         var free = (0..<Int32(blockCount)).shuffled(using: &generator)
         return (0..<4).map { index in
@@ -34,7 +34,7 @@ import Transformer
 
     @Test(arguments: [nil, FormatChoice.fixed(.tiledBitmap), .fixed(.tiledCSL)], [1, 3])
     func sequencesDoNotDisturbEachOther(choice: FormatChoice?, threads: Int) throws {
-        var model = TinyLlama()
+        var model = TinyModel()
         model.sparsity = 0.6
         let open = try OpenModel(model, packing: choice)
         let naive = NaiveDecoder(model)

@@ -3,18 +3,18 @@ import OrderedJSON
 import Sparse
 import TestSupport
 import Testing
-import TinyModels
+import ModelFixtures
 import Transformer
 
 /// Weights that are not what was written are found before they are multiplied with, and named.
 @Suite struct DamagedWeightsTests {
     /// A packed model on disk whose bytes can be changed while it is open.
     private struct PackedFolder {
-        let folder = TemporaryFolder()
+        let folder = ScratchFolder()
         var path: String { folder.path + "/packed" }
         private var file: String { path + "/model.safetensors" }
 
-        init(_ model: TinyLlama, _ choice: FormatChoice) throws {
+        init(_ model: TinyModel, _ choice: FormatChoice) throws {
             try model.write(to: folder.path + "/model")
             try OpenModel.pack(model, at: folder.path + "/model", to: path, choice)
         }
@@ -44,7 +44,7 @@ import Transformer
 
     @Test(arguments: [FormatChoice.fixed(.tiledBitmap), .fixed(.tiledCSL), .fixed(.dense)])
     func namesWhatChangedAfterOpening(choice: FormatChoice) throws {
-        var model = TinyLlama()
+        var model = TinyModel()
         model.sparsity = 0.5
         let folder = try PackedFolder(model, choice)
         var generator = SplitMix64(seed: 1)
@@ -69,7 +69,7 @@ import Transformer
 
     /// Vectors are read at once, so their damage shows at opening.
     @Test func namesNormsThatChangedBeforeOpening() throws {
-        let folder = try PackedFolder(TinyLlama(), .automatic)
+        let folder = try PackedFolder(TinyModel(), .automatic)
         let norms = try folder.tensors().filter { $0.name.contains("norm") }
         #expect(norms.count == 5)
         for (name, range) in norms {
@@ -86,7 +86,7 @@ import Transformer
 
     /// Only the layer with the damage is refused; nothing else was read at opening.
     @Test func readsNothingBeforeItsFirstUse() throws {
-        let folder = try PackedFolder(TinyLlama(), .automatic)
+        let folder = try PackedFolder(TinyModel(), .automatic)
         for (name, range) in try folder.tensors() where !name.hasPrefix("__") && !name.contains("norm") {
             try folder.flip(bit: 0, at: range.lowerBound)
         }
@@ -94,14 +94,12 @@ import Transformer
     }
 
     @Test func refusesWeightsOfAnotherShape() throws {
-        for name in TinyLlama().projections.prefix(7) + ["lm_head.weight", "model.embed_tokens.weight"] {
-            let folder = TemporaryFolder()
-            try TinyLlama().write(to: folder.path + "/model") { tensors in
-                let index = tensors.firstIndex { $0.name == name }!
-                // A square one would not show.
-                precondition(tensors[index].shape[0] != tensors[index].shape[1])
-                tensors[index].shape.reverse()
-            }
+        var model = TinyModel()
+        model.hiddenSize = 72  // no square matrix, whose turning would not show
+        for (name, shape) in model.projections.prefix(7) + [("model.embed_tokens.weight", [320, 72])] {
+            let folder = ScratchFolder()
+            model.reshaped = [name: shape.reversed()]
+            try model.write(to: folder.path + "/model")
             #expect {
                 try OpenModel(path: folder.path + "/model", type: .f16, folder: folder)
             } throws: {
@@ -111,9 +109,12 @@ import Transformer
     }
 
     @Test func refusesMissingWeights() throws {
-        for name in TinyLlama().weights().map(\.name) {
-            let folder = TemporaryFolder()
-            try TinyLlama().write(to: folder.path + "/model") { $0.removeAll { $0.name == name } }
+        var model = TinyModel()
+        model.tiesHead = false
+        for name in (model.projections + model.others).map(\.name) {
+            let folder = ScratchFolder()
+            model.omitted = [name]
+            try model.write(to: folder.path + "/model")
             #expect {
                 try OpenModel(path: folder.path + "/model", type: .f16, folder: folder)
             } throws: {

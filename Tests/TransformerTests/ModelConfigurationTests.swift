@@ -1,11 +1,11 @@
 import OrderedJSON
 import Testing
-import TinyModels
+import ModelFixtures
 
 @testable import Transformer
 
 @Suite struct ModelConfigurationTests {
-    private static let valid = TinyLlama().configuration.objectValue!
+    private static let valid = TinyModel().configuration.objectValue!
 
     private static func configuration(_ key: String, _ value: JSON?) throws -> ModelConfiguration {
         var members = valid
@@ -18,17 +18,17 @@ import TinyModels
         #expect(configuration.family.name == "llama")
         #expect(configuration.queryWidth == 64)
         #expect(configuration.keyValueWidth == 32)
-        #expect(configuration.vocabularySize == 272)
+        #expect(configuration.vocabularySize == 320)
         #expect(configuration.normEpsilon == 1e-5)
-        #expect(configuration.endIDs == [256])
-        #expect(configuration.beginningID == nil)
-        #expect(!configuration.tiesHead)
+        #expect(configuration.endIDs == [TinyTokenizer.endID])
+        #expect(configuration.beginningID == TinyTokenizer.beginningID)
+        #expect(configuration.tiesHead)
     }
 
     @Test func fillsInWhatMayBeMissing() throws {
         #expect(try Self.configuration("num_key_value_heads", nil).keyValueHeadCount == 4)
         #expect(try Self.configuration("num_key_value_heads", .null).keyValueHeadCount == 4)
-        #expect(try Self.configuration("head_dim", nil).headSize == 18)
+        #expect(try Self.configuration("head_dim", nil).headSize == 16)
         #expect(try Self.configuration("max_position_embeddings", nil).maximumContext == 2048)
         #expect(try Self.configuration("rms_norm_eps", nil).normEpsilon == 1e-6)
         #expect(try Self.configuration("rope_theta", nil).rotary.base == 10_000)

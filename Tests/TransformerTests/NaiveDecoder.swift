@@ -1,18 +1,19 @@
 import Foundation
-import TinyModels
+import ModelFixtures
 
 /// A Llama decoder in double precision, written from the formulas: no cache, no batches, no kernels. Every position is
 /// computed anew from all tokens before it.
 struct NaiveDecoder {
-    private let model: TinyLlama
+    private let model: TinyModel
     private let tensors: [String: [Double]]
     private let frequencies: [Double]
 
     /// - Parameter frequencies: of the rotary embedding, radians per position of each pair; nil for those of RoFormer
     ///   with base 10,000.
-    init(_ model: TinyLlama, frequencies: [Double]? = nil) {
+    init(_ model: TinyModel, frequencies: [Double]? = nil) {
         self.model = model
-        tensors = Dictionary(uniqueKeysWithValues: model.weights().map { ($0.name, $0.values.map(Double.init)) })
+        let names = (model.projections + model.others).map(\.name)
+        tensors = Dictionary(uniqueKeysWithValues: names.map { ($0, model.elements($0).map(Double.init)) })
         self.frequencies =
             frequencies
             ?? (0..<model.headSize / 2).map { pow(10_000, -2 * Double($0) / Double(model.headSize)) }

@@ -2,7 +2,7 @@ import Checkpoints
 import Sparse
 import Tensors
 import Testing
-import TinyModels
+import ModelFixtures
 import Transformer
 
 /// Whole models against a decoder in double precision, whatever their weights are packed as.
@@ -18,7 +18,7 @@ import Transformer
 
     @Test(arguments: [0, 0.5, 0.8, 0.95], [WeightType.f16, .bf16])
     func agreesWithDoublePrecision(sparsity: Double, type: WeightType) throws {
-        var model = TinyLlama()
+        var model = TinyModel()
         model.sparsity = sparsity
         model.type = type
         // A prompt over two blocks, then steps over the end of the second.
@@ -35,7 +35,7 @@ import Transformer
     }
 
     @Test(arguments: choices) func agreesWithHalfPrecisionCaches(choice: FormatChoice?) throws {
-        var model = TinyLlama()
+        var model = TinyModel()
         model.sparsity = 0.8
         let tokens = model.randomTokens(36, seed: 8)
         let expected = NaiveDecoder(model).logits(tokens)
@@ -48,7 +48,7 @@ import Transformer
     }
 
     @Test func keepsFloat32Weights() throws {
-        var model = TinyLlama()
+        var model = TinyModel()
         model.type = .f32
         let tokens = model.randomTokens(20, seed: 9)
         let expected = NaiveDecoder(model).logits(tokens)
@@ -61,7 +61,7 @@ import Transformer
 
     /// The formats that were asked for, and the smallest where none was.
     @Test func usesTheFormatAskedFor() throws {
-        var model = TinyLlama()
+        var model = TinyModel()
         model.sparsity = 0.95
         for format in PackedFormat.allCases {
             let open = try OpenModel(model, packing: .fixed(format))
@@ -80,7 +80,7 @@ import Transformer
 
     /// Sums are ordered by the shapes alone: threads change no bit.
     @Test(arguments: choices) func doesNotDependOnTheNumberOfThreads(choice: FormatChoice?) throws {
-        var model = TinyLlama()
+        var model = TinyModel()
         model.sparsity = 0.7
         let open = try OpenModel(model, packing: choice)
         let tokens = model.randomTokens(40, seed: 10)

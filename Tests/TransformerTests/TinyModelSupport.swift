@@ -2,7 +2,7 @@ import Checkpoints
 import Sparse
 import Tensors
 import TestSupport
-import TinyModels
+import ModelFixtures
 import Transformer
 
 /// The instruction sets that this processor has.
@@ -10,13 +10,13 @@ let availableKernels = Kernels.instructionSets.compactMap { Kernels(instructionS
 
 /// A model on disk, opened.
 struct OpenModel {
-    let folder: TemporaryFolder
+    let folder: ScratchFolder
     let configuration: ModelConfiguration
     let weights: DecoderWeights
 
     /// Writes `model` and opens it, packed unless `packing` is nil.
-    init(_ model: TinyLlama, packing: FormatChoice? = nil, type: WeightType? = nil) throws {
-        let folder = TemporaryFolder()
+    init(_ model: TinyModel, packing: FormatChoice? = nil, type: WeightType? = nil) throws {
+        let folder = ScratchFolder()
         var path = folder.path + "/model"
         try model.write(to: path)
         if let packing {
@@ -28,15 +28,16 @@ struct OpenModel {
     }
 
     /// Packs the model that was written at `source`.
-    static func pack(_ model: TinyLlama, at source: String, to path: String, _ choice: FormatChoice) throws {
+    static func pack(_ model: TinyModel, at source: String, to path: String, _ choice: FormatChoice) throws {
         let packer = ModelPacker(
-            try Checkpoint.open(path: source), matrices: model.projections, pool: WorkerPool(threadCount: 2))
+            try Checkpoint.open(path: source), matrices: model.projections.map(\.name), pool: WorkerPool(threadCount: 2)
+        )
         let destination = ModelRewriter.Destination(path: path, overwriting: false, companions: { _ in })
         let reports = try packer.pack(to: destination, choice: choice)
         precondition(reports.count == 7 * model.layerCount)
     }
 
-    init(path: String, type: WeightType, folder: TemporaryFolder) throws {
+    init(path: String, type: WeightType, folder: ScratchFolder) throws {
         let checkpoint = try Checkpoint.open(path: path)
         self.folder = folder
         configuration = try ModelConfiguration(checkpoint.configuration)
@@ -59,10 +60,10 @@ struct OpenModel {
     }
 }
 
-extension TinyLlama {
+extension TinyModel {
     func randomTokens(_ count: Int, seed: UInt64) -> [Int32] {
         var generator = SplitMix64(seed: seed)
-        return (0..<count).map { _ in Int32.random(in: 0..<Int32(vocabularySize), using: &generator) }
+        return (0..<count).map { _ in Int32.random(in: 0..<Int32(TinyTokenizer.vocabularySize), using: &generator) }
     }
 }
 
