@@ -6,11 +6,12 @@ extension Checkpoint {
     /// into memory by all threads of `pool`, after which the mapped pages are given back.
     ///
     /// Decoded elements are known to be finite, mapped ones are not: see ``checkFinite(_:)``.
+    /// - Parameter arena: where decoded weights go that stay together; nil for memory of their own.
     /// - Throws: as ``read(_:rows:as:into:)``.
     /// - Complexity: O(1) if mapped, O(elements) else.
-    public func elements(_ name: String, as type: WeightType, pool: WorkerPool) throws(CheckpointError) -> Storage<
-        UInt8
-    > {
+    public func elements(
+        _ name: String, as type: WeightType, pool: WorkerPool, arena: Arena? = nil
+    ) throws(CheckpointError) -> Storage<UInt8> {
         guard let description = self[name] else {
             // Reading says what is missing.
             try read(name, as: type, into: UnsafeMutableRawBufferPointer(start: nil, count: 0))
@@ -24,7 +25,8 @@ extension Checkpoint {
             }
         if let bytes { return bytes }
         let rowBytes = description.columns * type.byteCount
-        let buffer = AlignedBuffer<UInt8>(uninitializedCount: description.rows * rowBytes)
+        let byteCount = description.rows * rowBytes
+        let buffer = arena?.buffer(byteCount: byteCount) ?? AlignedBuffer(uninitializedCount: byteCount)
         let rowsPerChunk = max(description.rows / (pool.threadCount * 8), 1)
         let failure = Mutex<CheckpointError?>(nil)
         pool.forEachChunk((description.rows + rowsPerChunk - 1) / rowsPerChunk) { chunk, _ in

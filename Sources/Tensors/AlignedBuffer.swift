@@ -16,12 +16,15 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
 
     public let elements: UnsafeMutableBufferPointer<Element>
     private let base: UnsafeMutableRawPointer
+    /// Whose memory this is; nil if it is this buffer's own.
+    private let owner: AnyObject?
 
     /// Memory for `count` elements, not initialised.
     public init(uninitializedCount count: Int) {
         precondition(count >= 0)
         let (byteCount, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
         precondition(!overflow, "a buffer of \(count) elements overflows")
+        owner = nil
         let hugePage = 2 << 20
         let isHuge = byteCount >= hugePage
         base = .allocate(byteCount: max(byteCount, 1), alignment: isHuge ? hugePage : Self.alignment)
@@ -31,13 +34,22 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
         elements = UnsafeMutableBufferPointer(start: base.bindMemory(to: Element.self, capacity: count), count: count)
     }
 
+    /// Memory of `owner`, aligned for `Element`, that nobody else uses.
+    init(base: UnsafeMutableRawPointer, count: Int, owner: AnyObject) {
+        self.base = base
+        self.owner = owner
+        elements = UnsafeMutableBufferPointer(start: base.bindMemory(to: Element.self, capacity: count), count: count)
+    }
+
     /// Memory for `count` elements, each set to `value`.
     public convenience init(repeating value: Element, count: Int) {
         self.init(uninitializedCount: count)
         elements.initialize(repeating: value)
     }
 
-    deinit { base.deallocate() }
+    deinit {
+        if owner == nil { base.deallocate() }
+    }
 
     public var count: Int { elements.count }
 

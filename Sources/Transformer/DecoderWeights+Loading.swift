@@ -60,6 +60,8 @@ private struct Loader {
     let packed: PackedWeights?
     let type: WeightType
     let pool: WorkerPool
+    /// Where decoded weights lie behind each other.
+    let arena = Arena()
 
     init(checkpoint: Checkpoint, type: WeightType, pool: WorkerPool) throws(CheckpointError) {
         self.checkpoint = checkpoint
@@ -107,7 +109,7 @@ private struct Loader {
         try requireShape(name, [rows, columns], found: description.shape)
         let stored = description.encoding.elementType
         let type = type != .f32 && stored == .bf16 ? .bf16 : type
-        let bytes = try checkpoint.elements(name, as: type, pool: pool)
+        let bytes = try checkpoint.elements(name, as: type, pool: pool, arena: arena)
         let matrix = DenseMatrix(rows: rows, columns: columns, element: type.elementType, bytes: bytes)
         return (.dense(matrix), packed.map { [check($0, name)] } ?? [])
     }
