@@ -79,6 +79,11 @@ private struct Loader {
         let (queries, keys) = (configuration.queryWidth, configuration.keyValueWidth)
         var checks: [PendingChecks.Check] = []
         func projection(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
+            // Configurations do not always mention biases; left out, one would spoil every answer without a word.
+            let bias = prefix + name.replacing("weight", with: "bias")
+            if checkpoint[bias] != nil {
+                throw ModelError(bias, expected: "no biases in models of type \(family.name)", found: "one")
+            }
             let loaded = try matrix(prefix + name, rows: rows, columns: columns)
             checks += loaded.checks
             return loaded.matrix

@@ -33,6 +33,8 @@ public struct TinyModel: Sendable {
     public var planted: [String: (index: Int, value: Float)] = [:]
     /// Tensors to leave out.
     public var omitted: Set<String> = []
+    /// Tensors to add.
+    public var added: [(name: String, shape: [Int])] = []
     /// Shapes to store instead of the right ones.
     public var reshaped: [String: [Int]] = [:]
     /// Entries of config.json to add or replace.
@@ -91,7 +93,7 @@ public struct TinyModel: Sendable {
 
     /// The elements of a tensor, each a value that ``type`` holds exactly.
     public func elements(_ name: String) -> [Float] {
-        guard let shape = (projections + others).first(where: { $0.name == name })?.shape else {
+        guard let shape = (projections + others + added).first(where: { $0.name == name })?.shape else {
             preconditionFailure("a tiny model has no tensor \(name)")
         }
         var generator = SplitMix64(seed: name.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
@@ -135,7 +137,7 @@ public struct TinyModel: Sendable {
     /// Writes the model as a folder at `path`.
     public func write(to path: String) throws {
         let folder = try FolderWriter(path: path)
-        let tensors = (projections + others).filter { !omitted.contains($0.name) }
+        let tensors = (projections + others + added).filter { !omitted.contains($0.name) }
         let width = String(shardCount).count
         let files = (1...shardCount).map { index -> String in
             let number = String(repeating: "0", count: width - String(index).count) + String(index)

@@ -108,6 +108,16 @@ import Transformer
         }
     }
 
+    /// Whether or not the configuration mentions them.
+    @Test func refusesBiases() throws {
+        for name in TinyModel().projections.map({ $0.name.replacing("weight", with: "bias") }) {
+            var model = TinyModel()
+            model.added = [(name, [64])]
+            let error = ModelError(name, expected: "no biases in models of type llama", found: "one")
+            #expect(throws: error) { try OpenModel(model) }
+        }
+    }
+
     @Test func refusesMissingWeights() throws {
         var model = TinyModel()
         model.tiesHead = false

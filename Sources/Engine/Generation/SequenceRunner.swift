@@ -14,6 +14,8 @@ public final class SequenceRunner {
     private var pool: BlockPool
     private var blocks: SequenceBlocks
     private var batch = Batch()
+    /// The one place that ``lastLogits()`` asks for; kept, so that asking allocates nothing.
+    private var lastPlace = [0]
     /// The tokens whose keys and values the cache holds.
     public private(set) var tokens: [Int32] = []
 
@@ -74,7 +76,10 @@ public final class SequenceRunner {
     }
 
     /// Logits after the last token.
-    public func lastLogits() -> UnsafeBufferPointer<Float> { decoder.logits(ofTokens: [batch.tokens.count - 1]) }
+    public func lastLogits() -> UnsafeBufferPointer<Float> {
+        lastPlace[0] = batch.tokens.count - 1
+        return decoder.logits(ofTokens: lastPlace)
+    }
 
     /// Logits after the given places of the last batch, one row of `vocabularySize` each.
     public func logits(ofBatchPlaces places: [Int]) -> UnsafeBufferPointer<Float> { decoder.logits(ofTokens: places) }

@@ -17,10 +17,10 @@ extension CPUBackend {
         attentionTasks.removeAll(keepingCapacity: true)
         for (index, run) in batch.runs.enumerated() {
             // Long contexts first, so that no thread begins the longest task last.
-            for first in stride(from: run.tokens.lowerBound, to: run.tokens.upperBound, by: Self.taskTokens).reversed()
-            {
+            for piece in (0..<(run.tokens.count + Self.taskTokens - 1) / Self.taskTokens).reversed() {
+                let first = run.tokens.lowerBound + piece * Self.taskTokens
+                let tokens = first..<min(first + Self.taskTokens, run.tokens.upperBound)
                 for head in 0..<configuration.keyValueHeadCount {
-                    let tokens = first..<min(first + Self.taskTokens, run.tokens.upperBound)
                     attentionTasks.append(AttentionTask(run: index, keyValueHead: head, tokens: tokens))
                 }
             }
