@@ -9,12 +9,12 @@ extension DecoderWeights {
     /// Packed matrices are checked at their first use.
     /// - Parameters:
     ///   - type: what weights are decoded to; bf16 weights stay bf16 unless f32 is asked for.
-    ///   - progress: called with the share that is done, 0...1.
+    ///   - progress: called with the number of layers done and in all.
     /// - Throws: `CheckpointError` or `ModelError` naming the tensor that is missing, damaged or of another shape than
     ///   the configuration says.
     public init(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, type: WeightType = .f16, pool: WorkerPool,
-        progress: (Double) -> Void = { _ in }
+        progress: (Int, Int) -> Void = { _, _ in }
     ) throws {
         let loader = try Loader(checkpoint: checkpoint, type: type, pool: pool)
         let family = configuration.family
@@ -25,7 +25,7 @@ extension DecoderWeights {
             let (layer, checks) = try loader.layer(index, configuration)
             loaded.append(layer)
             pending.append(checks)
-            progress(Double(index + 1) / Double(configuration.layerCount + 1))
+            progress(index + 1, configuration.layerCount)
         }
         layers = loaded
         finalNorm = try loader.vector(family.finalNorm, count: hidden)
@@ -50,7 +50,6 @@ extension DecoderWeights {
             try checkpoint[factors] == nil
             ? nil : Array(loader.vector(factors, count: configuration.headSize / 2))
         pendingChecks = PendingChecks(pending + [outside])
-        progress(1)
     }
 }
 

@@ -18,10 +18,10 @@ public struct LanguageModel: Sendable {
     /// Opens what is at `path`: a GGUF file, a Hugging Face folder, a packed folder.
     /// - Parameters:
     ///   - type: what weights are decoded to that the kernels cannot read as they are.
-    ///   - progress: called with the share that is done, 0...1.
+    ///   - progress: called with the number of layers done and in all.
     /// - Throws: `CheckpointError`, `ModelError`, `TokenizerError` or `ChatTemplateError`.
     public static func open(
-        path: String, type: WeightType = .f16, pool: WorkerPool, progress: (Double) -> Void = { _ in }
+        path: String, type: WeightType = .f16, pool: WorkerPool, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> LanguageModel {
         let checkpoint = try Checkpoint.open(path: path)
         let configuration = try ModelConfiguration(checkpoint.configuration)

@@ -64,8 +64,8 @@ struct BenchCommand: AsyncParsableCommand {
         let loadingPool = WorkerPool(threadCount: WorkerPool.availableProcessorCount)
         let opened = try models.map { name in
             let path = try ModelArgument.path(of: name, console: console)
-            return try LanguageModel.open(path: path, type: weights.type, pool: loadingPool) { share in
-                progress.update("loading \(name)", completed: Int(share * 100), of: 100, unit: .things("%"))
+            return try LanguageModel.open(path: path, type: weights.type, pool: loadingPool) { done, total in
+                progress.update("loading \(name)", completed: done, of: total, unit: .things("layers"))
             }
         }
         let context = opened.map(\.configuration.maximumContext).min() ?? 1

@@ -139,8 +139,8 @@ private struct Contestant {
 
     init(label: String, path: String, pool: WorkerPool, progress: ProgressReporter) throws {
         self.label = label
-        model = try LanguageModel.open(path: path, pool: pool) { share in
-            progress.update("loading, \(label)", completed: Int(share * 100), of: 100, unit: .things("%"))
+        model = try LanguageModel.open(path: path, pool: pool) { done, total in
+            progress.update("loading, \(label)", completed: done, of: total, unit: .things("layers"))
         }
         progress.finish()
     }

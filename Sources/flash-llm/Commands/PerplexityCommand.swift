@@ -50,8 +50,8 @@ struct PerplexityCommand: AsyncParsableCommand {
         let pool = runtime.makePool()
         let opened = try LanguageModel.open(
             path: try model.path(console: console), type: runtime.weights.type, pool: pool
-        ) { share in
-            progress.update("loading", completed: Int(share * 100), of: 100, unit: .things("%"))
+        ) { done, total in
+            progress.update("loading", completed: done, of: total, unit: .things("layers"))
         }
         let limit = opened.configuration.maximumContext
         guard window <= limit else {

@@ -71,8 +71,8 @@ struct RunCommand: AsyncParsableCommand {
         let text = isChat ? nil : try prompt ?? StandardInput.readText(source: "the prompt")
         let progress = ProgressReporter(traits: console.errors)
         let pool = runtime.makePool()
-        let opened = try LanguageModel.open(path: path, type: runtime.weights.type, pool: pool) { share in
-            progress.update("loading", completed: Int(share * 100), of: 100, unit: .things("%"))
+        let opened = try LanguageModel.open(path: path, type: runtime.weights.type, pool: pool) { done, total in
+            progress.update("loading", completed: done, of: total, unit: .things("layers"))
         }
         progress.finish()
         let options = GenerationOptions(
