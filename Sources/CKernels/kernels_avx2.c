@@ -7,7 +7,5 @@
 #include "kernels/all.inc.h"
 
 const struct flash_kernels flash_kernels_avx2 = KERNEL_TABLE("avx2");
-
-void flash_prepare_avx2(void) { vec_prepare(); }
 #pragma clang attribute pop
 #endif

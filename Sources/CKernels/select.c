@@ -19,10 +19,7 @@ static int has_avx512(void) {
 const struct flash_kernels *flash_kernels_select(const char *name) {
 #if defined(__x86_64__)
     if (has_avx512() && (name == NULL || strcmp(name, "avx512") == 0)) return &flash_kernels_avx512;
-    if (has_avx2() && (name == NULL || strcmp(name, "avx2") == 0)) {
-        flash_prepare_avx2();
-        return &flash_kernels_avx2;
-    }
+    if (has_avx2() && (name == NULL || strcmp(name, "avx2") == 0)) return &flash_kernels_avx2;
 #endif
     if (name == NULL || strcmp(name, "portable") == 0) return &flash_kernels_portable;
     return NULL;

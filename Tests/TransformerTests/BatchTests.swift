@@ -59,6 +59,18 @@ import Transformer
         }
     }
 
+    /// A scheduler's mistake must not end in memory that is not the cache's.
+    @Test func refusesBlocksOutsideTheCache() async {
+        await #expect(processExitsWith: .failure) { try Self.runOneToken(block: 1) }
+        await #expect(processExitsWith: .success) { try Self.runOneToken(block: 0) }
+    }
+
+    /// With a cache of one block.
+    private static func runOneToken(block: Int32) throws {
+        let open = try OpenModel(TinyModel())
+        try SingleSequence(open.configuration, open.weights, capacity: 16).run([1], blocks: [block])
+    }
+
     /// Runs one batch; the largest error of any logit after any of its tokens.
     private static func run(
         _ counts: [Int], _ sequences: inout [Sequence], _ decoder: Decoder, _ expected: [[[Double]]]

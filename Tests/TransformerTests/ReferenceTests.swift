@@ -53,9 +53,9 @@ final class SingleSequence {
                 pool: WorkerPool(threadCount: threads), kernels: kernels, maximumBatchTokens: 256))
     }
 
-    func run(_ tokens: [Int32]) throws {
+    func run(_ tokens: [Int32], blocks: [Int32]? = nil) throws {
         batch.removeAll()
-        batch.append(tokens: tokens, firstPosition: position, blocks: blocks)
+        batch.append(tokens: tokens, firstPosition: position, blocks: blocks ?? self.blocks)
         try decoder.forward(batch)
         position += tokens.count
     }

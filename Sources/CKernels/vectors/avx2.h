@@ -69,21 +69,17 @@ static inline void vec_store_sums4(float *p, vec a, vec b, vec c, vec d) {
 }
 
 // For each mask of eight rows the byte shuffle that moves its packed 16-bit values to their rows; 0x80 makes a zero.
-// Filled once, before the table of kernels is handed out.
-static uint8_t expand_shuffles[256][16];
-
-static void vec_prepare(void) {
-    for (int mask = 0; mask < 256; mask++) {
-        int next = 0;
-        for (int row = 0; row < 8; row++) {
-            int isStored = mask >> row & 1;
-            expand_shuffles[mask][2 * row] = isStored ? (uint8_t)(2 * next) : 0x80;
-            expand_shuffles[mask][2 * row + 1] = isStored ? (uint8_t)(2 * next + 1) : 0x80;
-            next += isStored;
-        }
+#define SHUFFLE_BYTE(m, r, b) ((m) >> (r) & 1 ? 2 * __builtin_popcount((m) & ((1 << (r)) - 1)) + (b) : 0x80)
+#define SHUFFLE_ROW(m, r) SHUFFLE_BYTE(m, r, 0), SHUFFLE_BYTE(m, r, 1)
+#define SHUFFLE(m)                                                                                                   \
+    {                                                                                                                \
+        SHUFFLE_ROW(m, 0), SHUFFLE_ROW(m, 1), SHUFFLE_ROW(m, 2), SHUFFLE_ROW(m, 3), SHUFFLE_ROW(m, 4),               \
+            SHUFFLE_ROW(m, 5), SHUFFLE_ROW(m, 6), SHUFFLE_ROW(m, 7),                                                 \
     }
-}
-#define HAS_PREPARE 1
+#define SHUFFLES_4(m) SHUFFLE(m), SHUFFLE((m) + 1), SHUFFLE((m) + 2), SHUFFLE((m) + 3)
+#define SHUFFLES_16(m) SHUFFLES_4(m), SHUFFLES_4((m) + 4), SHUFFLES_4((m) + 8), SHUFFLES_4((m) + 12)
+#define SHUFFLES_64(m) SHUFFLES_16(m), SHUFFLES_16((m) + 16), SHUFFLES_16((m) + 32), SHUFFLES_16((m) + 48)
+static const uint8_t expand_shuffles[256][16] = {SHUFFLES_64(0), SHUFFLES_64(64), SHUFFLES_64(128), SHUFFLES_64(192)};
 
 // One column of a bitmap panel: 32 rows as four vectors. Reads up to 8 values beyond those the mask names.
 static inline void vec_expand(uint32_t mask, const uint16_t *values, enum flash_element element, vec out[4]) {

@@ -10,6 +10,8 @@ import Darwin
 
 extension CPUBackend {
     public func embed(_ batch: Batch) {
+        // Kernels trust the block table: a block outside the cache would be somebody else's memory.
+        for block in batch.blocks { precondition(block >= 0 && block < cache.blockCount, "cache block \(block)") }
         planAttention(batch)
         let width = configuration.hiddenSize
         let half = configuration.headSize / 2
