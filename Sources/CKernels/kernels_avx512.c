@@ -3,7 +3,8 @@
 
 #if defined(__x86_64__)
 #pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,fma,f16c,bmi2,popcnt"))), \
+    __attribute__((target(                  \
+        "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512vnni,avx2,fma,f16c,bmi2,popcnt"))), \
     apply_to = function)
 #include "vectors/avx512.h"
 #include "kernels/all.inc.h"

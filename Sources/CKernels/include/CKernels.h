@@ -54,6 +54,37 @@ struct flash_tiled_csl {
     int64_t rows, columns;
 };
 
+// Rows of one panel of a quantised matrix: the lanes.
+#define FLASH_QUANTIZED_ROWS 16
+// Readable bytes behind the last value of a quantised matrix, so that expansion may load whole vectors.
+#define FLASH_QUANTIZED_PADDING 64
+// Groups of columns are multiples of the first; groups of activations have at most the second.
+#define FLASH_GROUP_COLUMNS 32
+#define FLASH_GROUP_LIMIT 512
+
+// How quantised weights are stored; an element is `scale * q`.
+enum flash_coding {
+    FLASH_I16 = 0,  // q in -32767...32767
+    FLASH_I8 = 1,   // q in -127...127
+    FLASH_I4 = 2,   // q in -8...7
+};
+
+// Panels of 16 rows; a panel runs over all columns in chunks of 4 bytes' worth of activations: 2 columns for I16, 4 for
+// I8 and I4. Element (row, column) of a chunk has number row * chunk_columns + column; columns beyond the matrix are
+// zeros. The values of a panel lie behind each other chunk by chunk, in the order of their numbers, from byte
+// `panel_offsets[panel]` on: little-endian int16 or int8. I4 has two planes: the values of even chunks are the low
+// nibbles (two's complement) of the panel's bytes, those of odd chunks the high ones, each plane from the first on.
+struct flash_quantized {
+    // `[panels, chunks]`, uint32 for I16, uint64 for I8 and I4: bit n is set if element n is stored. NULL: all are.
+    const void *masks;
+    const uint8_t *values;
+    const uint64_t *panel_offsets;  // panels + 1
+    const uint16_t *scales;         // bf16 `[panels, groups, 16]`
+    enum flash_coding coding;
+    int64_t rows, columns;
+    int64_t group_columns;  // a multiple of 32; at least `columns` where a row has one scale
+};
+
 // ---- Products -------------------------------------------------------------------------------------------------------
 
 // Memory each thread lends to a product.
@@ -67,6 +98,18 @@ struct flash_operands {
     int64_t output_stride;
     int64_t tokens;
     void *scratch;  // FLASH_SCRATCH_BYTES, 64-byte aligned, not shared with another thread
+};
+
+// Activations for quantised weights: x = scale * q, in groups of columns. int8 (-127...127) for I8 and I4; int16
+// (-2047...2047 in groups of 32, so that a group's sum of products stays below 2^31) for I16.
+struct flash_quantized_input {
+    const void *values;     // `[tokens, stride]`, zeros from the matrix's columns on up to a multiple of the group
+    int64_t stride;         // elements
+    const float *scales;    // `[tokens, groups]`
+    const int32_t *sums;    // `[tokens, groups]`: the sum of a group's q
+    // A multiple of 32, at most 512; divides the weights' group unless a row has one scale. 32 for I16.
+    int64_t group_columns;
+    int64_t groups;         // ceil(columns / group_columns)
 };
 
 // ---- Attention ------------------------------------------------------------------------------------------------------
@@ -100,6 +143,18 @@ struct flash_kernels {
     void (*product_tiled_csl)(
         const struct flash_tiled_csl *, int64_t first_row, int64_t end_row, const struct flash_operands *);
 
+    // The same for quantised weights; first_row is a multiple of 16, end_row too unless it is the last row. Integer
+    // sums are exact and are added up in float32 in the order of the groups: an output depends on its row and token
+    // alone. `scratch` as in flash_operands.
+    void (*product_quantized)(
+        const struct flash_quantized *, int64_t first_row, int64_t end_row, const struct flash_quantized_input *,
+        float *output, int64_t output_stride, int64_t tokens, void *scratch);
+    // Quantises one token's activations for FLASH_I8 (for I4 too) or FLASH_I16: `values` gets a whole number of groups,
+    // to nearest even. A group with a NaN or an infinity gets the scale NaN, one below 1e-35 in magnitude the scale 0.
+    void (*quantize)(
+        const float *input, int64_t width, enum flash_coding coding, int64_t group_columns, void *values,
+        float *scales, int32_t *sums);
+
     // Softmax(scale * queries keys^T) values, one KV head, for up to FLASH_ATTENTION_QUERIES queries of `head_width`
     // elements; query i sees the first lengths[i] >= 1 tokens of the sequence whose blocks `block_table` lists.
     void (*attend)(
@@ -131,6 +186,11 @@ const struct flash_kernels *flash_kernels_select(const char *name);
 void flash_reference_dense(const struct flash_dense *, const struct flash_operands *);
 void flash_reference_tiled_bitmap(const struct flash_tiled_bitmap *, const struct flash_operands *);
 void flash_reference_tiled_csl(const struct flash_tiled_csl *, const struct flash_operands *);
+void flash_reference_quantized(
+    const struct flash_quantized *, const struct flash_quantized_input *, float *output, int64_t output_stride,
+    int64_t tokens);
+// All elements of a quantised matrix as its integers, row-major `[rows, columns]`.
+void flash_quantized_integers(const struct flash_quantized *, int16_t *output);
 // Attention for one query, double precision.
 void flash_reference_attend(
     const struct flash_cache_layer *, const int32_t *block_table, int64_t kv_head, float scale, const float *query,

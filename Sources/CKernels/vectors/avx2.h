@@ -92,6 +92,108 @@ static inline void vec_expand(uint32_t mask, const uint16_t *values, enum flash_
     }
 }
 
+// ---- Integers: 8 lanes of int32, 4 int8 or 2 int16 each ----
+
+typedef __m256i ivec;
+
+static inline ivec ivec_zero(void) { return _mm256_setzero_si256(); }
+static inline ivec ivec_broadcast(int32_t value) { return _mm256_set1_epi32(value); }
+static inline ivec ivec_add(ivec a, ivec b) { return _mm256_add_epi32(a, b); }
+static inline ivec ivec_load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline void ivec_store(uint8_t *p, ivec a) { _mm256_storeu_si256((__m256i *)p, a); }
+// The same four bytes in every lane.
+static inline ivec ivec_load_broadcast(const uint8_t *p) {
+    int32_t bits;
+    __builtin_memcpy(&bits, p, sizeof bits);
+    return _mm256_set1_epi32(bits);
+}
+static inline vec vec_from_ivec(ivec a) { return _mm256_cvtepi32_ps(a); }
+// Integral values within the type's range.
+static inline __m128i words_from_vec(vec a) {
+    __m256i lanes = _mm256_cvtps_epi32(a);
+    return _mm_packs_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
+}
+static inline void vec_store_i16(int16_t *p, vec a) { _mm_storeu_si128((__m128i *)p, words_from_vec(a)); }
+static inline void vec_store_i8(int8_t *p, vec a) {
+    __m128i words = words_from_vec(a);
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(words, words));
+}
+
+// For each mask of eight bytes the shuffle that moves packed bytes to their places, taken from the lower or the upper
+// half of a register; 0x80 makes a zero.
+#define BYTE_SHUFFLE_1(m, i, o) ((m) >> (i) & 1 ? __builtin_popcount((m) & ((1 << (i)) - 1)) + (o) : 0x80)
+#define BYTE_SHUFFLE(m, o)                                                                                           \
+    {                                                                                                                \
+        BYTE_SHUFFLE_1(m, 0, o), BYTE_SHUFFLE_1(m, 1, o), BYTE_SHUFFLE_1(m, 2, o), BYTE_SHUFFLE_1(m, 3, o),          \
+            BYTE_SHUFFLE_1(m, 4, o), BYTE_SHUFFLE_1(m, 5, o), BYTE_SHUFFLE_1(m, 6, o), BYTE_SHUFFLE_1(m, 7, o),      \
+    }
+#define BYTE_SHUFFLES_4(m, o)                                                                                        \
+    BYTE_SHUFFLE(m, o), BYTE_SHUFFLE((m) + 1, o), BYTE_SHUFFLE((m) + 2, o), BYTE_SHUFFLE((m) + 3, o)
+#define BYTE_SHUFFLES_16(m, o)                                                                                       \
+    BYTE_SHUFFLES_4(m, o), BYTE_SHUFFLES_4((m) + 4, o), BYTE_SHUFFLES_4((m) + 8, o), BYTE_SHUFFLES_4((m) + 12, o)
+#define BYTE_SHUFFLES_64(m, o)                                                                                       \
+    BYTE_SHUFFLES_16(m, o), BYTE_SHUFFLES_16((m) + 16, o), BYTE_SHUFFLES_16((m) + 32, o), BYTE_SHUFFLES_16((m) + 48, o)
+#define BYTE_SHUFFLES(o)                                                                                             \
+    {BYTE_SHUFFLES_64(0, o), BYTE_SHUFFLES_64(64, o), BYTE_SHUFFLES_64(128, o), BYTE_SHUFFLES_64(192, o)}
+static const uint8_t byte_shuffles[2][256][8] = {BYTE_SHUFFLES(0), BYTE_SHUFFLES(8)};
+
+// 16 bytes: two halves of eight, each from where its values begin.
+static inline __m128i expand_16_bytes(uint32_t mask, const uint8_t *values) {
+    const uint32_t low = mask & 0xFF, high = mask >> 8 & 0xFF;
+    __m128i packed = _mm_loadl_epi64((const __m128i *)values);
+    packed = _mm_castps_si128(
+        _mm_loadh_pi(_mm_castsi128_ps(packed), (const __m64 *)(values + __builtin_popcount(low))));
+    __m128i shuffle = _mm_loadl_epi64((const __m128i *)byte_shuffles[0][low]);
+    shuffle = _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(shuffle), (const __m64 *)byte_shuffles[1][high]));
+    return _mm_shuffle_epi8(packed, shuffle);
+}
+// A chunk of 64 bytes or 32 words, zeros where the mask has none. Reads up to 16 bytes beyond those the mask names.
+static inline void ivec_expand_bytes(uint64_t mask, const uint8_t *values, ivec out[2]) {
+    for (int part = 0; part < 2; part++) {
+        const uint32_t bits = (uint32_t)(mask >> (32 * part));
+        const __m128i low = expand_16_bytes(bits, values);
+        const __m128i high = expand_16_bytes(bits >> 16, values + __builtin_popcount(bits & 0xFFFF));
+        out[part] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+        values += __builtin_popcount(bits);
+    }
+}
+static inline __m128i expand_8_words(uint32_t eight, const uint8_t *values) {
+    return _mm_shuffle_epi8(
+        _mm_loadu_si128((const __m128i *)values), _mm_loadu_si128((const __m128i *)expand_shuffles[eight]));
+}
+static inline void ivec_expand_words(uint32_t mask, const uint8_t *values, ivec out[2]) {
+    for (int part = 0; part < 2; part++) {
+        const uint32_t bits = mask >> (16 * part) & 0xFFFF;
+        const __m128i low = expand_8_words(bits & 0xFF, values);
+        const __m128i high = expand_8_words(bits >> 8, values + 2 * __builtin_popcount(bits & 0xFF));
+        out[part] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+        values += 2 * __builtin_popcount(bits);
+    }
+}
+// 16 times the value of each byte's low or high nibble.
+static inline ivec ivec_low_nibbles(ivec a) {
+    return _mm256_and_si256(_mm256_slli_epi16(a, 4), _mm256_set1_epi8((char)0xF0));
+}
+static inline ivec ivec_high_nibbles(ivec a) { return _mm256_and_si256(a, _mm256_set1_epi8((char)0xF0)); }
+
+// vpmaddubsw takes one operand unsigned and saturates pairs at 16 bits: |w| times x with w's sign stays within
+// 2 * 128 * 127 = 32512.
+#define OPERAND_I8_OFFSET 0
+static inline ivec ivec_operand_i8(ivec a) { return a; }
+static inline ivec dot_i8(ivec sum, ivec weights, ivec activations) {
+    const __m256i pairs =
+        _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(activations, weights));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(weights, activations));
+}
+
+// Quantised products: 1 panel (2 vectors) x 4 tokens = 8 sums, 2 weights, their magnitudes.
+#define QUANTIZED_PANELS 1
+#define QUANTIZED_TOKENS 4
+#define QUANTIZED_DIRECT_TOKENS 4
+
 // Register blocking for 16 registers: 4 rows x 2 tokens = 8 accumulators, 2 inputs, 1 weight.
 #define DOT_TOKENS 2
 // Panel products: half a panel (2 vectors) x 6 tokens = 12 accumulators.

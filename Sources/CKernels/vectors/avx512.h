@@ -68,6 +68,65 @@ static inline void vec_expand(uint32_t mask, const uint16_t *values, enum flash_
     out[1] = vec_from_16(_mm512_extracti64x4_epi64(rows, 1), element);
 }
 
+// ---- Integers: 16 lanes of int32, 4 int8 or 2 int16 each ----
+
+typedef __m512i ivec;
+
+static inline ivec ivec_zero(void) { return _mm512_setzero_si512(); }
+static inline ivec ivec_broadcast(int32_t value) { return _mm512_set1_epi32(value); }
+static inline ivec ivec_add(ivec a, ivec b) { return _mm512_add_epi32(a, b); }
+static inline ivec ivec_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
+static inline void ivec_store(uint8_t *p, ivec a) { _mm512_storeu_si512(p, a); }
+// The same four bytes in every lane.
+static inline ivec ivec_load_broadcast(const uint8_t *p) {
+    int32_t bits;
+    __builtin_memcpy(&bits, p, sizeof bits);
+    return _mm512_set1_epi32(bits);
+}
+static inline vec vec_from_ivec(ivec a) { return _mm512_cvtepi32_ps(a); }
+// Integral values within the type's range.
+static inline void vec_store_i8(int8_t *p, vec a) {
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
+}
+static inline void vec_store_i16(int16_t *p, vec a) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(a)));
+}
+
+// A chunk of 64 bytes or 32 words, zeros where the mask has none. Loads 64 bytes whatever the mask says; the load is
+// kept apart for the same reason as in vec_expand.
+static inline void ivec_expand_bytes(uint64_t mask, const uint8_t *values, ivec out[1]) {
+    __m512i packed = _mm512_loadu_si512(values);
+    __asm__("" : "+v"(packed));
+    out[0] = _mm512_maskz_expand_epi8(mask, packed);
+}
+static inline void ivec_expand_words(uint32_t mask, const uint8_t *values, ivec out[1]) {
+    __m512i packed = _mm512_loadu_si512(values);
+    __asm__("" : "+v"(packed));
+    out[0] = _mm512_maskz_expand_epi16(mask, packed);
+}
+// 16 times the value of each byte's low or high nibble.
+static inline ivec ivec_low_nibbles(ivec a) {
+    return _mm512_and_si512(_mm512_slli_epi16(a, 4), _mm512_set1_epi8((char)0xF0));
+}
+static inline ivec ivec_high_nibbles(ivec a) { return _mm512_and_si512(a, _mm512_set1_epi8((char)0xF0)); }
+
+// vpdpbusd takes one operand unsigned: the weights, so that the activations can be a broadcast from memory and one
+// correction serves all rows.
+#define OPERAND_I8_OFFSET 128
+static inline ivec ivec_operand_i8(ivec a) { return _mm512_xor_si512(a, _mm512_set1_epi8((char)0x80)); }
+static inline ivec dot_i8(ivec sum, ivec weights, ivec activations) {
+    return _mm512_dpbusd_epi32(sum, weights, activations);
+}
+static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
+    return _mm512_dpwssd_epi32(sum, weights, activations);
+}
+
+// Quantised products: 2 panels (2 vectors) x 12 tokens = 24 sums of 32 registers.
+#define QUANTIZED_PANELS 2
+#define QUANTIZED_TOKENS 12
+// One vector of integer sums and one of totals per token.
+#define QUANTIZED_DIRECT_TOKENS 8
+
 // Register blocking. Products along rows: 4 rows x 6 tokens = 24 accumulators, 6 inputs, 1 weight of 32 registers.
 #define DOT_TOKENS 6
 // Panel products: all 32 rows (2 vectors) x 12 tokens = 24 accumulators.

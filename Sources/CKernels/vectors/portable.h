@@ -84,6 +84,75 @@ static inline void vec_expand(uint32_t mask, const uint16_t *values, enum flash_
     }
 }
 
+// ---- Integers: 4 lanes of int32, 4 int8 or 2 int16 each ----
+
+typedef int32_t ivec __attribute__((vector_size(16)));
+typedef int8_t ivec_bytes __attribute__((vector_size(16)));
+typedef int16_t ivec_words __attribute__((vector_size(16)));
+
+static inline ivec ivec_zero(void) { return (ivec){0, 0, 0, 0}; }
+static inline ivec ivec_broadcast(int32_t value) { return (ivec){value, value, value, value}; }
+static inline ivec ivec_add(ivec a, ivec b) { return a + b; }
+static inline ivec ivec_load(const uint8_t *p) {
+    ivec a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+static inline void ivec_store(uint8_t *p, ivec a) { memcpy(p, &a, sizeof a); }
+// The same four bytes in every lane.
+static inline ivec ivec_load_broadcast(const uint8_t *p) {
+    int32_t bits;
+    memcpy(&bits, p, sizeof bits);
+    return ivec_broadcast(bits);
+}
+static inline vec vec_from_ivec(ivec a) { return __builtin_convertvector(a, vec); }
+// Integral values within the type's range.
+static inline void vec_store_i8(int8_t *p, vec a) {
+    for (int i = 0; i < LANES; i++) p[i] = (int8_t)a[i];
+}
+static inline void vec_store_i16(int16_t *p, vec a) {
+    for (int i = 0; i < LANES; i++) p[i] = (int16_t)a[i];
+}
+
+// A chunk of 64 bytes or 32 words, zeros where the mask has none.
+static inline void ivec_expand_bytes(uint64_t mask, const uint8_t *values, ivec out[4]) {
+    uint8_t bytes[64];
+    for (int i = 0; i < 64; i++) {
+        bytes[i] = mask >> i & 1 ? *values : 0;
+        values += mask >> i & 1;
+    }
+    memcpy(out, bytes, sizeof bytes);
+}
+static inline void ivec_expand_words(uint32_t mask, const uint8_t *values, ivec out[4]) {
+    uint16_t words[32];
+    for (int i = 0; i < 32; i++) {
+        words[i] = 0;
+        if (mask >> i & 1) memcpy(&words[i], values, 2);
+        values += mask >> i & 1 ? 2 : 0;
+    }
+    memcpy(out, words, sizeof words);
+}
+// 16 times the value of each byte's low or high nibble.
+static inline ivec ivec_low_nibbles(ivec a) { return a << 4 & (int32_t)0xF0F0F0F0; }
+static inline ivec ivec_high_nibbles(ivec a) { return a & (int32_t)0xF0F0F0F0; }
+
+#define OPERAND_I8_OFFSET 0
+static inline ivec ivec_operand_i8(ivec a) { return a; }
+static inline ivec dot_i8(ivec sum, ivec weights, ivec activations) {
+    const ivec_bytes w = (ivec_bytes)weights, x = (ivec_bytes)activations;
+    for (int i = 0; i < 16; i++) sum[i / 4] += w[i] * x[i];
+    return sum;
+}
+static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
+    const ivec_words w = (ivec_words)weights, x = (ivec_words)activations;
+    for (int i = 0; i < 8; i++) sum[i / 2] += w[i] * x[i];
+    return sum;
+}
+
+#define QUANTIZED_PANELS 1
+#define QUANTIZED_TOKENS 2
+#define QUANTIZED_DIRECT_TOKENS 1
+
 #define DOT_TOKENS 2
 #define PANEL_VECTORS 2
 #define PANEL_TOKENS 4
