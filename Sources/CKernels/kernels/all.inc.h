@@ -20,6 +20,6 @@
         .name = set_name, .skip_tokens = SKIP_TOKENS, .product_dense = product_dense,                              \
         .product_tiled_bitmap = product_tiled_bitmap, .product_tiled_csl = product_tiled_csl,                      \
         .product_quantized = product_quantized, .transpose = transpose, .quantize = quantize, .attend = attend,    \
-        .append = append, .rms_norm = rms_norm, .rotate = rotate, .silu_multiply = silu_multiply, .add = add,      \
-        .widen = widen,                                                                                            \
+        .join_attention = join_attention, .append = append, .rms_norm = rms_norm, .rotate = rotate,                \
+        .silu_multiply = silu_multiply, .add = add, .widen = widen,                                                \
     }

@@ -43,6 +43,9 @@ static inline vec vec_load_element_part(const void *base, int64_t index, enum fl
     if (element == FLASH_F32) return vec_load_part((const float *)base + index, count);
     return vec_from_16(_mm256_maskz_loadu_epi16(vec_part(count), (const uint16_t *)base + index), element);
 }
+static inline vec vec_load_i8(const int8_t *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
 static inline void vec_store_f16(uint16_t *p, vec a) {
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }

@@ -63,6 +63,11 @@ static inline vec vec_load_element_part(const void *base, int64_t index, enum fl
 static inline vec vec_load_element(const void *base, int64_t index, enum flash_element element) {
     return vec_load_element_part(base, index, element, LANES);
 }
+static inline vec vec_load_i8(const int8_t *p) {
+    vec a;
+    for (int i = 0; i < LANES; i++) a[i] = p[i];
+    return a;
+}
 static inline void vec_store_f16(uint16_t *p, vec a) {
     for (int i = 0; i < LANES; i++) p[i] = flash_narrow_f16(a[i]);
 }
