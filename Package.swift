@@ -37,7 +37,7 @@ let package = Package(
             // Whole numbers from Double call the C library's trunc.
             linkerSettings: [.linkedLibrary("m")]),
         .target(name: "CKernels", cSettings: kernelSettings),
-        .target(name: "Tensors", swiftSettings: swiftSettings),
+        .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: swiftSettings),
         .target(name: "Sparse", dependencies: ["CKernels", "Tensors"], swiftSettings: swiftSettings),
         .target(
             name: "Checkpoints",
