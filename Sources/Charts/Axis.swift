@@ -39,7 +39,7 @@ public struct Axis: Sendable {
         case .linear:
             let span = high > low ? high - low : max(high.magnitude, 1)
             let start = startsAtZero && low >= 0 ? 0 : low - span * 0.06
-            domain = start...high + span * 0.08
+            domain = start...high + span * 0.12
         case .logarithmic:
             let room = max(Self.power(high / low, 0.08), 1.15)
             domain = low / room...high * room

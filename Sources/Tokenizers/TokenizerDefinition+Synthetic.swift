@@ -26,9 +26,9 @@ extension TokenizerDefinition {
             var longer: [String] = []
             for word in words where tokens.count < wordLimit {
                 for letter in letters {
-                    // Each is made of two that are there: the word without its last letter, then the word itself.
+                    // Each is a token that is there already and a letter.
                     if !word.isEmpty { append(word, letter) }
-                    append(space, word + letter)
+                    append(space + word, letter)
                     longer.append(word + letter)
                 }
             }

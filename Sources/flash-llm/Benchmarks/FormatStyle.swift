@@ -9,12 +9,12 @@ struct FormatStyles {
         let markers: [SeriesStyle.Marker] = [.circle, .square, .diamond, .triangle]
         var styles: [String: SeriesStyle] = [:]
         var counts = (dense: 0, sparse: 0)
-        for format in formats {
+        for (number, format) in formats.enumerated() {
             let colours = format.isDense ? SeriesStyle.baselineColours : SeriesStyle.palette
             let index = format.isDense ? counts.dense : counts.sparse
             if format.isDense { counts.dense += 1 } else { counts.sparse += 1 }
             styles[format.name] = SeriesStyle(
-                colour: colours[index % colours.count], marker: markers[index % markers.count])
+                colour: colours[index % colours.count], marker: markers[number % markers.count])
         }
         self.styles = styles
     }
