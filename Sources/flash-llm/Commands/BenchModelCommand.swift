@@ -6,7 +6,8 @@ import Terminal
 
 struct BenchModelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "model",
+        // People have folders called "model": a name that none has.
+        commandName: "whole-model",
         abstract: "Measure decoding and prompt speed, several models in turns (the default).",
         discussion: """
             Every round measures memory bandwidth, then each model once at every setting, so that a machine that \
