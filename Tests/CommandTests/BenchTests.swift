@@ -37,7 +37,8 @@ import Testing
     }
 
     /// With and without the name of the default subcommand.
-    @Test(arguments: [["bench", "model"], ["bench", "whole-model", "model"]]) func measuresModels(words: [String]) throws {
+    @Test(arguments: [["bench", "model"], ["bench", "whole-model", "model"]])
+    func measuresModels(words: [String]) throws {
         try TinyModel().write(to: scratch.path("model"))
         let outcome = try Tool.start(
             words + [
