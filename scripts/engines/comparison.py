@@ -108,7 +108,8 @@ def evaluate(row, samples):
     if row.target is not None and ratio:
         met = ratio["median"] >= row.target
     return {
-        "what": row.what, "unit": row.unit, "ours": ours, "theirs": theirs, "our_value": mine,
+        "what": row.what, "unit": row.unit, "ours": ours, "theirs": theirs,
+        "wanted": {"ours": row.ours, "theirs": row.theirs}, "our_value": mine,
         "their_value": spread(samples.values(theirs)) if theirs else None, "ratio": ratio,
         "target_ratio": row.target, "limit_milliseconds": row.limit, "met": met,
     }
@@ -126,7 +127,7 @@ def markdown(results):
     lines = ["| what | ours | | peer | | ratio | target | met |", "|---|---|---|---|---|---|---|---|"]
     for result in results:
         digits = 1 if result["unit"] == SPEED else 3
-        names = [shown(result[side], result["what"]) for side in ("ours", "theirs")]
+        names = [shown(result, side) for side in ("ours", "theirs")]
         target = ""
         if result["target_ratio"] is not None:
             target = f"{result['target_ratio']:g}x"
@@ -141,9 +142,9 @@ def markdown(results):
     return "\n".join(lines) + "\n"
 
 
-def shown(series, what):
-    if series is None:
-        return "not measured"
-    engine, variant, _ = series.split(", ")
-    variant = variant.removeprefix(what.split(",")[0]).strip()
-    return variant if engine == "ours" else f"{engine} {variant}"
+def shown(result, side):
+    """The engine and variant of one side, and what was wanted where nothing was measured."""
+    engine, variant, _ = (result[side] or result["wanted"][side][0]).split(", ")
+    variant = variant.removeprefix(result["what"].split(",")[0]).strip()
+    name = variant if engine == "ours" else f"{engine} {variant}"
+    return name if result[side] else f"{name}: not measured"

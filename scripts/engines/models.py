@@ -30,6 +30,8 @@ class Models:
         self.cache = pathlib.Path(cache)
         self.cache.mkdir(parents=True, exist_ok=True)
         self.flash, self.llama, self.gguf_python, self.smollm2, self.say = flash, llama, gguf_python, smollm2, say
+        #: What failed, by command: it is not tried again for the next variant.
+        self.failures = {}
 
     def ours(self, model, variant):
         """The path of one of our models, made if it is not there or older than the program."""
@@ -96,5 +98,12 @@ class Models:
 
     def make(self, *command):
         command = [str(word) for word in command]
-        self.say(" ".join([os.path.basename(command[0]), *command[1:]]))
-        run(command, SECONDS)
+        line = " ".join([os.path.basename(command[0]), *command[1:]])
+        if line not in self.failures:
+            self.say(line)
+            try:
+                run(command, SECONDS)
+                return
+            except Failure as failure:
+                self.failures[line] = failure
+        raise self.failures[line]
