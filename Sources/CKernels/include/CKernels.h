@@ -88,7 +88,7 @@ struct flash_quantized {
 // ---- Products -------------------------------------------------------------------------------------------------------
 
 // Memory each thread lends to a product.
-#define FLASH_SCRATCH_BYTES (384 * 1024)
+#define FLASH_SCRATCH_BYTES (768 * 1024)
 
 // `output[t * output_stride + r] = sum over k of weights[r, k] * input[t * input_stride + k]`
 struct flash_operands {
@@ -98,6 +98,9 @@ struct flash_operands {
     int64_t output_stride;
     int64_t tokens;
     void *scratch;  // FLASH_SCRATCH_BYTES, 64-byte aligned, not shared with another thread
+    // The input by columns, `[blocks, columns, skip_tokens]` as `transpose` writes each block; NULL if there is none.
+    // With it a tiled bitmap skips its zeros, without it expands them.
+    const float *transposed;
 };
 
 // Activations for quantised weights: x = scale * q, in groups of columns. int8 (-127...127) for I8 and I4; int16
@@ -133,6 +136,8 @@ struct flash_cache_layer {
 
 struct flash_kernels {
     const char *name;  // "avx512", "avx2", "portable"
+    // Tokens of one block of transposed activations.
+    int64_t skip_tokens;
 
     // Rows [first_row, end_row) of a product. For the bitmap first_row is a multiple of 32, for Tiled-CSL of 128, and
     // end_row too unless it is the matrix's last row.
@@ -143,6 +148,8 @@ struct flash_kernels {
     void (*product_tiled_csl)(
         const struct flash_tiled_csl *, int64_t first_row, int64_t end_row, const struct flash_operands *);
 
+    // Up to skip_tokens tokens of the input as `[columns, skip_tokens]`, with zeros for the tokens that are missing.
+    void (*transpose)(const float *input, int64_t input_stride, int64_t tokens, int64_t columns, float *output);
     // The same for quantised weights; first_row is a multiple of 16, end_row too unless it is the last row. Integer
     // sums are exact and are added up in float32 in the order of the groups: an output depends on its row and token
     // alone. `scratch` as in flash_operands.
