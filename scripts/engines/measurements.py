@@ -135,7 +135,9 @@ def all_measurements(models, options, skip):
         mine = [attempt(f"flash-llm, {model} {v}", lambda: ours(models, options.threads, model, v)) for v in VARIANTS]
         others = []
         if options.has_llama:
-            others = [attempt(f"llama.cpp, {model} {t}", lambda: llama(models, options.threads, model, t)) for t in TYPES]
+            others = [
+                attempt(f"llama.cpp, {model} {t}", lambda: llama(models, options.threads, model, t)) for t in TYPES
+            ]
         for index in range(max(len(mine), len(others))):
             found += [m for group in (mine, others) for m in (group[index] if index < len(group) else [])]
     if "layer" in options.cases:
