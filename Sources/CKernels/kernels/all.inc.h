@@ -11,12 +11,14 @@
 #include "attention.inc.h"
 #include "tiled_bitmap.inc.h"
 #include "tiled_csl.inc.h"
+#include "sliced_ellpack.inc.h"
 #include "quantized.inc.h"
 
 #define KERNEL_TABLE(set_name)                                                                                     \
     {                                                                                                              \
         .name = set_name, .product_dense = product_dense, .product_tiled_bitmap = product_tiled_bitmap,            \
-        .product_tiled_csl = product_tiled_csl, .product_quantized = product_quantized, .quantize = quantize,      \
+        .product_tiled_csl = product_tiled_csl, .product_sliced_ellpack = product_sliced_ellpack,                  \
+        .product_quantized = product_quantized, .quantize = quantize,                                              \
         .attend = attend, .append = append, .rms_norm = rms_norm, .rotate = rotate,                                \
         .silu_multiply = silu_multiply, .add = add, .widen = widen,                                                \
     }
