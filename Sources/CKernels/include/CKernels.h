@@ -116,6 +116,9 @@ struct flash_operands {
     int64_t output_stride;
     int64_t tokens;
     void *scratch;  // FLASH_SCRATCH_BYTES, 64-byte aligned, not shared with another thread
+    // The input by columns, `[blocks, columns, skip_tokens]` as `transpose` writes each block; NULL if there is none.
+    // With it a tiled bitmap skips its zeros, without it expands them.
+    const float *transposed;
 };
 
 // Activations for quantised weights: x = scale * q, in groups of columns. int8 (-127...127) for I8 and I4; int16
@@ -151,6 +154,8 @@ struct flash_cache_layer {
 
 struct flash_kernels {
     const char *name;  // "avx512", "avx2", "portable"
+    // Tokens of one block of transposed activations.
+    int64_t skip_tokens;
 
     // Rows [first_row, end_row) of a product. For the bitmap first_row is a multiple of 32, for Tiled-CSL and sliced
     // ELLPACK of 128, and end_row too unless it is the matrix's last row.
@@ -163,6 +168,8 @@ struct flash_kernels {
     void (*product_sliced_ellpack)(
         const struct flash_sliced_ellpack *, int64_t first_row, int64_t end_row, const struct flash_operands *);
 
+    // Up to skip_tokens tokens of the input as `[columns, skip_tokens]`, with zeros for the tokens that are missing.
+    void (*transpose)(const float *input, int64_t input_stride, int64_t tokens, int64_t columns, float *output);
     // The same for quantised weights; first_row is a multiple of 16, end_row too unless it is the last row. Integer
     // sums are exact and are added up in float32 in the order of the groups: an output depends on its row and token
     // alone. `scratch` as in flash_operands.

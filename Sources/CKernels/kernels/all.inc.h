@@ -6,9 +6,11 @@
 // Accumulators live in registers only if every loop over them is unrolled completely.
 #define UNROLL _Pragma("clang loop unroll(full)")
 
+#include "panel.inc.h"
 #include "dense.inc.h"
 #include "elementwise.inc.h"
 #include "attention.inc.h"
+#include "zero_skipping.inc.h"
 #include "tiled_bitmap.inc.h"
 #include "tiled_csl.inc.h"
 #include "sliced_ellpack.inc.h"
@@ -16,9 +18,10 @@
 
 #define KERNEL_TABLE(set_name)                                                                                     \
     {                                                                                                              \
-        .name = set_name, .product_dense = product_dense, .product_tiled_bitmap = product_tiled_bitmap,            \
-        .product_tiled_csl = product_tiled_csl, .product_sliced_ellpack = product_sliced_ellpack,                  \
-        .product_quantized = product_quantized, .quantize = quantize,                                              \
-        .attend = attend, .append = append, .rms_norm = rms_norm, .rotate = rotate,                                \
-        .silu_multiply = silu_multiply, .add = add, .widen = widen,                                                \
+        .name = set_name, .skip_tokens = SKIP_TOKENS, .product_dense = product_dense,                              \
+        .product_tiled_bitmap = product_tiled_bitmap, .product_tiled_csl = product_tiled_csl,                      \
+        .product_sliced_ellpack = product_sliced_ellpack, .product_quantized = product_quantized,                  \
+        .transpose = transpose, .quantize = quantize, .attend = attend,                                            \
+        .append = append, .rms_norm = rms_norm, .rotate = rotate, .silu_multiply = silu_multiply, .add = add,      \
+        .widen = widen,                                                                                            \
     }

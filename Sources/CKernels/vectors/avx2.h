@@ -68,6 +68,25 @@ static inline void vec_store_sums4(float *p, vec a, vec b, vec c, vec d) {
     _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1)));
 }
 
+// Rows and columns of an 8 x 8 tile change places.
+static inline void vec_transpose(vec tile[8]) {
+    __m256 pairs[8], fours[8];
+    for (int i = 0; i < 8; i += 2) {
+        pairs[i] = _mm256_unpacklo_ps(tile[i], tile[i + 1]);
+        pairs[i + 1] = _mm256_unpackhi_ps(tile[i], tile[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        fours[i] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+        fours[i + 1] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xEE);
+        fours[i + 2] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+        fours[i + 3] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xEE);
+    }
+    for (int i = 0; i < 4; i++) {
+        tile[i] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
+        tile[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+    }
+}
+
 // For each mask of eight rows the byte shuffle that moves its packed 16-bit values to their rows; 0x80 makes a zero.
 #define SHUFFLE_BYTE(m, r, b) ((m) >> (r) & 1 ? 2 * __builtin_popcount((m) & ((1 << (r)) - 1)) + (b) : 0x80)
 #define SHUFFLE_ROW(m, r) SHUFFLE_BYTE(m, r, 0), SHUFFLE_BYTE(m, r, 1)
@@ -214,3 +233,5 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 #define PANEL_VECTORS 2
 #define PANEL_TOKENS 6
 #define DIRECT_TOKENS 2
+// Zero skipping: four vectors of tokens for each of two sets of sums.
+#define SKIP_TOKENS (4 * LANES)

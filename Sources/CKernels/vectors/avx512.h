@@ -58,6 +58,32 @@ static inline void vec_store_sums4(float *p, vec a, vec b, vec c, vec d) {
     _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
 }
 
+// Rows and columns of a 16 x 16 tile change places: within 128-bit parts as 4 x 4 tiles, then the parts.
+static inline void vec_transpose(vec tile[16]) {
+    __m512 pairs[16], fours[16];
+    for (int i = 0; i < 16; i += 2) {
+        pairs[i] = _mm512_unpacklo_ps(tile[i], tile[i + 1]);
+        pairs[i + 1] = _mm512_unpackhi_ps(tile[i], tile[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        fours[i] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+        fours[i + 1] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0xEE);
+        fours[i + 2] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+        fours[i + 3] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xEE);
+    }
+    for (int i = 0; i < 4; i++) {
+        // Parts 0 and 2, then 1 and 3, of rows 0-7 and of rows 8-15.
+        const __m512 low = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0x88);
+        const __m512 high = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0x88);
+        const __m512 odd_low = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0xDD);
+        const __m512 odd_high = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0xDD);
+        tile[i] = _mm512_shuffle_f32x4(low, high, 0x88);
+        tile[i + 8] = _mm512_shuffle_f32x4(low, high, 0xDD);
+        tile[i + 4] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+        tile[i + 12] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xDD);
+    }
+}
+
 // One column of a bitmap panel: 32 rows as two vectors. Loads 32 values whatever the mask says.
 static inline void vec_expand(uint32_t mask, const uint16_t *values, enum flash_element element, vec out[2]) {
     __m512i packed = _mm512_loadu_si512(values);
@@ -84,6 +110,8 @@ static inline __m256 widen_8(const uint16_t *p, enum flash_element element) {
 
 // Sixteen columns move on by a byte each; the activations there.
 #define HAS_GATHER_16
+// AMD's processors make a gather of some eighty operations, twice the time of single loads.
+static inline int gathers_fast(void) { return !__builtin_cpu_is("amd"); }
 static inline __m512i ivec_add_bytes(__m512i a, const uint8_t *p) {
     return _mm512_add_epi32(a, _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
@@ -155,3 +183,5 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 #define PANEL_TOKENS 12
 // Up to this many tokens a panel is expanded straight into the products, without a trip through scratch memory.
 #define DIRECT_TOKENS 8
+// Zero skipping: four vectors of tokens for each of two sets of sums.
+#define SKIP_TOKENS (4 * LANES)

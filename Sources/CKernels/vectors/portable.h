@@ -76,6 +76,13 @@ static inline void vec_store_sums4(float *p, vec a, vec b, vec c, vec d) {
     p[3] = vec_sum(d);
 }
 
+// Rows and columns of a 4 x 4 tile change places.
+static inline void vec_transpose(vec tile[4]) {
+    vec result[4];
+    for (int i = 0; i < 4; i++) result[i] = (vec){tile[0][i], tile[1][i], tile[2][i], tile[3][i]};
+    for (int i = 0; i < 4; i++) tile[i] = result[i];
+}
+
 // One column of a bitmap panel: 32 rows as eight vectors.
 static inline void vec_expand(uint32_t mask, const uint16_t *values, enum flash_element element, vec out[8]) {
     for (int row = 0; row < 32; row++) {
@@ -158,3 +165,5 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 #define PANEL_VECTORS 2
 #define PANEL_TOKENS 4
 #define DIRECT_TOKENS 1
+// Zero skipping: four vectors of tokens for each of two sets of sums.
+#define SKIP_TOKENS (4 * LANES)
