@@ -116,7 +116,7 @@ struct BenchmarkResults {
     let instructionSet: String
 
     /// Ratio to the first model at the same setting, round by round.
-    private func ratio(_ measurement: BenchmarkRun.Measurement) -> Double? {
+    func ratio(_ measurement: BenchmarkRun.Measurement) -> Double? {
         guard measurement.setting.model > 0,
             let first = measurements.first(where: {
                 $0.setting.model == 0 && $0.setting.threads == measurement.setting.threads

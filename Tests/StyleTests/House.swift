@@ -2,11 +2,11 @@
 enum House {
     /// From the ground up; a target may depend on those of the floors below its own.
     static let floors: [[String]] = [
-        ["CKernels", "OrderedJSON", "Scheduling", "Tensors", "Terminal"],
+        ["CKernels", "Charts", "OrderedJSON", "Scheduling", "Tensors", "Terminal"],
         ["Hub", "Sparse", "Tokenizers"],
         ["Checkpoints"],
         ["Transformer"],
-        ["Engine", "Pruning"],
+        ["Engine", "Pruning", "Synthesis"],
         ["FlashLLM"],
         ["flash-llm"],
     ]
