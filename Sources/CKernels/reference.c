@@ -104,6 +104,27 @@ void flash_reference_tiled_csl(const struct flash_tiled_csl *matrix, const struc
     }
 }
 
+void flash_reference_sliced_ellpack(
+    const struct flash_sliced_ellpack *matrix, const struct flash_operands *operands) {
+    const int64_t lanes = (matrix->rows + FLASH_SLICE_ROWS - 1) / FLASH_SLICE_ROWS * FLASH_SLICE_ROWS;
+    for (int64_t t = 0; t < operands->tokens; t++) {
+        const float *input = operands->input + t * operands->input_stride;
+        for (int64_t lane = 0; lane < lanes; lane++) {
+            const int64_t slice = lane / FLASH_SLICE_ROWS;
+            const int64_t row = lane / FLASH_WINDOW_ROWS * FLASH_WINDOW_ROWS + matrix->lane_rows[lane];
+            if (row >= matrix->rows) continue;
+            int64_t column = 0;
+            double sum = 0;
+            for (uint64_t step = matrix->slice_offsets[slice]; step < matrix->slice_offsets[slice + 1]; step++) {
+                const uint64_t index = step * FLASH_SLICE_ROWS + lane % FLASH_SLICE_ROWS;
+                column += matrix->deltas[index];
+                sum += (double)flash_widen_one(matrix->values[index], matrix->element) * input[column];
+            }
+            operands->output[t * operands->output_stride + row] = (float)sum;
+        }
+    }
+}
+
 // Element `index` of a head's keys or values; `slot` is its token's place in the block.
 static double cached_at(const char *head, enum flash_cache_type type, int64_t width, int64_t index, int64_t slot) {
     if (type != FLASH_CACHE_I8) return element_at(head, index, type == FLASH_CACHE_F16 ? FLASH_F16 : FLASH_F32);

@@ -15,6 +15,13 @@ extension PackedMatrix {
                 TiledCSL(
                     unchecked: matrix.shape, valueType: matrix.valueType, words: matrix.words.copied(in: arena),
                     tileOffsets: matrix.tileOffsets.copied(in: arena)))
+        case .slicedEllpack(let matrix):
+            return .slicedEllpack(
+                SlicedEllpack(
+                    unchecked: (matrix.rows, matrix.columns), valueType: matrix.valueType,
+                    deltas: matrix.deltas.copied(in: arena), values: matrix.values.copied(in: arena),
+                    sliceOffsets: matrix.sliceOffsets.copied(in: arena),
+                    laneRows: matrix.laneRows.copied(in: arena)))
         case .tiledBitmap(let matrix):
             return .tiledBitmap(
                 TiledBitmap(

@@ -23,6 +23,8 @@ extension PackedMatrix {
             case .tiledCSL: (format, TiledCSL.storedByteCount(nonzeroCounts: counts))
             case .tiledBitmap:
                 (format, TiledBitmap.storedByteCount(rows: rows, columns: columns, nonzeroCount: nonzeroCount))
+            case .slicedEllpack:
+                (format, SlicedEllpack.storedByteCount(rows: rows, columns: columns, elements: elements))
             }
         }
         return (nonzeroCount, sizes.sorted { $0.byteCount < $1.byteCount })
@@ -51,6 +53,10 @@ extension PackedMatrix {
             let matrix = try TiledBitmap(
                 rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool)
             return (.tiledBitmap(matrix), nonzeroCount)
+        case .slicedEllpack:
+            let matrix = try SlicedEllpack(
+                rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool)
+            return (.slicedEllpack(matrix), nonzeroCount)
         case .tiledCSL:
             let matrix = try TiledCSL(rows: rows, columns: columns, elements: elements, valueType: valueType)
             return (.tiledCSL(matrix), nonzeroCount)

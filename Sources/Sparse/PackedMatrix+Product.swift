@@ -66,6 +66,8 @@ extension PackedMatrix {
         switch self {
         case .dense(let matrix):
             matrix.withKernelMatrix { kernels.table.product_dense($0, first, end, &native) }
+        case .slicedEllpack(let matrix):
+            matrix.withKernelMatrix { kernels.table.product_sliced_ellpack($0, first, end, &native) }
         case .tiledCSL(let matrix):
             matrix.withKernelMatrix { kernels.table.product_tiled_csl($0, first, end, &native) }
         case .tiledBitmap(let matrix):
@@ -80,6 +82,7 @@ extension PackedMatrix {
         case .dense(let matrix): matrix.withKernelMatrix { flash_reference_dense($0, &native) }
         case .tiledCSL(let matrix): matrix.withKernelMatrix { flash_reference_tiled_csl($0, &native) }
         case .tiledBitmap(let matrix): matrix.withKernelMatrix { flash_reference_tiled_bitmap($0, &native) }
+        case .slicedEllpack(let matrix): matrix.withKernelMatrix { flash_reference_sliced_ellpack($0, &native) }
         }
     }
 }

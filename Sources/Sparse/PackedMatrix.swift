@@ -6,12 +6,14 @@ public enum PackedMatrix: Sendable {
     case dense(DenseMatrix)
     case tiledCSL(TiledCSL)
     case tiledBitmap(TiledBitmap)
+    case slicedEllpack(SlicedEllpack)
 
     public var rows: Int {
         switch self {
         case .dense(let matrix): matrix.rows
         case .tiledCSL(let matrix): matrix.rows
         case .tiledBitmap(let matrix): matrix.rows
+        case .slicedEllpack(let matrix): matrix.rows
         }
     }
 
@@ -20,6 +22,7 @@ public enum PackedMatrix: Sendable {
         case .dense(let matrix): matrix.columns
         case .tiledCSL(let matrix): matrix.columns
         case .tiledBitmap(let matrix): matrix.columns
+        case .slicedEllpack(let matrix): matrix.columns
         }
     }
 
@@ -28,6 +31,7 @@ public enum PackedMatrix: Sendable {
         case .dense(let matrix): matrix.storedByteCount
         case .tiledCSL(let matrix): matrix.storedByteCount
         case .tiledBitmap(let matrix): matrix.storedByteCount
+        case .slicedEllpack(let matrix): matrix.storedByteCount
         }
     }
 
@@ -36,6 +40,7 @@ public enum PackedMatrix: Sendable {
         case .dense: .dense
         case .tiledCSL: .tiledCSL
         case .tiledBitmap: .tiledBitmap
+        case .slicedEllpack: .slicedEllpack
         }
     }
 
@@ -46,6 +51,7 @@ public enum PackedMatrix: Sendable {
         case .dense(let matrix): matrix.sixteenBitElements?.count { !SixteenBit.isZero($0) }
         case .tiledCSL(let matrix): matrix.nonzeroCount
         case .tiledBitmap(let matrix): matrix.nonzeroCount
+        case .slicedEllpack(let matrix): matrix.nonzeroCount
         }
     }
 
@@ -55,6 +61,7 @@ public enum PackedMatrix: Sendable {
         case .dense: 4
         case .tiledCSL: Int(FLASH_CSL_TILE_ROWS)
         case .tiledBitmap: TiledBitmap.panelRows
+        case .slicedEllpack: SlicedEllpack.windowRows
         }
     }
 
@@ -65,6 +72,7 @@ public enum PackedMatrix: Sendable {
         case .dense: break
         case .tiledCSL(let matrix): try matrix.checkInvariants()
         case .tiledBitmap(let matrix): try matrix.checkInvariants()
+        case .slicedEllpack(let matrix): try matrix.checkInvariants()
         }
     }
 }
@@ -74,6 +82,7 @@ public enum PackedFormat: String, Sendable, CaseIterable {
     case dense
     case tiledCSL = "tiled-csl"
     case tiledBitmap = "tiled-bitmap"
+    case slicedEllpack = "sliced-ellpack"
 }
 
 extension TiledCSL {

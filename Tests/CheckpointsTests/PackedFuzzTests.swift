@@ -44,6 +44,7 @@ import Testing
             // What has passed can be used without further checks.
             switch try? packed.matrix(name) {
             case .tiledBitmap(let bitmap): return bitmap.dense().count == bitmap.rows * bitmap.columns
+            case .slicedEllpack(let ellpack): return ellpack.dense().count == ellpack.rows * ellpack.columns
             case .tiledCSL(let csl): return csl.dense().count == csl.rows * csl.columns
             case .dense(let dense): return dense.bytes.array.count == dense.storedByteCount
             case nil: return checkpoint[name] != nil
@@ -72,7 +73,8 @@ import Testing
                 text.replaceSubrange(token(&generator), with: Array(numbers.randomElement(using: &generator)!.utf8))
             case 2:
                 let words = [
-                    "dense", "tiled-bitmap", "tiled-csl", "f16", "bf16", "f32", "F16", "U32", "I32", "00000000",
+                    "dense", "tiled-bitmap", "tiled-csl", "sliced-ellpack", "f16", "bf16", "f32", "F16", "U32", "I32",
+                    "00000000",
                 ]
                 text.replaceSubrange(token(&generator), with: Array(words.randomElement(using: &generator)!.utf8))
             default:

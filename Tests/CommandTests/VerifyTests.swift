@@ -13,7 +13,8 @@ import Testing
         #expect(try Tool.run("pack", "model", "-o", "packed", "--format", format, in: scratch).status == 0)
     }
 
-    @Test(arguments: ["tiled-bitmap", "tiled-csl", "dense"]) func passesWhatWasWritten(format: String) throws {
+    @Test(arguments: ["tiled-bitmap", "tiled-csl", "sliced-ellpack", "dense"])
+    func passesWhatWasWritten(format: String) throws {
         try pack(format)
         let text = try Tool.run("inspect", "packed", "--verify", in: scratch)
         #expect(text.status == 0)
@@ -24,7 +25,8 @@ import Testing
 
     /// Flips bits at random places of the weights' file, whatever lies there: the tensor is named, or nothing that
     /// anyone reads has changed (the gaps between tensors).
-    @Test(arguments: ["tiled-bitmap", "tiled-csl", "dense"]) func findsFlippedBitsAnywhere(format: String) throws {
+    @Test(arguments: ["tiled-bitmap", "tiled-csl", "sliced-ellpack", "dense"])
+    func findsFlippedBitsAnywhere(format: String) throws {
         try pack(format)
         let whole = try scratch.bytes("packed/model.safetensors")
         let file = try SafetensorsFile(path: scratch.path("packed/model.safetensors"))

@@ -22,6 +22,12 @@ import Testing
                     rows: bitmap.rows, columns: bitmap.columns, masks: guarded(bitmap.masks),
                     values: guarded(bitmap.values), panelOffsets: guarded(bitmap.panelOffsets),
                     valueType: bitmap.valueType))
+        case .slicedEllpack(let ellpack):
+            .slicedEllpack(
+                try SlicedEllpack(
+                    rows: ellpack.rows, columns: ellpack.columns, deltas: guarded(ellpack.deltas),
+                    values: guarded(ellpack.values), sliceOffsets: guarded(ellpack.sliceOffsets),
+                    laneRows: guarded(ellpack.laneRows), valueType: ellpack.valueType))
         case .tiledCSL(let csl):
             .tiledCSL(
                 try TiledCSL(

@@ -28,6 +28,7 @@ func everyFormat(
     [
         .dense(DenseMatrix(rows: rows, columns: columns, element: valueType, bytes: elements.bytes)),
         .tiledBitmap(try TiledBitmap(rows: rows, columns: columns, elements: elements, valueType: valueType)),
+        .slicedEllpack(try SlicedEllpack(rows: rows, columns: columns, elements: elements, valueType: valueType)),
         .tiledCSL(try TiledCSL(rows: rows, columns: columns, elements: elements, valueType: valueType)),
     ]
 }

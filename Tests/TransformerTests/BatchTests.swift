@@ -32,7 +32,7 @@ import Transformer
         }
     }
 
-    @Test(arguments: [nil, FormatChoice.fixed(.tiledBitmap), .fixed(.tiledCSL)], [1, 3])
+    @Test(arguments: [nil, FormatChoice.fixed(.tiledBitmap), .fixed(.tiledCSL), .fixed(.slicedEllpack)], [1, 3])
     func sequencesDoNotDisturbEachOther(choice: FormatChoice?, threads: Int) throws {
         var model = TinyModel()
         model.sparsity = 0.6

@@ -42,7 +42,7 @@ import Transformer
         }
     }
 
-    @Test(arguments: [FormatChoice.fixed(.tiledBitmap), .fixed(.tiledCSL), .fixed(.dense)])
+    @Test(arguments: [FormatChoice.fixed(.tiledBitmap), .fixed(.tiledCSL), .fixed(.slicedEllpack), .fixed(.dense)])
     func namesWhatChangedAfterOpening(choice: FormatChoice) throws {
         var model = TinyModel()
         model.sparsity = 0.5

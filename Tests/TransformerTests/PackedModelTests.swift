@@ -8,7 +8,7 @@ import Transformer
 /// Whole models against a decoder in double precision, whatever their weights are packed as.
 @Suite struct PackedModelTests {
     static let choices: [FormatChoice?] = [
-        nil, .automatic, .fixed(.dense), .fixed(.tiledBitmap), .fixed(.tiledCSL),
+        nil, .automatic, .fixed(.dense), .fixed(.tiledBitmap), .fixed(.tiledCSL), .fixed(.slicedEllpack),
     ]
 
     /// What float32 arithmetic leaves of two layers; found: below 2e-5.

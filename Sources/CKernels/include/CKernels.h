@@ -63,6 +63,23 @@ struct flash_tiled_csl {
     int64_t rows, columns;
 };
 
+// Rows of one slice of a sliced ELLPACK matrix: the lanes.
+#define FLASH_SLICE_ROWS 16
+// Rows that are sorted among each other, so that the rows of a slice are about equally long.
+#define FLASH_WINDOW_ROWS 128
+
+// Sliced ELLPACK with sorted rows (SELL-C-sigma) and 8-bit column deltas. Lane l of slice s holds row
+// `s * 16 / 128 * 128 + lane_rows[s * 16 + l]`, none if that is beyond the last row. In step i of its slice a lane's
+// column grows by the delta, from 0 on, and the element there grows by the value.
+struct flash_sliced_ellpack {
+    const uint8_t *deltas;          // `[steps, 16]`; lead to no column beyond the last
+    const uint16_t *values;         // `[steps, 16]`
+    const uint64_t *slice_offsets;  // slices + 1: each slice's first step
+    const uint8_t *lane_rows;       // `[slices, 16]`; those of 8 slices, a window, are a permutation
+    enum flash_element element;     // FLASH_F16 or FLASH_BF16
+    int64_t rows, columns;
+};
+
 // Rows of one panel of a quantised matrix: the lanes.
 #define FLASH_QUANTIZED_ROWS 16
 // Readable bytes behind the last value of a quantised matrix, so that expansion may load whole vectors.
@@ -96,8 +113,9 @@ struct flash_quantized {
 
 // ---- Products -------------------------------------------------------------------------------------------------------
 
-// Memory each thread lends to a product.
-#define FLASH_SCRATCH_BYTES (768 * 1024)
+// Memory each thread lends to a product: the activations of 16 tokens in up to 16,384 columns, the most that any kernel
+// rearranges at a time. What a kernel does not use is never touched.
+#define FLASH_SCRATCH_BYTES (1024 * 1024)
 
 // `output[t * output_stride + r] = sum over k of weights[r, k] * input[t * input_stride + k]`
 struct flash_operands {
@@ -170,14 +188,16 @@ struct flash_kernels {
     // Tokens of one block of transposed activations.
     int64_t skip_tokens;
 
-    // Rows [first_row, end_row) of a product. For the bitmap first_row is a multiple of 32, for Tiled-CSL of 128, and
-    // end_row too unless it is the matrix's last row.
+    // Rows [first_row, end_row) of a product. For the bitmap first_row is a multiple of 32, for Tiled-CSL and sliced
+    // ELLPACK of 128, and end_row too unless it is the matrix's last row.
     void (*product_dense)(
         const struct flash_dense *, int64_t first_row, int64_t end_row, const struct flash_operands *);
     void (*product_tiled_bitmap)(
         const struct flash_tiled_bitmap *, int64_t first_row, int64_t end_row, const struct flash_operands *);
     void (*product_tiled_csl)(
         const struct flash_tiled_csl *, int64_t first_row, int64_t end_row, const struct flash_operands *);
+    void (*product_sliced_ellpack)(
+        const struct flash_sliced_ellpack *, int64_t first_row, int64_t end_row, const struct flash_operands *);
 
     // Up to skip_tokens tokens of the input as `[columns, skip_tokens]`, with zeros for the tokens that are missing.
     void (*transpose)(const float *input, int64_t input_stride, int64_t tokens, int64_t columns, float *output);
@@ -223,6 +243,7 @@ const struct flash_kernels *flash_kernels_select(const char *name);
 void flash_reference_dense(const struct flash_dense *, const struct flash_operands *);
 void flash_reference_tiled_bitmap(const struct flash_tiled_bitmap *, const struct flash_operands *);
 void flash_reference_tiled_csl(const struct flash_tiled_csl *, const struct flash_operands *);
+void flash_reference_sliced_ellpack(const struct flash_sliced_ellpack *, const struct flash_operands *);
 void flash_reference_quantized(
     const struct flash_quantized *, const struct flash_quantized_input *, float *output, int64_t output_stride,
     int64_t tokens);

@@ -13,13 +13,15 @@
 #include "zero_skipping.inc.h"
 #include "tiled_bitmap.inc.h"
 #include "tiled_csl.inc.h"
+#include "sliced_ellpack.inc.h"
 #include "quantized.inc.h"
 
 #define KERNEL_TABLE(set_name)                                                                                     \
     {                                                                                                              \
         .name = set_name, .skip_tokens = SKIP_TOKENS, .product_dense = product_dense,                              \
         .product_tiled_bitmap = product_tiled_bitmap, .product_tiled_csl = product_tiled_csl,                      \
-        .product_quantized = product_quantized, .transpose = transpose, .quantize = quantize, .attend = attend,    \
-        .join_attention = join_attention, .append = append, .rms_norm = rms_norm, .rotate = rotate,                \
-        .silu_multiply = silu_multiply, .add = add, .widen = widen,                                                \
+        .product_sliced_ellpack = product_sliced_ellpack, .product_quantized = product_quantized,                  \
+        .transpose = transpose, .quantize = quantize, .attend = attend, .join_attention = join_attention,          \
+        .append = append, .rms_norm = rms_norm, .rotate = rotate, .silu_multiply = silu_multiply, .add = add,      \
+        .widen = widen,                                                                                            \
     }

@@ -114,6 +114,20 @@ static inline void vec_expand(uint32_t mask, const uint16_t *values, enum flash_
     }
 }
 
+// Four and eight 16-bit values, whatever LANES is.
+#define HAS_WIDEN_PARTS
+static inline __m128 widen_4(const uint16_t *p, enum flash_element element) {
+    __m128i bits = _mm_loadl_epi64((const __m128i *)p);
+    if (element == FLASH_F16) return _mm_cvtph_ps(bits);
+    return _mm_castsi128_ps(_mm_slli_epi32(_mm_cvtepu16_epi32(bits), 16));
+}
+static inline __m256 widen_8(const uint16_t *p, enum flash_element element) {
+    __m128i bits = _mm_loadu_si128((const __m128i *)p);
+    if (element == FLASH_F16) return _mm256_cvtph_ps(bits);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+#define KEEP_VECTOR(a) __asm__("" : "+x"(a))
+
 // ---- Integers: 8 lanes of int32, 4 int8 or 2 int16 each ----
 
 typedef __m256i ivec;

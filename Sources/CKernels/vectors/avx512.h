@@ -97,6 +97,29 @@ static inline void vec_expand(uint32_t mask, const uint16_t *values, enum flash_
     out[1] = vec_from_16(_mm512_extracti64x4_epi64(rows, 1), element);
 }
 
+// Four and eight 16-bit values, whatever LANES is.
+#define HAS_WIDEN_PARTS
+static inline __m128 widen_4(const uint16_t *p, enum flash_element element) {
+    __m128i bits = _mm_loadl_epi64((const __m128i *)p);
+    if (element == FLASH_F16) return _mm_cvtph_ps(bits);
+    return _mm_castsi128_ps(_mm_slli_epi32(_mm_cvtepu16_epi32(bits), 16));
+}
+static inline __m256 widen_8(const uint16_t *p, enum flash_element element) {
+    __m128i bits = _mm_loadu_si128((const __m128i *)p);
+    if (element == FLASH_F16) return _mm256_cvtph_ps(bits);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+#define KEEP_VECTOR(a) __asm__("" : "+v"(a))
+
+// Sixteen columns move on by a byte each; the activations there.
+#define HAS_GATHER_16
+// AMD's processors make a gather of some eighty operations, twice the time of single loads.
+static inline int gathers_fast(void) { return !__builtin_cpu_is("amd"); }
+static inline __m512i ivec_add_bytes(__m512i a, const uint8_t *p) {
+    return _mm512_add_epi32(a, _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+static inline vec vec_gather(const float *base, __m512i columns) { return _mm512_i32gather_ps(columns, base, 4); }
+
 // ---- Integers: 16 lanes of int32, 4 int8 or 2 int16 each ----
 
 typedef __m512i ivec;

@@ -17,6 +17,7 @@ static inline vec vec_fma(vec a, vec b, vec c) { return __builtin_elementwise_fm
 #else
 // Without hardware FMA the exact one is a library call per lane; two roundings are what this path gives.
 static inline vec vec_fma(vec a, vec b, vec c) { return a * b + c; }
+#define FUSED_MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
 #endif
 static inline vec vec_pick(vec_int mask, vec x, vec y) { return (vec)((mask & (vec_int)x) | (~mask & (vec_int)y)); }
 // Where either operand is NaN the result is the second operand.

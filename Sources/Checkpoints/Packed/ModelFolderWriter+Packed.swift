@@ -14,6 +14,11 @@ extension ModelFolderWriter {
             try append(PackedArrays.masks, .u32, bitmap.masks)
             try append(PackedArrays.values, bitmap.valueType, bitmap.values)
             try append(PackedArrays.panelOffsets, .u64, bitmap.panelOffsets)
+        case .slicedEllpack(let ellpack):
+            try append(PackedArrays.deltas, .u8, ellpack.deltas)
+            try append(PackedArrays.values, ellpack.valueType, ellpack.values)
+            try append(PackedArrays.sliceOffsets, .u64, ellpack.sliceOffsets)
+            try append(PackedArrays.laneRows, .u8, ellpack.laneRows)
         case .tiledCSL(let csl):
             try append(PackedArrays.words, .u32, csl.words)
             try append(PackedArrays.tileOffsets, .i32, csl.tileOffsets)

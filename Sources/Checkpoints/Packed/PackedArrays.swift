@@ -6,6 +6,9 @@ enum PackedArrays {
     static let masks = ".masks"
     static let values = ".values"
     static let panelOffsets = ".panel_offsets"
+    static let deltas = ".deltas"
+    static let sliceOffsets = ".slice_offsets"
+    static let laneRows = ".lane_rows"
     static let words = ".words"
     static let tileOffsets = ".tile_offsets"
 
@@ -14,6 +17,7 @@ enum PackedArrays {
         switch format {
         case .dense: [""]
         case .tiledBitmap: [masks, values, panelOffsets]
+        case .slicedEllpack: [deltas, values, sliceOffsets, laneRows]
         case .tiledCSL: [words, tileOffsets]
         }
     }

@@ -47,6 +47,17 @@ public struct PackedWeights: Sendable {
                         rows: entry.rows, columns: entry.columns, masks: masks, values: values, panelOffsets: offsets,
                         valueType: entry.valueType)
                 })
+        case .slicedEllpack:
+            let deltas = try array(name + PackedArrays.deltas, .u8, as: UInt8.self)
+            let values = try array(name + PackedArrays.values, entry.valueType, as: UInt16.self)
+            let offsets = try array(name + PackedArrays.sliceOffsets, .u64, as: UInt64.self)
+            let laneRows = try array(name + PackedArrays.laneRows, .u8, as: UInt8.self)
+            return .slicedEllpack(
+                try validated(name) { () throws(SparseError) in
+                    try SlicedEllpack(
+                        rows: entry.rows, columns: entry.columns, deltas: deltas, values: values,
+                        sliceOffsets: offsets, laneRows: laneRows, valueType: entry.valueType)
+                })
         case .tiledCSL:
             let words = try array(name + PackedArrays.words, .u32, as: UInt32.self)
             let offsets = try array(name + PackedArrays.tileOffsets, .i32, as: Int32.self)

@@ -19,6 +19,9 @@ struct PackCommand: ParsableCommand {
               auto          for each matrix the one of the fewest bytes
               tiled-bitmap  1 bit per weight and 16 per nonzero: smaller than dense
                             from a sparsity of about 7 % on
+              sliced-ellpack
+                            24 bits per nonzero: smaller than tiled-bitmap from a
+                            sparsity of about 88 % on
               tiled-csl     32 bits per nonzero, the Flash-LLM paper's format:
                             smaller than dense from a sparsity of about 50 % on
               dense         16 bits per weight
@@ -31,7 +34,7 @@ struct PackCommand: ParsableCommand {
 
     @OptionGroup var model: ModelArgument
 
-    @Option(help: "auto, tiled-bitmap, tiled-csl or dense.")
+    @Option(help: "auto, tiled-bitmap, sliced-ellpack, tiled-csl or dense.")
     var format = automaticName
 
     @OptionGroup var output: ModelOutput

@@ -24,6 +24,7 @@ struct StoredModel {
         switch matrix {
         case .dense(let dense): return Array(try #require(dense.sixteenBitElements))
         case .tiledCSL(let csl): return Array(csl.dense())
+        case .slicedEllpack(let ellpack): return Array(ellpack.dense())
         case .tiledBitmap(let bitmap): return Array(bitmap.dense())
         }
     }

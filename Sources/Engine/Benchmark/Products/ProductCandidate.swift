@@ -14,7 +14,8 @@ public struct ProductCandidate: Sendable {
 
     /// Everything that can be measured. The first one is what the others are compared with.
     public static let all: [ProductCandidate] = [
-        exact("dense-f16", .dense), exact("tiled-bitmap-f16", .tiledBitmap), exact("tiled-csl-f16", .tiledCSL),
+        exact("dense-f16", .dense), exact("tiled-bitmap-f16", .tiledBitmap),
+        exact("sliced-ellpack-f16", .slicedEllpack), exact("tiled-csl-f16", .tiledCSL),
     ]
 
     /// A format that keeps values as they are: only float32's rounding separates it from the reference.
