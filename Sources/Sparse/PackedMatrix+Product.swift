@@ -11,10 +11,13 @@ public struct Operands {
     public var tokens: Int
     /// ``Kernels/scratchByteCount`` bytes, aligned to 64, that no other thread uses meanwhile.
     public var scratch: UnsafeMutableRawPointer
+    /// The same activations in the ``PackedMatrix/activationForm`` of a quantised matrix, which reads nothing else;
+    /// other matrices ignore them.
+    public var quantized: QuantizedActivations?
 
     public init(
         input: UnsafePointer<Float>, inputStride: Int, output: UnsafeMutablePointer<Float>, outputStride: Int,
-        tokens: Int, scratch: UnsafeMutableRawPointer
+        tokens: Int, scratch: UnsafeMutableRawPointer, quantized: QuantizedActivations? = nil
     ) {
         self.input = input
         self.inputStride = inputStride
@@ -22,6 +25,20 @@ public struct Operands {
         self.outputStride = outputStride
         self.tokens = tokens
         self.scratch = scratch
+        self.quantized = quantized
+    }
+
+    /// The activations in the form that `matrix` takes.
+    fileprivate func quantized(for matrix: QuantizedMatrix) -> QuantizedActivations {
+        let form = matrix.activationForm
+        guard let quantized else {
+            preconditionFailure("\(matrix.coding) weights got no quantised activations, expected \(form)")
+        }
+        precondition(quantized.form == form, "activations are \(quantized.form), expected \(form)")
+        precondition(
+            quantized.columns == matrix.columns && quantized.tokens >= tokens,
+            "\(quantized.tokens) x \(quantized.columns) activations, expected \(tokens) x \(matrix.columns)")
+        return quantized
     }
 
     var kernelOperands: flash_operands {
@@ -38,6 +55,7 @@ extension PackedMatrix {
     /// are spread over threads. Allocates nothing. The one place where products are dispatched by format.
     /// - Precondition: `rowRange` lies within the matrix and begins at a multiple of ``rowGranularity``; it ends at one
     ///   or with the last row. The operands have the matrix's columns and room for its rows.
+    ///   A quantised matrix finds the activations in its form in ``Operands/quantized``.
     /// - Complexity: O(stored elements x tokens).
     public func multiply(rows rowRange: Range<Int>, _ operands: Operands, kernels: Kernels) {
         precondition(rowRange.lowerBound >= 0 && rowRange.upperBound <= rows)
@@ -55,6 +73,15 @@ extension PackedMatrix {
             matrix.withKernelMatrix { kernels.table.product_tiled_csl($0, first, end, &native) }
         case .tiledBitmap(let matrix):
             matrix.withKernelMatrix { kernels.table.product_tiled_bitmap($0, first, end, &native) }
+        case .quantized(let matrix):
+            let activations = operands.quantized(for: matrix)
+            matrix.withKernelMatrix { weights in
+                activations.withKernelInput { input in
+                    kernels.table.product_quantized(
+                        weights, first, end, input, operands.output, Int64(operands.outputStride),
+                        Int64(operands.tokens), operands.scratch)
+                }
+            }
         }
     }
 
@@ -65,6 +92,14 @@ extension PackedMatrix {
         case .dense(let matrix): matrix.withKernelMatrix { flash_reference_dense($0, &native) }
         case .tiledCSL(let matrix): matrix.withKernelMatrix { flash_reference_tiled_csl($0, &native) }
         case .tiledBitmap(let matrix): matrix.withKernelMatrix { flash_reference_tiled_bitmap($0, &native) }
+        case .quantized(let matrix):
+            let activations = operands.quantized(for: matrix)
+            matrix.withKernelMatrix { weights in
+                activations.withKernelInput { input in
+                    flash_reference_quantized(
+                        weights, input, operands.output, Int64(operands.outputStride), Int64(operands.tokens))
+                }
+            }
         }
     }
 }

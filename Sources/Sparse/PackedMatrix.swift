@@ -6,12 +6,14 @@ public enum PackedMatrix: Sendable {
     case dense(DenseMatrix)
     case tiledCSL(TiledCSL)
     case tiledBitmap(TiledBitmap)
+    case quantized(QuantizedMatrix)
 
     public var rows: Int {
         switch self {
         case .dense(let matrix): matrix.rows
         case .tiledCSL(let matrix): matrix.rows
         case .tiledBitmap(let matrix): matrix.rows
+        case .quantized(let matrix): matrix.rows
         }
     }
 
@@ -20,6 +22,7 @@ public enum PackedMatrix: Sendable {
         case .dense(let matrix): matrix.columns
         case .tiledCSL(let matrix): matrix.columns
         case .tiledBitmap(let matrix): matrix.columns
+        case .quantized(let matrix): matrix.columns
         }
     }
 
@@ -28,6 +31,7 @@ public enum PackedMatrix: Sendable {
         case .dense(let matrix): matrix.storedByteCount
         case .tiledCSL(let matrix): matrix.storedByteCount
         case .tiledBitmap(let matrix): matrix.storedByteCount
+        case .quantized(let matrix): matrix.storedByteCount
         }
     }
 
@@ -36,6 +40,7 @@ public enum PackedMatrix: Sendable {
         case .dense: .dense
         case .tiledCSL: .tiledCSL
         case .tiledBitmap: .tiledBitmap
+        case .quantized(let matrix): matrix.positions == .dense ? .dense : .tiledBitmap
         }
     }
 
@@ -46,6 +51,7 @@ public enum PackedMatrix: Sendable {
         case .dense(let matrix): matrix.sixteenBitElements?.count { !SixteenBit.isZero($0) }
         case .tiledCSL(let matrix): matrix.nonzeroCount
         case .tiledBitmap(let matrix): matrix.nonzeroCount
+        case .quantized(let matrix): matrix.countNonzeros()
         }
     }
 
@@ -55,6 +61,22 @@ public enum PackedMatrix: Sendable {
         case .dense: 4
         case .tiledCSL: Int(FLASH_CSL_TILE_ROWS)
         case .tiledBitmap: TiledBitmap.panelRows
+        case .quantized: QuantizedMatrix.panelRows
+        }
+    }
+
+    /// The form in which a product takes its activations, beside the float32 ones; nil if it needs none.
+    public var activationForm: ActivationForm? {
+        if case .quantized(let matrix) = self { matrix.activationForm } else { nil }
+    }
+
+    /// Row `row` as float32 into `output`, `columns` elements: a lookup in an embedding table.
+    /// - Precondition: ``format`` is dense.
+    public func widenRow(_ row: Int, into output: UnsafeMutablePointer<Float>, kernels: Kernels) {
+        switch self {
+        case .dense(let matrix): matrix.widenRow(row, into: output, kernels: kernels)
+        case .quantized(let matrix): matrix.widenRow(row, into: output)
+        case .tiledCSL, .tiledBitmap: preconditionFailure("rows of \(format.rawValue) cannot be looked up")
         }
     }
 
@@ -65,11 +87,13 @@ public enum PackedMatrix: Sendable {
         case .dense: break
         case .tiledCSL(let matrix): try matrix.checkInvariants()
         case .tiledBitmap(let matrix): try matrix.checkInvariants()
+        case .quantized(let matrix): try matrix.checkInvariants()
         }
     }
 }
 
-/// The names of the formats, on disk and on the command line.
+/// The names of the formats, on disk and on the command line: where the stored values lie. Quantised matrices are dense
+/// or tiled bitmaps, too.
 public enum PackedFormat: String, Sendable, CaseIterable {
     case dense
     case tiledCSL = "tiled-csl"

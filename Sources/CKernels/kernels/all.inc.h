@@ -12,11 +12,13 @@
 #include "tiled_bitmap.inc.h"
 #include "tiled_csl.inc.h"
 #include "quantized.inc.h"
+#include "quantize_weights.inc.h"
 
 #define KERNEL_TABLE(set_name)                                                                                     \
     {                                                                                                              \
         .name = set_name, .product_dense = product_dense, .product_tiled_bitmap = product_tiled_bitmap,            \
         .product_tiled_csl = product_tiled_csl, .product_quantized = product_quantized, .quantize = quantize,      \
         .attend = attend, .append = append, .rms_norm = rms_norm, .rotate = rotate,                                \
-        .silu_multiply = silu_multiply, .add = add, .widen = widen,                                                \
+        .silu_multiply = silu_multiply, .add = add, .widen = widen, .fit_scales = fit_scales,                      \
+        .round_weights = round_weights,                                                                            \
     }

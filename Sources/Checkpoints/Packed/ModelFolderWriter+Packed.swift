@@ -14,6 +14,15 @@ extension ModelFolderWriter {
             try append(PackedArrays.masks, .u32, bitmap.masks)
             try append(PackedArrays.values, bitmap.valueType, bitmap.values)
             try append(PackedArrays.panelOffsets, .u64, bitmap.panelOffsets)
+        case .quantized(let quantized):
+            if let masks = quantized.masks {
+                try self.append(
+                    name + PackedArrays.masks, type: quantized.coding.maskType,
+                    shape: [masks.count / quantized.coding.maskType.byteCount], bytes: masks)
+            }
+            try append(PackedArrays.values, .u8, quantized.values)
+            try append(PackedArrays.scales, .bf16, quantized.scales)
+            try append(PackedArrays.panelOffsets, .u64, quantized.panelOffsets)
         case .tiledCSL(let csl):
             try append(PackedArrays.words, .u32, csl.words)
             try append(PackedArrays.tileOffsets, .i32, csl.tileOffsets)

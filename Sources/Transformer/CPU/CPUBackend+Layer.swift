@@ -35,6 +35,8 @@ extension CPUBackend {
         let keys = OutputRows(pointer: buffers.keys.pointer, stride: configuration.keyValueWidth)
         let values = OutputRows(pointer: buffers.values.pointer, stride: configuration.keyValueWidth)
         let group = layerProducts[index].queryKeyValue
+        quantize(
+            buffers.normalized.pointer, columns: configuration.hiddenSize, tokens: tokens, forms: group.forms)
         let loop = ProductLoop(
             backend: self, group: group, tokens: tokens, input: buffers.normalized.pointer,
             outputs: (queries, keys, values))
@@ -51,6 +53,9 @@ extension CPUBackend {
         let layer = weights.layers[index]
         normalize(layer.postAttentionNorm, tokens: tokens)
         let rowRanges = layerProducts[index].gateUpRows
+        quantize(
+            buffers.normalized.pointer, columns: configuration.hiddenSize, tokens: tokens,
+            forms: layerProducts[index].gateUpForms)
         pool.run(
             GatedLoop(backend: self, layer: layer, rowRanges: rowRanges, tokens: tokens), chunkCount: rowRanges.count)
         addToHidden(layerProducts[index].down, tokens: tokens, input: buffers.gate.pointer)
@@ -64,6 +69,7 @@ extension CPUBackend {
                 buffers.hidden.pointer + token * width, weights.finalNorm.pointer, Int64(width),
                 configuration.normEpsilon, buffers.normalized.pointer + row * width)
         }
+        quantize(buffers.normalized.pointer, columns: width, tokens: tokens.count, forms: headProducts.forms)
         let output = OutputRows(pointer: buffers.logits.pointer, stride: configuration.vocabularySize)
         let loop = ProductLoop(
             backend: self, group: headProducts, tokens: tokens.count, input: buffers.normalized.pointer,

@@ -15,6 +15,7 @@ public final class CPUBackend: Backend {
     let layerProducts: [LayerProducts]
     let headProducts: ProductGroup
     let rotaryFrequencies: [Double]
+    let quantizedInputs: QuantizedInputs
     /// ``Kernels/scratchByteCount`` bytes for every thread, behind each other.
     let scratch: AlignedBuffer<UInt8>
     /// What the attention of the current batch is cut into.
@@ -26,6 +27,7 @@ public final class CPUBackend: Backend {
         let output: ProductGroup
         /// Rows that are computed of gate and up together.
         let gateUpRows: [Range<Int>]
+        let gateUpForms: [ActivationForm]
         let down: ProductGroup
     }
 
@@ -53,11 +55,14 @@ public final class CPUBackend: Backend {
                 output: ProductGroup([layer.output], threadCount: threads),
                 gateUpRows: ProductGroup.rowRanges(
                     of: [layer.gate, layer.up], elementsPerChunk: layer.gate.rows * layer.gate.columns / (threads * 4)),
+                gateUpForms: ProductGroup.forms(of: [layer.gate, layer.up]),
                 down: ProductGroup([layer.down], threadCount: threads))
         }
         headProducts = ProductGroup([weights.head], threadCount: threads)
         rotaryFrequencies = configuration.rotary.frequencies(
             headSize: configuration.headSize, factors: weights.rotaryFactors)
+        quantizedInputs = QuantizedInputs(
+            for: weights.layers.flatMap(\.matrices) + [weights.head], maximumTokens: maximumBatchTokens)
         scratch = AlignedBuffer(uninitializedCount: threads * Kernels.scratchByteCount)
     }
 
@@ -92,6 +97,7 @@ public final class CPUBackend: Backend {
 
     /// hidden += group * input
     func addToHidden(_ group: ProductGroup, tokens: Int, input: UnsafePointer<Float>) {
+        quantize(input, columns: group.matrices[0].columns, tokens: tokens, forms: group.forms)
         let addend = OutputRows(pointer: buffers.addend.pointer, stride: configuration.hiddenSize)
         let loop = ProductLoop(
             backend: self, group: group, tokens: tokens, input: input, outputs: (addend, addend, addend),
