@@ -37,7 +37,7 @@ let package = Package(
             // Whole numbers from Double call the C library's trunc.
             linkerSettings: [.linkedLibrary("m")]),
         .target(name: "CKernels", cSettings: kernelSettings),
-        .target(name: "Tensors", swiftSettings: swiftSettings),
+        .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: swiftSettings),
         .target(name: "Sparse", dependencies: ["CKernels", "Tensors"], swiftSettings: swiftSettings),
         .target(
             name: "Checkpoints",
@@ -51,7 +51,12 @@ let package = Package(
             swiftSettings: swiftSettings),
         .target(
             name: "Pruning", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+        .target(
+            name: "Synthesis", dependencies: ["Checkpoints", "OrderedJSON", "Tensors", "Tokenizers", "Transformer"],
+            swiftSettings: swiftSettings),
         .target(name: "Terminal", swiftSettings: swiftSettings),
+        // Axes call the C library's log and pow.
+        .target(name: "Charts", swiftSettings: swiftSettings, linkerSettings: [.linkedLibrary("m")]),
         .target(
             name: "Hub",
             dependencies: ["Terminal", .product(name: "Crypto", package: "swift-crypto")],
@@ -70,8 +75,8 @@ let package = Package(
         .executableTarget(
             name: "flash-llm",
             dependencies: [
-                "Checkpoints", "Engine", "Hub", "OrderedJSON", "Pruning", "Sparse", "Tensors", "Terminal", "Tokenizers",
-                "Transformer",
+                "Charts", "Checkpoints", "Engine", "Hub", "OrderedJSON", "Pruning", "Sparse", "Synthesis", "Tensors",
+                "Terminal", "Tokenizers", "Transformer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "OrderedCollections", package: "swift-collections"),
             ],
@@ -106,6 +111,11 @@ let package = Package(
             ],
             // The naive decoder they compare with is plain Swift.
             exclude: ["Fixtures"], swiftSettings: vectorSettings),
+        .testTarget(name: "ChartsTests", dependencies: ["Charts"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "SynthesisTests",
+            dependencies: ["Checkpoints", "Engine", "ModelFixtures", "Synthesis", "Tensors"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "StyleTests", swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
@@ -123,7 +133,7 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Checkpoints", "Engine", "ModelFixtures", "Tensors", "TestSupport", "Transformer",
+                "Checkpoints", "Engine", "ModelFixtures", "Sparse", "Tensors", "TestSupport", "Transformer",
             ], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x

@@ -104,21 +104,32 @@ void flash_reference_tiled_csl(const struct flash_tiled_csl *matrix, const struc
     }
 }
 
+// Element `index` of a head's keys or values; `slot` is its token's place in the block.
+static double cached_at(const char *head, enum flash_cache_type type, int64_t width, int64_t index, int64_t slot) {
+    if (type != FLASH_CACHE_I8) return element_at(head, index, type == FLASH_CACHE_F16 ? FLASH_F16 : FLASH_F32);
+    const float *scales = (const float *)(head + FLASH_BLOCK_TOKENS * width);
+    return (double)((const int8_t *)head)[index] * scales[slot];
+}
+
 void flash_reference_attend(
     const struct flash_cache_layer *cache, const int32_t *block_table, int64_t kv_head, float scale, const float *query,
     int64_t length, float *output) {
-    const int64_t width = cache->head_width, values_offset = cache->kv_heads * width * FLASH_BLOCK_TOKENS;
+    static const int64_t sizes[] = {4, 2, 1};
+    const int64_t width = cache->head_width;
+    const int64_t head_bytes = FLASH_BLOCK_TOKENS * width * sizes[cache->type] +
+                               (cache->type == FLASH_CACHE_I8 ? FLASH_BLOCK_TOKENS * (int64_t)sizeof(float) : 0);
     double largest = -INFINITY, sum = 0;
     // Three passes over the tokens: the largest score, the sum of the weights, the weighted values.
     for (int pass = 0; pass < 2 + width; pass++) {
         double result = 0;
         for (int64_t token = 0; token < length; token++) {
             const int64_t slot = token % FLASH_BLOCK_TOKENS;
-            const int64_t first = block_table[token / FLASH_BLOCK_TOKENS] * cache->block_stride +
-                                  kv_head * width * FLASH_BLOCK_TOKENS;
+            const char *keys = (const char *)cache->layer +
+                               block_table[token / FLASH_BLOCK_TOKENS] * cache->block_stride + kv_head * head_bytes;
+            const char *values = keys + cache->kv_heads * head_bytes;
             double score = 0;
             for (int64_t d = 0; d < width; d++)
-                score += element_at(cache->layer, first + d * FLASH_BLOCK_TOKENS + slot, cache->element) * query[d];
+                score += cached_at(keys, cache->type, width, d * FLASH_BLOCK_TOKENS + slot, slot) * query[d];
             score *= scale;
             if (pass == 0) {
                 if (!(score <= largest)) largest = score;
@@ -126,7 +137,7 @@ void flash_reference_attend(
                 sum += exp(score - largest);
             } else {
                 result += exp(score - largest) / sum *
-                          element_at(cache->layer, first + values_offset + slot * width + pass - 2, cache->element);
+                          cached_at(values, cache->type, width, slot * width + pass - 2, slot);
             }
         }
         if (pass >= 2) output[pass - 2] = (float)result;

@@ -23,5 +23,30 @@ public struct Kernels: @unchecked Sendable {
         self.table = table.pointee
     }
 
+    /// Elements of an input `[tokens, columns]` by columns: whole blocks of tokens.
+    public func transposedCount(tokens: Int, columns: Int) -> Int {
+        let block = Int(table.skip_tokens)
+        return (tokens + block - 1) / block * block * columns
+    }
+
+    /// One block of an input by columns: tokens from `block * transposedBlockTokens` on.
+    public var transposedBlockTokens: Int { Int(table.skip_tokens) }
+
+    /// Writes one block of `[tokens, columns]` activations by columns, `[columns, transposedBlockTokens]`, to its place
+    /// in `output`; blocks are independent of each other.
+    /// - Parameters:
+    ///   - output: ``transposedCount(tokens:columns:)`` elements.
+    /// - Complexity: O(columns * transposedBlockTokens).
+    public func transpose(
+        block: Int, of input: UnsafePointer<Float>, inputStride: Int, tokens: Int, columns: Int,
+        into output: UnsafeMutablePointer<Float>
+    ) {
+        let first = block * transposedBlockTokens
+        precondition(first >= 0 && first < tokens)
+        table.transpose(
+            input + first * inputStride, Int64(inputStride), Int64(min(tokens - first, transposedBlockTokens)),
+            Int64(columns), output + first * columns)
+    }
+
     private init(table: flash_kernels) { self.table = table }
 }

@@ -1,3 +1,4 @@
+import CKernels
 import Synchronization
 
 #if canImport(Glibc)
@@ -35,11 +36,6 @@ public final class WorkerPool: Sendable {
     deinit {
         shared.stop()
         for thread in threads { pthread_join(thread, nil) }
-    }
-
-    /// The number of processors that are online.
-    public static var availableProcessorCount: Int {
-        return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     }
 
     /// Calls `loop.run(chunk:thread:)` once for every chunk in `0..<chunkCount`, spread over the threads; returns when
@@ -129,24 +125,45 @@ private final class ThreadBody: Sendable {
 private final class Shared: @unchecked Sendable {
     typealias Body = UnsafePointer<LoopBody>
 
-    /// About 20 microseconds: longer than the serial work between two steps of a layer, short enough that an idle
-    /// process soon stops burning its processors.
-    private static let spinsBeforeParking = 20_000
+    /// Pauses of 20 to 45 nanoseconds (Zen 4, Skylake and later): longer in all than the serial work between two steps
+    /// of a layer, short enough that an idle process soon stops burning its processors.
+    private static let spinsBeforeParking = 1_000
 
     /// The lower half of a closed ticket: beyond every chunk.
     private static let closed: UInt64 = 0xFFFF_FFFF
 
-    private let ticket = Atomic<UInt64>(0)
-    private let chunkCount = Atomic<Int>(0)
-    private let body = Atomic<Body?>(nil)
-    private let completedChunks = Atomic<Int>(0)
-    private let isStopped = Atomic<Bool>(false)
+    // Each of these has cache lines of its own (two: processors fetch lines in pairs), or every claim of a chunk would
+    // take from the others what they wait for or read.
+    private let memory: UnsafeMutableRawPointer
+    /// All spin on it; claims change it.
+    private let ticket: UnsafeMutablePointer<Atomic<UInt64>>
+    /// The caller spins on it; finished chunks change it.
+    private let completedChunks: UnsafeMutablePointer<Atomic<Int>>
+    /// Changes once a loop.
+    private let loop: UnsafeMutablePointer<CurrentLoop>
+
+    private struct CurrentLoop: ~Copyable {
+        let chunkCount = Atomic<Int>(0)
+        let body = Atomic<Body?>(nil)
+        let isStopped = Atomic<Bool>(false)
+    }
+
     private let isRunning = Atomic<Bool>(false)
     private let bays: [ParkingBay]
 
     init(workerCount: Int) {
         bays = (0..<workerCount).map { _ in ParkingBay() }
+        let spacing = 128
+        memory = .allocate(byteCount: 3 * spacing, alignment: spacing)
+        ticket = memory.bindMemory(to: Atomic<UInt64>.self, capacity: 1)
+        ticket.initialize(to: Atomic(0))
+        completedChunks = (memory + spacing).bindMemory(to: Atomic<Int>.self, capacity: 1)
+        completedChunks.initialize(to: Atomic(0))
+        loop = (memory + 2 * spacing).bindMemory(to: CurrentLoop.self, capacity: 1)
+        loop.initialize(to: CurrentLoop())
     }
+
+    deinit { memory.deallocate() }
 
     func run(chunkCount count: Int, body newBody: Body) {
         precondition(count < Int(Self.closed))
@@ -156,14 +173,15 @@ private final class Shared: @unchecked Sendable {
         )
         defer { isRunning.store(false, ordering: .releasing) }
         // Releasing, so that whoever sees the new count or body sees the closed ticket too.
-        ticket.store(ticket.load(ordering: .relaxed) | Self.closed, ordering: .relaxed)
-        chunkCount.store(count, ordering: .releasing)
-        body.store(newBody, ordering: .releasing)
-        completedChunks.store(0, ordering: .relaxed)
+        ticket.pointee.store(ticket.pointee.load(ordering: .relaxed) | Self.closed, ordering: .relaxed)
+        loop.pointee.chunkCount.store(count, ordering: .releasing)
+        loop.pointee.body.store(newBody, ordering: .releasing)
+        completedChunks.pointee.store(0, ordering: .relaxed)
         let generation = nextGeneration()
         claimChunks(of: generation, thread: 0)
         var spins = 0
-        while completedChunks.load(ordering: .acquiring) < count {
+        while completedChunks.pointee.load(ordering: .acquiring) < count {
+            flash_pause()
             spins += 1
             // A worker that holds a chunk may need this very processor.
             if spins % Self.spinsBeforeParking == 0 { sched_yield() }
@@ -171,8 +189,8 @@ private final class Shared: @unchecked Sendable {
     }
 
     func stop() {
-        isStopped.store(true, ordering: .relaxed)
-        chunkCount.store(0, ordering: .relaxed)
+        loop.pointee.isStopped.store(true, ordering: .relaxed)
+        loop.pointee.chunkCount.store(0, ordering: .relaxed)
         _ = nextGeneration()
     }
 
@@ -180,32 +198,32 @@ private final class Shared: @unchecked Sendable {
         var seen: UInt64 = 0
         while true {
             seen = waitForGeneration(after: seen, in: bays[index - 1])
-            if isStopped.load(ordering: .relaxed) { return }
+            if loop.pointee.isStopped.load(ordering: .relaxed) { return }
             claimChunks(of: seen, thread: index)
         }
     }
 
     private func nextGeneration() -> UInt64 {
-        let generation = (ticket.load(ordering: .relaxed) >> 32 + 1) & 0xFFFF_FFFF
-        ticket.store(generation << 32, ordering: .sequentiallyConsistent)
+        let generation = (ticket.pointee.load(ordering: .relaxed) >> 32 + 1) & 0xFFFF_FFFF
+        ticket.pointee.store(generation << 32, ordering: .sequentiallyConsistent)
         for bay in bays { bay.wakeUp() }
         return generation
     }
 
     private func claimChunks(of generation: UInt64, thread: Int) {
-        var current = ticket.load(ordering: .acquiring)
+        var current = ticket.pointee.load(ordering: .acquiring)
         while current >> 32 == generation {
             let chunk = Int(current & 0xFFFF_FFFF)
-            guard chunk < chunkCount.load(ordering: .acquiring), let body = body.load(ordering: .acquiring) else {
-                return
-            }
-            let claim = ticket.compareExchange(
+            guard chunk < loop.pointee.chunkCount.load(ordering: .acquiring),
+                let body = loop.pointee.body.load(ordering: .acquiring)
+            else { return }
+            let claim = ticket.pointee.compareExchange(
                 expected: current, desired: current + 1, ordering: .acquiringAndReleasing)
             current = claim.original
             if claim.exchanged {
                 body.pointee.run(chunk, thread)
-                completedChunks.add(1, ordering: .releasing)
-                current = ticket.load(ordering: .acquiring)
+                completedChunks.pointee.add(1, ordering: .releasing)
+                current = ticket.pointee.load(ordering: .acquiring)
             }
         }
     }
@@ -213,10 +231,11 @@ private final class Shared: @unchecked Sendable {
     private func waitForGeneration(after seen: UInt64, in bay: ParkingBay) -> UInt64 {
         while true {
             for _ in 0..<Self.spinsBeforeParking {
-                let generation = ticket.load(ordering: .acquiring) >> 32
+                let generation = ticket.pointee.load(ordering: .acquiring) >> 32
                 if generation != seen { return generation }
+                flash_pause()
             }
-            bay.park { ticket.load(ordering: .sequentiallyConsistent) >> 32 == seen }
+            bay.park { ticket.pointee.load(ordering: .sequentiallyConsistent) >> 32 == seen }
         }
     }
 }

@@ -4,50 +4,71 @@ public import Tensors
 /// Keys and values of all layers for the tokens seen so far, in blocks of 16 tokens that sequences own.
 ///
 /// Block by block, so that memory is touched as sequences grow; within a block layer by layer; within a layer the keys
-/// `[keyValueHeads, headSize, 16]` and behind them the values `[keyValueHeads, 16, headSize]` (see CKernels.h for why).
-/// Which block belongs to whom is not known here.
+/// of every head `[headSize, 16]` and behind them the values of every head `[16, headSize]`, int8 with 16 float32 scales
+/// behind each (see CKernels.h for why). Which block belongs to whom is not known here.
 public final class KeyValueCache: @unchecked Sendable {
     public static let blockTokens = Int(FLASH_BLOCK_TOKENS)
 
     public let blockCount: Int
-    /// f16 or f32.
+    /// f16, f32 or i8: what a key or value is rounded to. i8 halves the memory of f16 again; every token's key and value
+    /// of one head then share one scale.
     public let element: ElementType
-    private let layerCount: Int
     private let headCount: Int
     private let headSize: Int
-    private let memory: UnsafeMutableRawPointer
+    private let layerBytes: Int
+    /// Not initialised: pages that no token reaches are never committed. They are huge where the system has such: blocks
+    /// of one layer lie far apart, and each would cost a walk through the page tables.
+    private let memory: AlignedBuffer<UInt8>
 
-    /// - Precondition: `element` is f16 or f32; at least one block.
+    /// The types that a cache may have.
+    public static let elements: [ElementType] = [.f32, .f16, .i8]
+
+    /// - Precondition: `element` is one of ``elements``; at least one block.
     public init(configuration: ModelConfiguration, blockCount: Int, element: ElementType) {
-        precondition(element == .f16 || element == .f32)
+        precondition(Self.elements.contains(element), "a cache of \(element)")
         precondition(blockCount >= 1 && blockCount <= Int(Int32.max))
         self.blockCount = blockCount
         self.element = element
-        layerCount = configuration.layerCount
         headCount = configuration.keyValueHeadCount
         headSize = configuration.headSize
-        let bytes = Self.bytesPerBlock(configuration, element: element)
-        let (total, overflow) = bytes.multipliedReportingOverflow(by: blockCount)
+        layerBytes = Self.bytesPerLayer(configuration, element: element)
+        bytesPerBlock = Self.bytesPerBlock(configuration, element: element)
+        let (total, overflow) = bytesPerBlock.multipliedReportingOverflow(by: blockCount)
         precondition(!overflow, "a cache of \(blockCount) blocks overflows")
-        // Not initialised: pages that no token reaches are never committed.
-        memory = .allocate(byteCount: total, alignment: 64)
+        memory = AlignedBuffer(uninitializedCount: total)
     }
-
-    deinit { memory.deallocate() }
 
     /// Bytes of one block: 16 tokens in all layers.
     public static func bytesPerBlock(_ configuration: ModelConfiguration, element: ElementType) -> Int {
-        configuration.layerCount * 2 * configuration.keyValueWidth * blockTokens * element.byteCount
+        configuration.layerCount * bytesPerLayer(configuration, element: element)
     }
 
-    public var bytesPerBlock: Int { layerCount * layerElements * element.byteCount }
+    /// Bytes of one block: 16 tokens in all layers.
+    public let bytesPerBlock: Int
 
-    private var layerElements: Int { 2 * headCount * headSize * Self.blockTokens }
+    private static func bytesPerLayer(_ configuration: ModelConfiguration, element: ElementType) -> Int {
+        let scale = element == .i8 ? MemoryLayout<Float>.size : 0
+        let tokenBytes = configuration.headSize * element.byteCount + scale
+        return 2 * configuration.keyValueHeadCount * blockTokens * tokenBytes
+    }
+
+    /// Sets all keys and values to zero. Memory that nothing has written to is one shared page of zeros: whoever measures
+    /// attention over it measures a cache that fits the processor's own.
+    public func clear() { memory.elements.initialize(repeating: 0) }
 
     func kernelLayer(_ index: Int) -> flash_cache_layer {
         flash_cache_layer(
-            layer: memory + index * layerElements * element.byteCount,
-            element: element == .f16 ? FLASH_F16 : FLASH_F32, block_stride: Int64(layerCount * layerElements),
+            layer: memory.pointer + index * layerBytes, type: element.cacheType, block_stride: Int64(bytesPerBlock),
             kv_heads: Int64(headCount), head_width: Int64(headSize))
+    }
+}
+
+extension ElementType {
+    fileprivate var cacheType: flash_cache_type {
+        switch self {
+        case .f32: FLASH_CACHE_F32
+        case .i8: FLASH_CACHE_I8
+        default: FLASH_CACHE_F16
+        }
     }
 }

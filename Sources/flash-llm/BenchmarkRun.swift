@@ -13,6 +13,7 @@ struct BenchmarkRun {
     let steps: Int
     let depth: Int
     let rounds: Int
+    var cacheElement: ElementType = .f16
 
     /// What is measured of one model on some threads.
     enum Kind: Hashable {
@@ -55,7 +56,8 @@ struct BenchmarkRun {
             benchmarks.append(
                 models.map { model in
                     ModelBenchmark(
-                        model, sequences: batches.max() ?? 1, contextTokens: max(promptTokens, depth + 1), pool: pool)
+                        model, sequences: batches.max() ?? 1, contextTokens: max(promptTokens, depth + 1), pool: pool,
+                        options: RunnerOptions(cacheElement: cacheElement))
                 })
             let kinds =
                 batches.map { Kind.decode(batch: $0) } + (promptTokens > 0 ? [.prompt(tokens: promptTokens)] : [])
@@ -116,7 +118,7 @@ struct BenchmarkResults {
     let instructionSet: String
 
     /// Ratio to the first model at the same setting, round by round.
-    private func ratio(_ measurement: BenchmarkRun.Measurement) -> Double? {
+    func ratio(_ measurement: BenchmarkRun.Measurement) -> Double? {
         guard measurement.setting.model > 0,
             let first = measurements.first(where: {
                 $0.setting.model == 0 && $0.setting.threads == measurement.setting.threads

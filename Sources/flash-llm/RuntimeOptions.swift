@@ -9,8 +9,14 @@ struct RuntimeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Threads to compute with. (default: one per processor)", valueName: "n"))
     var threads: Int?
 
-    @Option(help: "Keep weights that must be decoded as f16 or f32; f32 keeps the cache in f32, too.")
+    @Option(help: "Keep weights that must be decoded as f16 or f32.")
     var weights: WeightPrecision = .f16
+
+    @Option(
+        help: ArgumentHelp(
+            "Keep keys and values as f32, f16 or i8, which takes half of f16. (default: f16; f32 with f32 weights)",
+            valueName: "type"))
+    var cache: CachePrecision?
 
     @Option(
         help: ArgumentHelp("Use the kernels of this instruction set: avx512, avx2 or portable.", visibility: .hidden))
@@ -31,7 +37,19 @@ struct RuntimeOptions: ParsableArguments {
     var runnerOptions: RunnerOptions {
         RunnerOptions(
             kernels: instructionSet.flatMap { Kernels(instructionSet: $0) } ?? .best,
-            cacheElement: weights == .f32 ? .f32 : .f16)
+            cacheElement: cache?.element ?? (weights == .f32 ? .f32 : .f16))
+    }
+}
+
+enum CachePrecision: String, ExpressibleByArgument, CaseIterable {
+    case f32, f16, i8
+
+    var element: ElementType {
+        switch self {
+        case .f32: .f32
+        case .f16: .f16
+        case .i8: .i8
+        }
     }
 }
 

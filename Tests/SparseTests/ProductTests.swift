@@ -90,4 +90,56 @@ import Testing
             }
         }
     }
+
+    /// Shapes beyond what is listed at once: more than 256 rows, and panels with more than 65,536 stored weights.
+    @Test(arguments: shapes + [(300, 300), (70, 2100), (33, 9000)])
+    func skipsZerosLikeTheReference(shape: (rows: Int, columns: Int)) throws {
+        for (index, density) in [0, 0.1, 0.5, 1].enumerated() {
+            let valueType: ElementType = index % 2 == 0 ? .f16 : .bf16
+            let elements = randomMatrix(
+                rows: shape.rows, columns: shape.columns, density: density, valueType: valueType, seed: UInt64(index))
+            let matrix = PackedMatrix.tiledBitmap(
+                try TiledBitmap(
+                    rows: shape.rows, columns: shape.columns, elements: elements, valueType: valueType))
+            let tokens = Self.tokenCounts[(index * 5 + shape.rows) % Self.tokenCounts.count]
+            let input = randomActivations(tokens * shape.columns, seed: 7)
+            let expected = matrix.product(of: input, tokens: tokens, kernels: nil)
+            for kernels in availableKernels {
+                let found = matrix.product(of: input, tokens: tokens, kernels: kernels, byColumns: true)
+                let error = largestDifference(found, expected)
+                #expect(
+                    error <= Self.tolerance(columns: shape.columns),
+                    "\(kernels.instructionSet) \(valueType) \(tokens) tokens at \(density)")
+            }
+        }
+    }
+
+    @Test func skippingZerosDoesNotDependOnTheSplitOfRows() throws {
+        let (rows, columns, tokens) = (300, 200, 70)
+        let elements = randomMatrix(rows: rows, columns: columns, density: 0.4, valueType: .f16, seed: 8)
+        let input = randomActivations(tokens * columns, seed: 9)
+        let matrix = PackedMatrix.tiledBitmap(
+            try TiledBitmap(rows: rows, columns: columns, elements: elements, valueType: .f16))
+        for kernels in availableKernels {
+            let whole = matrix.product(of: input, tokens: tokens, kernels: kernels, byColumns: true)
+            for range in [0..<32, 32..<160, 160..<300] {
+                let part = matrix.product(
+                    of: input, tokens: tokens, kernels: kernels, rows: range, byColumns: true)
+                for token in 0..<tokens {
+                    for row in 0..<rows {
+                        let value = part[token * rows + row]
+                        #expect(range.contains(row) ? value == whole[token * rows + row] : value.isNaN)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func skippingZerosPaysForManyTokensOfSparseMatrices() throws {
+        for (density, tokens, pays) in [(0.2, 512, true), (0.9, 512, false), (0.2, 1, false), (0.2, 8, false)] {
+            let elements = randomMatrix(rows: 64, columns: 64, density: density, valueType: .f16, seed: 1)
+            let bitmap = try TiledBitmap(rows: 64, columns: 64, elements: elements, valueType: .f16)
+            #expect(PackedMatrix.tiledBitmap(bitmap).prefersTransposedInput(tokens: tokens, kernels: .best) == pays)
+        }
+    }
 }

@@ -59,20 +59,45 @@ extension PackedMatrix {
 
     /// `[tokens, rows]` by the kernels, or by the double-precision reference where there are none. Elements that a
     /// product leaves alone are NaN.
-    func product(of input: [Float], tokens: Int, kernels: Kernels?, rows rowRange: Range<Int>? = nil) -> [Float] {
+    /// - Parameter byColumns: offer the input by columns, too, so that a bitmap skips its zeros.
+    func product(
+        of input: [Float], tokens: Int, kernels: Kernels?, rows rowRange: Range<Int>? = nil, byColumns: Bool = false
+    ) -> [Float] {
         var output = [Float](repeating: .nan, count: tokens * rows)
         let scratch = AlignedBuffer<UInt8>(uninitializedCount: Kernels.scratchByteCount)
+        let transposed = byColumns ? kernels?.transposing(input, tokens: tokens, columns: columns) : nil
         input.withUnsafeBufferPointer { input in
             output.withUnsafeMutableBufferPointer { output in
                 let operands = Operands(
                     input: input.baseAddress!, inputStride: columns, output: output.baseAddress!, outputStride: rows,
+<<<<<<< HEAD
                     tokens: tokens, scratch: scratch.pointer,
                     quantized: quantized(input.baseAddress!, tokens: tokens, kernels: kernels ?? .best))
+=======
+                    tokens: tokens, scratch: scratch.pointer, transposed: transposed.map { UnsafePointer($0.pointer) })
+>>>>>>> layers
                 if let kernels {
                     multiply(rows: rowRange ?? 0..<rows, operands, kernels: kernels)
                 } else {
                     multiplyReference(operands)
                 }
+            }
+        }
+        return output
+    }
+}
+
+extension Kernels {
+    /// `[tokens, columns]` by columns.
+    func transposing(_ input: [Float], tokens: Int, columns: Int) -> AlignedBuffer<Float> {
+        // NaN shows whatever is read without having been written.
+        let output = AlignedBuffer<Float>(
+            repeating: .nan, count: transposedCount(tokens: tokens, columns: columns))
+        input.withUnsafeBufferPointer { input in
+            for block in 0..<(tokens + transposedBlockTokens - 1) / transposedBlockTokens {
+                transpose(
+                    block: block, of: input.baseAddress!, inputStride: columns, tokens: tokens, columns: columns,
+                    into: output.pointer)
             }
         }
         return output

@@ -2,11 +2,12 @@
 enum House {
     /// From the ground up; a target may depend on those of the floors below its own.
     static let floors: [[String]] = [
-        ["CKernels", "OrderedJSON", "Scheduling", "Tensors", "Terminal"],
-        ["Hub", "Sparse", "Tokenizers"],
+        ["CKernels", "Charts", "OrderedJSON", "Scheduling", "Terminal"],
+        ["Hub", "Tensors", "Tokenizers"],
+        ["Sparse"],
         ["Checkpoints"],
         ["Transformer"],
-        ["Engine", "Pruning"],
+        ["Engine", "Pruning", "Synthesis"],
         ["FlashLLM"],
         ["flash-llm"],
     ]

@@ -53,6 +53,5 @@ import Testing
 
     @Test func stopsItsThreads() {
         for _ in 0..<100 { _ = WorkerPool(threadCount: 3) }
-        #expect(WorkerPool.availableProcessorCount >= 1)
     }
 }

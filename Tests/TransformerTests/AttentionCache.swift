@@ -6,33 +6,36 @@ import TestSupport
 final class AttentionCache {
     let width: Int
     private let heads: Int
-    private let element: flash_element
+    private let type: flash_cache_type
     private let bytes: GuardedBuffer<UInt8>
     private let blocks: [Int32]
     private var layer: flash_cache_layer
+    private let scratch = GuardedBuffer([UInt64](repeating: .max, count: Kernels.scratchByteCount / 8))
 
-    init(tokens: Int, heads: Int, width: Int, element: flash_element, seed: UInt64) {
+    /// Filled with random keys and values by `kernels`.
+    init(
+        tokens: Int, heads: Int, width: Int, type: flash_cache_type, seed: UInt64,
+        kernels: Kernels = Kernels(instructionSet: "portable")!
+    ) {
         self.width = width
         self.heads = heads
-        self.element = element
+        self.type = type
         var generator = SplitMix64(seed: seed)
         let count = (tokens + 15) / 16
         // More blocks than are used, and room for another layer in each.
         blocks = Array((0..<Int32(count + 2)).shuffled(using: &generator).prefix(count))
-        let layerElements = 2 * heads * width * 16
-        let total = (count + 2) * 2 * layerElements
-        let nan: [UInt8] = element == FLASH_F16 ? [0xFF, 0x7F] : [0xFF, 0xFF, 0xFF, 0x7F]
-        bytes = GuardedBuffer((0..<total * nan.count).map { nan[$0 % nan.count] })
+        let layerBytes = 2 * heads * Self.headBytes(width, type)
+        let total = (count + 2) * 2 * layerBytes
+        // NaN as f32 and as f16; int8 gets scales that are NaN.
+        let nan: [UInt8] = type == FLASH_CACHE_F16 ? [0xFF, 0x7F] : [0xFF, 0xFF, 0xFF, 0x7F]
+        bytes = GuardedBuffer((0..<total).map { nan[$0 % nan.count] })
         layer = flash_cache_layer(
-            layer: bytes.pointer, element: element, block_stride: Int64(2 * layerElements), kv_heads: Int64(heads),
+            layer: bytes.pointer, type: type, block_stride: Int64(2 * layerBytes), kv_heads: Int64(heads),
             head_width: Int64(width))
         for token in 0..<tokens {
-            for head in 0..<heads {
-                for place in 0..<width {
-                    store(.random(in: -2...2, using: &generator), keyIndex(token, head, place))
-                    store(.random(in: -2...2, using: &generator), valueIndex(token, head, place))
-                }
-            }
+            let keys = (0..<heads * width).map { _ in Float.random(in: -2...2, using: &generator) }
+            let values = (0..<heads * width).map { _ in Float.random(in: -2...2, using: &generator) }
+            append(kernels, token: token, keys: keys, values: values)
         }
     }
 
@@ -40,33 +43,46 @@ final class AttentionCache {
 
     func restore(_ memory: [UInt8]) { _ = bytes.elements.update(fromContentsOf: memory) }
 
-    private func block(_ token: Int) -> Int { Int(blocks[token / 16]) * Int(layer.block_stride) }
-
-    private func keyIndex(_ token: Int, _ head: Int, _ place: Int) -> Int {
-        block(token) + head * width * 16 + place * 16 + token % 16
+    private static func headBytes(_ width: Int, _ type: flash_cache_type) -> Int {
+        16 * (width * type.byteCount + (type == FLASH_CACHE_I8 ? 4 : 0))
     }
 
-    private func valueIndex(_ token: Int, _ head: Int, _ place: Int) -> Int {
-        block(token) + heads * width * 16 + head * width * 16 + token % 16 * width + place
+    /// Where a token's head begins: its keys, or behind those of all heads its values.
+    private func start(_ token: Int, _ head: Int, values: Bool) -> Int {
+        Int(blocks[token / 16]) * Int(layer.block_stride)
+            + (head + (values ? heads : 0)) * Self.headBytes(width, type)
     }
 
-    private func store(_ value: Float, _ index: Int) {
-        let address = UnsafeMutableRawPointer(bytes.pointer) + index * element.byteCount
-        if element == FLASH_F16 {
-            address.storeBytes(of: Float16(value).bitPattern, as: UInt16.self)
-        } else {
-            address.storeBytes(of: value, as: Float.self)
+    private func load(_ start: Int, _ index: Int, slot: Int) -> Float {
+        let address = UnsafeRawPointer(bytes.pointer) + start + index * type.byteCount
+        switch type {
+        case FLASH_CACHE_F16: return Float(Float16(bitPattern: address.load(as: UInt16.self)))
+        case FLASH_CACHE_I8: return Float(address.load(as: Int8.self)) * scale(start, slot: slot)
+        default: return address.load(as: Float.self)
         }
     }
 
-    private func load(_ index: Int) -> Float {
-        let address = UnsafeRawPointer(bytes.pointer) + index * element.byteCount
-        return element == FLASH_F16
-            ? Float(Float16(bitPattern: address.load(as: UInt16.self))) : address.load(as: Float.self)
+    private func scale(_ start: Int, slot: Int) -> Float {
+        (UnsafeRawPointer(bytes.pointer) + start + 16 * width).load(fromByteOffset: 4 * slot, as: Float.self)
     }
 
-    func key(_ token: Int, _ head: Int) -> [Float] { (0..<width).map { load(keyIndex(token, head, $0)) } }
-    func value(_ token: Int, _ head: Int) -> [Float] { (0..<width).map { load(valueIndex(token, head, $0)) } }
+    func key(_ token: Int, _ head: Int) -> [Float] {
+        let start = start(token, head, values: false)
+        return (0..<width).map { load(start, $0 * 16 + token % 16, slot: token % 16) }
+    }
+
+    func value(_ token: Int, _ head: Int) -> [Float] {
+        let start = start(token, head, values: true)
+        return (0..<width).map { load(start, token % 16 * width + $0, slot: token % 16) }
+    }
+
+    /// Of int8 only.
+    func scales(_ token: Int, _ head: Int) -> (key: Float, value: Float) {
+        (
+            scale(start(token, head, values: false), slot: token % 16),
+            scale(start(token, head, values: true), slot: token % 16)
+        )
+    }
 
     func append(_ kernels: Kernels, token: Int, keys: [Float], values: [Float]) {
         kernels.table.append(&layer, Int64(blocks[token / 16]), Int64(token % 16), keys, values)
@@ -80,18 +96,65 @@ final class AttentionCache {
 
     /// One row for every query, through one call of the kernel.
     func attend(_ kernels: Kernels, head: Int, scale: Float, queries: [[Float]], lengths: [Int]) -> [[Float]] {
+        call(kernels, head, scale, queries, lengths, tokens: 0..<lengths.max()!, isPart: false)
+    }
+
+    /// The same in parts that end at the given tokens, then joined.
+    func attendInParts(
+        _ kernels: Kernels, head: Int, scale: Float, queries: [[Float]], lengths: [Int], ends: [Int]
+    ) -> [[Float]] {
+        var parts: [[[Float]]] = []
+        for (first, end) in zip([0] + ends, ends) {
+            parts.append(call(kernels, head, scale, queries, lengths, tokens: first..<end, isPart: true))
+        }
+        return queries.indices.map { query in
+            // Rows farther apart than they are long; what lies between must not matter.
+            let stride = width + 7
+            let padding = [Float](repeating: .nan, count: 5)
+            let rows = GuardedBuffer(Array(parts.map { $0[query] + padding }.joined()))
+            let output = GuardedBuffer([Float](repeating: .nan, count: width))
+            kernels.table.join_attention(
+                rows.pointer, Int64(stride), Int64(parts.count), Int64(width), output.pointer)
+            return Array(output.elements)
+        }
+    }
+
+    private func call(
+        _ kernels: Kernels, _ head: Int, _ scale: Float, _ queries: [[Float]], _ lengths: [Int], tokens: Range<Int>,
+        isPart: Bool
+    ) -> [[Float]] {
         let inputs = queries.map { GuardedBuffer($0) }
-        let outputs = queries.map { _ in GuardedBuffer([Float](repeating: .nan, count: width)) }
-        kernels.table.attend(
-            &layer, blocks, Int64(head), scale, Int64(queries.count), inputs.map { UnsafePointer($0.pointer) },
-            lengths.map { Int64($0) }, outputs.map { $0.pointer })
+        let outputs = queries.map { _ in GuardedBuffer([Float](repeating: .nan, count: width + (isPart ? 2 : 0))) }
+        let inputPointers = inputs.map { Optional(UnsafePointer($0.pointer)) }
+        let outputPointers = outputs.map { Optional($0.pointer) }
+        inputPointers.withUnsafeBufferPointer { inputs in
+            outputPointers.withUnsafeBufferPointer { outputs in
+                lengths.map { Int64($0) }.withUnsafeBufferPointer { lengths in
+                    blocks.withUnsafeBufferPointer { blocks in
+                        var attention = flash_attention(
+                            block_table: blocks.baseAddress, kv_head: Int64(head), scale: scale,
+                            first_token: Int64(tokens.lowerBound), end_token: Int64(tokens.upperBound),
+                            query_count: Int64(queries.count), queries: inputs.baseAddress,
+                            lengths: lengths.baseAddress, outputs: outputs.baseAddress, is_part: isPart ? 1 : 0,
+                            scratch: scratch.pointer)
+                        kernels.table.attend(&layer, &attention)
+                    }
+                }
+            }
+        }
         return withExtendedLifetime(inputs) { outputs.map { Array($0.elements) } }
     }
 }
 
-extension flash_element {
-    var byteCount: Int { self == FLASH_F32 ? 4 : 2 }
+extension flash_cache_type {
+    var byteCount: Int { self == FLASH_CACHE_F32 ? 4 : self == FLASH_CACHE_F16 ? 2 : 1 }
 
-    /// A value as a cache of this type holds it.
-    func rounded(_ value: Float) -> Float { self == FLASH_F16 ? Float(Float16(value)) : value }
+    /// A value as a cache of this type holds it; `scale` is for int8 alone.
+    func rounded(_ value: Float, scale: Float) -> Float {
+        switch self {
+        case FLASH_CACHE_F16: Float(Float16(value))
+        case FLASH_CACHE_I8: (value / scale).rounded() * scale
+        default: value
+        }
+    }
 }

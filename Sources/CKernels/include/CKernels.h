@@ -14,6 +14,15 @@
 extern "C" {
 #endif
 
+// Tells the processor that this thread waits in a loop: spares power and leaves the core to its other thread.
+static inline void flash_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
 // ---- Matrices -------------------------------------------------------------------------------------------------------
 
 // The type of stored 16- or 32-bit weights.
@@ -88,7 +97,7 @@ struct flash_quantized {
 // ---- Products -------------------------------------------------------------------------------------------------------
 
 // Memory each thread lends to a product.
-#define FLASH_SCRATCH_BYTES (384 * 1024)
+#define FLASH_SCRATCH_BYTES (768 * 1024)
 
 // `output[t * output_stride + r] = sum over k of weights[r, k] * input[t * input_stride + k]`
 struct flash_operands {
@@ -98,6 +107,9 @@ struct flash_operands {
     int64_t output_stride;
     int64_t tokens;
     void *scratch;  // FLASH_SCRATCH_BYTES, 64-byte aligned, not shared with another thread
+    // The input by columns, `[blocks, columns, skip_tokens]` as `transpose` writes each block; NULL if there is none.
+    // With it a tiled bitmap skips its zeros, without it expands them.
+    const float *transposed;
 };
 
 // Activations for quantised weights: x = scale * q, in groups of columns. int8 (-127...127) for I8 and I4; int16
@@ -117,22 +129,46 @@ struct flash_quantized_input {
 // Tokens in one block of the key-value cache.
 #define FLASH_BLOCK_TOKENS 16
 // Queries that one call of the attention kernel takes at most.
-#define FLASH_ATTENTION_QUERIES 4
+#define FLASH_ATTENTION_QUERIES 64
 
-// One layer of the cache: blocks of 16 tokens at `layer + block * block_stride` elements. A block holds the keys as
-// `[kv_heads, head_width, 16]` (tokens are the lanes, so that scores need no horizontal sum) and behind them the values
-// as `[kv_heads, 16, head_width]`.
+// How the cache stores an element of a key or value.
+enum flash_cache_type {
+    FLASH_CACHE_F32 = 0,
+    FLASH_CACHE_F16 = 1,
+    FLASH_CACHE_I8 = 2,  // scale * q, q in -127...127, one scale for a token's key or value of one head
+};
+
+// One layer of the cache: blocks of 16 tokens at `layer + block * block_stride` bytes. A block holds the keys of every
+// KV head as `[head_width, 16]` elements (tokens are the lanes, so that scores need no horizontal sum) and behind them
+// the values of every KV head as `[16, head_width]`. For I8 each of these is followed by its 16 scales, float32.
 struct flash_cache_layer {
-    void *layer;
-    enum flash_element element;  // FLASH_F32 or FLASH_F16
-    int64_t block_stride;        // elements
+    void *layer;  // aligned for float
+    enum flash_cache_type type;
+    int64_t block_stride;  // bytes
     int64_t kv_heads, head_width;
+};
+
+// Attention of some queries of one KV head over the tokens [first_token, end_token) of one sequence.
+struct flash_attention {
+    const int32_t *block_table;  // the sequence's blocks from its first token on
+    int64_t kv_head;
+    float scale;
+    int64_t first_token, end_token;  // the first is a multiple of 16, the second beyond it
+    int64_t query_count;             // 1...FLASH_ATTENTION_QUERIES
+    const float *const *queries;     // each `[head_width]`
+    const int64_t *lengths;          // query i sees the sequence's tokens before lengths[i]: with is_part maybe none
+    float *const *outputs;           // each `[head_width]`; with is_part two more
+    // If set, an output is the sum of weights * values, behind it the largest score and the sum of the weights.
+    int is_part;
+    void *scratch;  // FLASH_SCRATCH_BYTES, and enough for (FLASH_ATTENTION_QUERIES + 13) * head_width floats
 };
 
 // ---- The table ------------------------------------------------------------------------------------------------------
 
 struct flash_kernels {
     const char *name;  // "avx512", "avx2", "portable"
+    // Tokens of one block of transposed activations.
+    int64_t skip_tokens;
 
     // Rows [first_row, end_row) of a product. For the bitmap first_row is a multiple of 32, for Tiled-CSL of 128, and
     // end_row too unless it is the matrix's last row.
@@ -143,6 +179,8 @@ struct flash_kernels {
     void (*product_tiled_csl)(
         const struct flash_tiled_csl *, int64_t first_row, int64_t end_row, const struct flash_operands *);
 
+    // Up to skip_tokens tokens of the input as `[columns, skip_tokens]`, with zeros for the tokens that are missing.
+    void (*transpose)(const float *input, int64_t input_stride, int64_t tokens, int64_t columns, float *output);
     // The same for quantised weights; first_row is a multiple of 16, end_row too unless it is the last row. Integer
     // sums are exact and are added up in float32 in the order of the groups: an output depends on its row and token
     // alone. `scratch` as in flash_operands.
@@ -155,11 +193,10 @@ struct flash_kernels {
         const float *input, int64_t width, enum flash_coding coding, int64_t group_columns, void *values,
         float *scales, int32_t *sums);
 
-    // Softmax(scale * queries keys^T) values, one KV head, for up to FLASH_ATTENTION_QUERIES queries of `head_width`
-    // elements; query i sees the first lengths[i] >= 1 tokens of the sequence whose blocks `block_table` lists.
-    void (*attend)(
-        const struct flash_cache_layer *, const int32_t *block_table, int64_t kv_head, float scale, int64_t query_count,
-        const float *const *queries, const int64_t *lengths, float *const *outputs);
+    // Softmax(scale * queries keys^T) values.
+    void (*attend)(const struct flash_cache_layer *, const struct flash_attention *);
+    // Joins the parts of one query's output, `stride` floats apart, in their order.
+    void (*join_attention)(const float *parts, int64_t stride, int64_t part_count, int64_t head_width, float *output);
     // Stores one token's `keys` and `values`, both `[kv_heads, head_width]`, at `slot` (0..<16) of `block`.
     void (*append)(
         const struct flash_cache_layer *, int64_t block, int64_t slot, const float *keys, const float *values);
@@ -183,8 +220,8 @@ struct flash_kernels {
     // which may be negative. 0 where all weights of a group are.
     void (*fit_scales)(
         const float *weights, int64_t count, int64_t group_columns, enum flash_coding coding, uint16_t *scales);
-    // integers[i] = weights[i] / scale, to nearest even, cut off at the ends of the coding's range. Adds the nonzeros in
-    // even chunks to counts[0], those in odd ones to counts[1].
+    // integers[i] = weights[i] / scale, to nearest even, cut off at the ends of the coding's range. Adds the nonzeros
+    // in even chunks to counts[0], those in odd ones to counts[1].
     void (*round_weights)(
         const float *weights, int64_t count, int64_t group_columns, enum flash_coding coding, const uint16_t *scales,
         int16_t *integers, int64_t counts[2]);

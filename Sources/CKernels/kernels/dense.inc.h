@@ -103,23 +103,12 @@ static void widen(const void *elements, enum flash_element element, int64_t coun
 // Inputs that stay in the second-level cache while all rows pass over them: 256 KB.
 #define RESIDENT_INPUTS 65536
 
-// `row_count` rows from `weights` on. `scratch` holds 4 * WIDE_COLUMNS floats.
-static void dense_rows(
+// Groups of DOT_TOKENS tokens share rows that are widened once, four at a time.
+static void dense_widened(
     const void *weights, int64_t stride, enum flash_element element, int64_t row_count, int64_t columns,
     const float *input, int64_t input_stride, float *output, int64_t output_stride, int64_t tokens, int accumulate,
     float *scratch) {
     const int64_t element_bytes = element == FLASH_F32 ? 4 : 2;
-    if (tokens <= DOT_TOKENS) {
-        for (int64_t r = 0; r < row_count; r += 4) {
-            const int64_t rows = row_count - r < 4 ? row_count - r : 4;
-            const char *first = (const char *)weights + r * stride * element_bytes;
-            (element == FLASH_F32   ? dot_rows_f32
-             : element == FLASH_F16 ? dot_rows_f16
-                                    : dot_rows_bf16)(
-                first, stride, columns, input, input_stride, output + r, output_stride, accumulate, rows, tokens);
-        }
-        return;
-    }
     int64_t block = RESIDENT_INPUTS / columns / DOT_TOKENS * DOT_TOKENS;
     if (block < DOT_TOKENS) block = DOT_TOKENS;
     for (int64_t first_token = 0; first_token < tokens; first_token += block) {
@@ -131,7 +120,7 @@ static void dense_rows(
                 const float *wide = scratch;
                 int64_t wide_stride = WIDE_COLUMNS;
                 if (element == FLASH_F32) {
-                    wide = (const float *)weights + r * stride + c;
+                    wide = (const float *)((const char *)weights + (r * stride + c) * element_bytes);
                     wide_stride = stride;
                 } else {
                     for (int64_t i = 0; i < rows; i++)
@@ -148,6 +137,76 @@ static void dense_rows(
             }
         }
     }
+}
+
+// Up to 32 rows of up to PANEL_COLUMNS columns as a panel `[columns, 32]`; rows that are missing are zeros.
+ALWAYS_INLINE void dense_panel(
+    const void *weights, int64_t stride, const enum flash_element element, int64_t rows, int64_t columns,
+    float *panel) {
+    for (int64_t r = 0; r < FLASH_PANEL_ROWS; r += LANES) {
+        for (int64_t k = 0; k < columns; k += LANES) {
+            vec tile[LANES];
+            UNROLL for (int i = 0; i < LANES; i++) {
+                tile[i] = r + i >= rows ? vec_zero()
+                          : columns - k >= LANES
+                              ? vec_load_element(weights, (r + i) * stride + k, element)
+                              : vec_load_element_part(weights, (r + i) * stride + k, element, columns - k);
+            }
+            vec_transpose(tile);
+            UNROLL for (int i = 0; i < LANES; i++) vec_store(panel + (k + i) * FLASH_PANEL_ROWS + r, tile[i]);
+        }
+    }
+}
+
+// From this many tokens on it pays to turn rows into panels (measured on AVX2: 1.05x at 64 tokens, 1.4x at 512, 0.93x
+// at 32): the activations are broadcast instead of loaded, and there are no horizontal sums.
+#define DENSE_PANEL_TOKENS 64
+
+static void dense_panels(
+    const void *weights, int64_t stride, enum flash_element element, int64_t row_count, int64_t columns,
+    const float *input, int64_t input_stride, float *output, int64_t output_stride, int64_t tokens, int accumulate,
+    float *panel) {
+    const int64_t element_bytes = element == FLASH_F32 ? 4 : 2;
+    for (int64_t t = 0; t < tokens; t += PANEL_RESIDENT_TOKENS) {
+        const int64_t resident = tokens - t < PANEL_RESIDENT_TOKENS ? tokens - t : PANEL_RESIDENT_TOKENS;
+        for (int64_t r = 0; r < row_count; r += FLASH_PANEL_ROWS) {
+            const int64_t rows = row_count - r;
+            for (int64_t c = 0; c < columns; c += PANEL_COLUMNS) {
+                const int64_t width = columns - c < PANEL_COLUMNS ? columns - c : PANEL_COLUMNS;
+                const char *first = (const char *)weights + (r * stride + c) * element_bytes;
+                switch (element) {
+                    case FLASH_F32: dense_panel(first, stride, FLASH_F32, rows, width, panel); break;
+                    case FLASH_F16: dense_panel(first, stride, FLASH_F16, rows, width, panel); break;
+                    case FLASH_BF16: dense_panel(first, stride, FLASH_BF16, rows, width, panel); break;
+                }
+                panel_tokens(
+                    panel, width, input + t * input_stride + c, input_stride, output + t * output_stride + r,
+                    output_stride, rows, accumulate || c > 0, resident);
+            }
+        }
+    }
+}
+
+// `row_count` rows from `weights` on. `scratch` holds PANEL_COLUMNS * 32 floats.
+static void dense_rows(
+    const void *weights, int64_t stride, enum flash_element element, int64_t row_count, int64_t columns,
+    const float *input, int64_t input_stride, float *output, int64_t output_stride, int64_t tokens, int accumulate,
+    float *scratch) {
+    const int64_t element_bytes = element == FLASH_F32 ? 4 : 2;
+    if (tokens <= DOT_TOKENS) {
+        for (int64_t r = 0; r < row_count; r += 4) {
+            const int64_t rows = row_count - r < 4 ? row_count - r : 4;
+            const char *first = (const char *)weights + r * stride * element_bytes;
+            (element == FLASH_F32   ? dot_rows_f32
+             : element == FLASH_F16 ? dot_rows_f16
+                                    : dot_rows_bf16)(
+                first, stride, columns, input, input_stride, output + r, output_stride, accumulate, rows, tokens);
+        }
+        return;
+    }
+    (tokens < DENSE_PANEL_TOKENS ? dense_widened : dense_panels)(
+        weights, stride, element, row_count, columns, input, input_stride, output, output_stride, tokens, accumulate,
+        scratch);
 }
 
 static void product_dense(

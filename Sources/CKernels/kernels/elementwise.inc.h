@@ -40,17 +40,29 @@ static void rms_norm(const float *input, const float *weight, int64_t width, flo
     }
 }
 
+// Masked loads and stores take many times as long as whole ones: only the last vector of a row is loaded in part.
+ALWAYS_INLINE vec load_up_to(const float *p, int64_t count) {
+    return count >= LANES ? vec_load(p) : vec_load_part(p, count);
+}
+ALWAYS_INLINE void store_up_to(float *p, vec a, int64_t count) {
+    if (count >= LANES) {
+        vec_store(p, a);
+    } else {
+        vec_store_part(p, a, count);
+    }
+}
+
 static void rotate(
     float *heads, int64_t head_count, int64_t head_width, const float *cosines, const float *sines) {
     const int64_t half = head_width / 2;
     for (int64_t head = 0; head < head_count; head++) {
         float *first = heads + head * head_width, *second = first + half;
         for (int64_t i = 0; i < half; i += LANES) {
-            const int64_t part = half - i < LANES ? half - i : LANES;
-            vec a = vec_load_part(first + i, part), b = vec_load_part(second + i, part);
-            vec cosine = vec_load_part(cosines + i, part), sine = vec_load_part(sines + i, part);
-            vec_store_part(first + i, vec_sub(vec_mul(a, cosine), vec_mul(b, sine)), part);
-            vec_store_part(second + i, vec_fma(b, cosine, vec_mul(a, sine)), part);
+            const int64_t left = half - i;
+            vec a = load_up_to(first + i, left), b = load_up_to(second + i, left);
+            vec cosine = load_up_to(cosines + i, left), sine = load_up_to(sines + i, left);
+            store_up_to(first + i, vec_sub(vec_mul(a, cosine), vec_mul(b, sine)), left);
+            store_up_to(second + i, vec_fma(b, cosine, vec_mul(a, sine)), left);
         }
     }
 }
@@ -58,10 +70,9 @@ static void rotate(
 static void silu_multiply(float *gate, const float *up, int64_t count) {
     const vec one = vec_broadcast(1);
     for (int64_t i = 0; i < count; i += LANES) {
-        const int64_t part = count - i < LANES ? count - i : LANES;
-        vec x = vec_load_part(gate + i, part);
+        vec x = load_up_to(gate + i, count - i);
         vec activated = vec_div(x, vec_add(one, vec_exp(vec_sub(vec_zero(), x))));
-        vec_store_part(gate + i, vec_mul(activated, vec_load_part(up + i, part)), part);
+        store_up_to(gate + i, vec_mul(activated, load_up_to(up + i, count - i)), count - i);
     }
 }
 

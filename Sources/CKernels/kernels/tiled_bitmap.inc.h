@@ -3,16 +3,6 @@
 // Lanes are rows and the activations are broadcast, so there is no horizontal sum; the only serial chain is the value
 // pointer, one population count per column.
 
-#define PANEL_PARTS (FLASH_PANEL_ROWS / LANES)
-
-ALWAYS_INLINE void store_panel_part(float *target, vec sum, int64_t rows, int accumulate) {
-    if (rows >= LANES) {
-        vec_store(target, accumulate ? vec_add(vec_load(target), sum) : sum);
-    } else if (rows > 0) {
-        vec_store_part(target, accumulate ? vec_add(vec_load_part(target, rows), sum) : sum, rows);
-    }
-}
-
 // One whole panel, expanded straight into the products of up to DIRECT_TOKENS tokens.
 ALWAYS_INLINE void panel_direct(
     const uint32_t *masks, const uint16_t *values, const enum flash_element element, int64_t columns,
@@ -75,52 +65,6 @@ ALWAYS_INLINE void panel_direct_tokens(
     }
 }
 
-// Columns that are expanded at once when many tokens share them: 256 x 32 float32 = 32 KB.
-#define PANEL_COLUMNS 256
-// Inputs of PANEL_COLUMNS columns for this many tokens take 192 KB of the second-level cache.
-#define PANEL_RESIDENT_TOKENS 192
-
-// PANEL_VECTORS vectors of rows x T tokens from an expanded panel `[columns, 32]`.
-ALWAYS_INLINE void panel_block(
-    const float *panel, int64_t columns, const float *input, int64_t input_stride, float *output,
-    int64_t output_stride, int64_t rows, int accumulate, const int tokens) {
-    vec sums[PANEL_TOKENS][PANEL_VECTORS];
-    UNROLL for (int t = 0; t < tokens; t++) {
-        UNROLL for (int p = 0; p < PANEL_VECTORS; p++) sums[t][p] = vec_zero();
-    }
-    for (int64_t k = 0; k < columns; k++) {
-        vec weights[PANEL_VECTORS];
-        UNROLL for (int p = 0; p < PANEL_VECTORS; p++)
-            weights[p] = vec_load(panel + k * FLASH_PANEL_ROWS + p * LANES);
-        UNROLL for (int t = 0; t < tokens; t++) {
-            vec activation = vec_broadcast(input[t * input_stride + k]);
-            UNROLL for (int p = 0; p < PANEL_VECTORS; p++) sums[t][p] = vec_fma(weights[p], activation, sums[t][p]);
-        }
-    }
-    UNROLL for (int t = 0; t < tokens; t++) {
-        UNROLL for (int p = 0; p < PANEL_VECTORS; p++)
-            store_panel_part(output + t * output_stride + p * LANES, sums[t][p], rows - p * LANES, accumulate);
-    }
-}
-
-#define PANEL_BLOCK_CASE(n)                                                                                     \
-    case n:                                                                                                     \
-        if (n <= PANEL_TOKENS)                                                                                  \
-            panel_block(                                                                                        \
-                panel, columns, input, input_stride, output, output_stride, rows, accumulate,                   \
-                n <= PANEL_TOKENS ? n : 1);                                                                     \
-        break;
-
-static void panel_block_tokens(
-    const float *panel, int64_t columns, const float *input, int64_t input_stride, float *output,
-    int64_t output_stride, int64_t rows, int accumulate, int64_t tokens) {
-    switch (tokens) {
-        PANEL_BLOCK_CASE(1) PANEL_BLOCK_CASE(2) PANEL_BLOCK_CASE(3) PANEL_BLOCK_CASE(4) PANEL_BLOCK_CASE(5)
-        PANEL_BLOCK_CASE(6) PANEL_BLOCK_CASE(7) PANEL_BLOCK_CASE(8) PANEL_BLOCK_CASE(9) PANEL_BLOCK_CASE(10)
-        PANEL_BLOCK_CASE(11) PANEL_BLOCK_CASE(12)
-    }
-}
-
 // One whole panel for any number of tokens: a stretch of columns is expanded into scratch memory once and multiplied
 // with all tokens before the next stretch.
 ALWAYS_INLINE void panel_expanded(
@@ -137,13 +81,7 @@ ALWAYS_INLINE void panel_expanded(
             float *target = panel + k * FLASH_PANEL_ROWS;
             UNROLL for (int p = 0; p < PANEL_PARTS; p++) vec_store(target + p * LANES, weights[p]);
         }
-        for (int64_t t = 0; t < tokens; t += PANEL_TOKENS) {
-            const int64_t group = tokens - t < PANEL_TOKENS ? tokens - t : PANEL_TOKENS;
-            for (int64_t r = 0; r < FLASH_PANEL_ROWS && r < rows; r += PANEL_VECTORS * LANES)
-                panel_block_tokens(
-                    panel + r, width, input + t * input_stride + c, input_stride, output + t * output_stride + r,
-                    output_stride, rows - r, c > 0, group);
-        }
+        panel_tokens(panel, width, input + c, input_stride, output, output_stride, rows, c > 0, tokens);
     }
 }
 
@@ -176,7 +114,9 @@ ALWAYS_INLINE void bitmap_rows(
 static void product_tiled_bitmap(
     const struct flash_tiled_bitmap *matrix, int64_t first_row, int64_t end_row,
     const struct flash_operands *operands) {
-    if (matrix->element == FLASH_F16) {
+    if (operands->transposed != NULL) {
+        product_zero_skipping(matrix, first_row, end_row, operands);
+    } else if (matrix->element == FLASH_F16) {
         bitmap_rows(matrix, FLASH_F16, first_row, end_row, operands);
     } else {
         bitmap_rows(matrix, FLASH_BF16, first_row, end_row, operands);

@@ -58,6 +58,9 @@ static inline vec vec_load_element_part(const void *base, int64_t index, enum fl
     for (int64_t i = 0; i < count; i++) bits[i] = ((const uint16_t *)base)[index + i];
     return vec_from_16(_mm_loadu_si128((const __m128i *)bits), element);
 }
+static inline vec vec_load_i8(const int8_t *p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
 static inline void vec_store_f16(uint16_t *p, vec a) {
     _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
@@ -66,6 +69,25 @@ static inline void vec_store_f16(uint16_t *p, vec a) {
 static inline void vec_store_sums4(float *p, vec a, vec b, vec c, vec d) {
     __m256 abcd = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
     _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1)));
+}
+
+// Rows and columns of an 8 x 8 tile change places.
+static inline void vec_transpose(vec tile[8]) {
+    __m256 pairs[8], fours[8];
+    for (int i = 0; i < 8; i += 2) {
+        pairs[i] = _mm256_unpacklo_ps(tile[i], tile[i + 1]);
+        pairs[i + 1] = _mm256_unpackhi_ps(tile[i], tile[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        fours[i] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+        fours[i + 1] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xEE);
+        fours[i + 2] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+        fours[i + 3] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xEE);
+    }
+    for (int i = 0; i < 4; i++) {
+        tile[i] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
+        tile[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+    }
 }
 
 // For each mask of eight rows the byte shuffle that moves its packed 16-bit values to their rows; 0x80 makes a zero.
@@ -200,3 +222,5 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 #define PANEL_VECTORS 2
 #define PANEL_TOKENS 6
 #define DIRECT_TOKENS 2
+// Zero skipping: four vectors of tokens for each of two sets of sums.
+#define SKIP_TOKENS (4 * LANES)

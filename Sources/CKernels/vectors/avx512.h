@@ -43,6 +43,9 @@ static inline vec vec_load_element_part(const void *base, int64_t index, enum fl
     if (element == FLASH_F32) return vec_load_part((const float *)base + index, count);
     return vec_from_16(_mm256_maskz_loadu_epi16(vec_part(count), (const uint16_t *)base + index), element);
 }
+static inline vec vec_load_i8(const int8_t *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
 static inline void vec_store_f16(uint16_t *p, vec a) {
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
@@ -56,6 +59,32 @@ static inline void vec_store_sums4(float *p, vec a, vec b, vec c, vec d) {
     __m512 abcd = _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high));
     __m256 half = _mm256_add_ps(_mm512_castps512_ps256(abcd), _mm512_extractf32x8_ps(abcd, 1));
     _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+}
+
+// Rows and columns of a 16 x 16 tile change places: within 128-bit parts as 4 x 4 tiles, then the parts.
+static inline void vec_transpose(vec tile[16]) {
+    __m512 pairs[16], fours[16];
+    for (int i = 0; i < 16; i += 2) {
+        pairs[i] = _mm512_unpacklo_ps(tile[i], tile[i + 1]);
+        pairs[i + 1] = _mm512_unpackhi_ps(tile[i], tile[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        fours[i] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+        fours[i + 1] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0xEE);
+        fours[i + 2] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+        fours[i + 3] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xEE);
+    }
+    for (int i = 0; i < 4; i++) {
+        // Parts 0 and 2, then 1 and 3, of rows 0-7 and of rows 8-15.
+        const __m512 low = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0x88);
+        const __m512 high = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0x88);
+        const __m512 odd_low = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0xDD);
+        const __m512 odd_high = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0xDD);
+        tile[i] = _mm512_shuffle_f32x4(low, high, 0x88);
+        tile[i + 8] = _mm512_shuffle_f32x4(low, high, 0xDD);
+        tile[i + 4] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+        tile[i + 12] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xDD);
+    }
 }
 
 // One column of a bitmap panel: 32 rows as two vectors. Loads 32 values whatever the mask says.
@@ -134,3 +163,5 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 #define PANEL_TOKENS 12
 // Up to this many tokens a panel is expanded straight into the products, without a trip through scratch memory.
 #define DIRECT_TOKENS 8
+// Zero skipping: four vectors of tokens for each of two sets of sums.
+#define SKIP_TOKENS (4 * LANES)

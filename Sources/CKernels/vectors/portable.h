@@ -63,6 +63,11 @@ static inline vec vec_load_element_part(const void *base, int64_t index, enum fl
 static inline vec vec_load_element(const void *base, int64_t index, enum flash_element element) {
     return vec_load_element_part(base, index, element, LANES);
 }
+static inline vec vec_load_i8(const int8_t *p) {
+    vec a;
+    for (int i = 0; i < LANES; i++) a[i] = p[i];
+    return a;
+}
 static inline void vec_store_f16(uint16_t *p, vec a) {
     for (int i = 0; i < LANES; i++) p[i] = flash_narrow_f16(a[i]);
 }
@@ -73,6 +78,13 @@ static inline void vec_store_sums4(float *p, vec a, vec b, vec c, vec d) {
     p[1] = vec_sum(b);
     p[2] = vec_sum(c);
     p[3] = vec_sum(d);
+}
+
+// Rows and columns of a 4 x 4 tile change places.
+static inline void vec_transpose(vec tile[4]) {
+    vec result[4];
+    for (int i = 0; i < 4; i++) result[i] = (vec){tile[0][i], tile[1][i], tile[2][i], tile[3][i]};
+    for (int i = 0; i < 4; i++) tile[i] = result[i];
 }
 
 // One column of a bitmap panel: 32 rows as eight vectors.
@@ -157,3 +169,5 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 #define PANEL_VECTORS 2
 #define PANEL_TOKENS 4
 #define DIRECT_TOKENS 1
+// Zero skipping: four vectors of tokens for each of two sets of sums.
+#define SKIP_TOKENS (4 * LANES)

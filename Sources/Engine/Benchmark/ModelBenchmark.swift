@@ -25,6 +25,7 @@ public final class ModelBenchmark {
         let cache = KeyValueCache(
             configuration: model.configuration, blockCount: blocksPerSequence * sequences,
             element: options.cacheElement)
+        cache.clear()
         decoder = Decoder(
             configuration: model.configuration,
             backend: CPUBackend(

@@ -4,7 +4,7 @@ public import Tensors
 /// How a decoder is run; the defaults are right for nearly everyone.
 public struct RunnerOptions: Sendable {
     public var kernels: Kernels
-    /// f16, or f32 for comparisons with references.
+    /// f16; i8 for long contexts in half the memory; f32 for comparisons with references.
     public var cacheElement: ElementType
     /// Tokens of a prompt that are computed at once.
     public var maximumBatchTokens: Int

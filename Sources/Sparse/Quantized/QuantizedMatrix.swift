@@ -21,8 +21,8 @@ public import Tensors
 ///
 /// A bitmap holds no zeros: what rounds to zero is not stored. Bits and dense elements beyond the matrix are zero.
 /// With the density d of the integers and g columns in a group this takes 1/8 + 2d (i16), 1/8 + d (i8) or 1/8 + d/2
-/// (i4) bytes per weight, and 2/g for the scales. These layouts won in a study of CPU kernels for one to sixteen tokens:
-/// lanes that are rows need no horizontal sum, and nibbles in planes need no unpacking.
+/// (i4) bytes per weight, and 2/g for the scales. These layouts won in a study of CPU kernels for one to sixteen
+/// tokens: lanes that are rows need no horizontal sum, and nibbles in planes need no unpacking.
 public struct QuantizedMatrix: Sendable {
     static let panelRows = Int(FLASH_QUANTIZED_ROWS)
     static let valuePadding = Int(FLASH_QUANTIZED_PADDING)

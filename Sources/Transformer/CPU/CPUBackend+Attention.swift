@@ -1,100 +1,75 @@
 import CKernels
-
-/// One thread's piece of attention: some tokens of one run, one key-value head.
-struct AttentionTask {
-    let run: Int
-    let keyValueHead: Int
-    /// Places in the batch.
-    let tokens: Range<Int>
-}
+import Sparse
 
 extension CPUBackend {
-    /// Tokens of one attention task: enough to share the loads of keys, few enough to spread a prompt over the threads.
-    private static var taskTokens: Int { 16 }
-
-    /// Cuts the batch's attention into tasks, the same for all layers.
-    func planAttention(_ batch: Batch) {
-        attentionTasks.removeAll(keepingCapacity: true)
-        for (index, run) in batch.runs.enumerated() {
-            // Long contexts first, so that no thread begins the longest task last.
-            for piece in (0..<(run.tokens.count + Self.taskTokens - 1) / Self.taskTokens).reversed() {
-                let first = run.tokens.lowerBound + piece * Self.taskTokens
-                let tokens = first..<min(first + Self.taskTokens, run.tokens.upperBound)
-                for head in 0..<configuration.keyValueHeadCount {
-                    attentionTasks.append(AttentionTask(run: index, keyValueHead: head, tokens: tokens))
-                }
-            }
-        }
-    }
-
-    /// Rotates the batch's queries and keys and stores keys and values in their blocks.
-    func appendToCache(layer index: Int, _ batch: Batch) {
-        var cacheLayer = cache.kernelLayer(index)
-        let headSize = configuration.headSize
-        let half = headSize / 2
-        withUnsafePointer(to: &cacheLayer) { cacheLayer in
-            for run in batch.runs {
-                forEachToken(run.tokens.count) { offset in
-                    let token = run.tokens.lowerBound + offset
-                    let position = run.firstPosition + offset
-                    let block = batch.blocks[run.blocks.lowerBound + position / KeyValueCache.blockTokens]
-                    let keys = buffers.keys.pointer + token * configuration.keyValueWidth
-                    let cosines = buffers.cosines.pointer + token * half
-                    let sines = buffers.sines.pointer + token * half
-                    kernels.table.rotate(
-                        buffers.queries.pointer + token * configuration.queryWidth, Int64(configuration.headCount),
-                        Int64(headSize), cosines, sines)
-                    kernels.table.rotate(
-                        keys, Int64(configuration.keyValueHeadCount), Int64(headSize), cosines, sines)
-                    kernels.table.append(
-                        cacheLayer, Int64(block), Int64(position % KeyValueCache.blockTokens), keys,
-                        buffers.values.pointer + token * configuration.keyValueWidth)
-                }
-            }
-        }
-    }
-
     public func attend(layer index: Int, _ batch: Batch) {
         var cacheLayer = cache.kernelLayer(index)
         withUnsafePointer(to: &cacheLayer) { cacheLayer in
             batch.blocks.withUnsafeBufferPointer { blocks in
                 guard let blocks = blocks.baseAddress else { return }
                 let loop = AttentionLoop(backend: self, batch: batch, cacheLayer: cacheLayer, blocks: blocks)
-                pool.run(loop, chunkCount: attentionTasks.count)
+                pool.run(loop, chunkCount: attentionPlan.tasks.count)
             }
         }
     }
 
-    /// The task's (token, query head) pairs, a few at a time, so that they share the loads of keys and values.
+    /// Queries that one call of the kernel takes: its limit, or what fits the scratch memory where heads are wide.
+    static func queryLimit(headSize: Int) -> Int {
+        min(Int(FLASH_ATTENTION_QUERIES), Kernels.scratchByteCount / MemoryLayout<Float>.stride / headSize - 13)
+    }
+
+    /// The task's (token, query head) pairs; then, if it finishes the last part of their context, their join.
     func attend(
-        _ task: AttentionTask, firstPosition: Int, cacheLayer: UnsafePointer<flash_cache_layer>,
-        blockTable: UnsafePointer<Int32>
+        _ task: AttentionPlan.Task, cacheLayer: UnsafePointer<flash_cache_layer>, blockTable: UnsafePointer<Int32>,
+        scratch: UnsafeMutableRawPointer
     ) {
-        let headSize = configuration.headSize
-        let width = configuration.queryWidth
         let group = configuration.headCount / configuration.keyValueHeadCount
-        let scale = 1 / Float(headSize).squareRoot()
-        let limit = Int(FLASH_ATTENTION_QUERIES)
         let pairs = task.tokens.count * group
+        let limit = Self.queryLimit(headSize: configuration.headSize)
+        let join = task.join.map { attentionPlan.joins[$0] }
         withUnsafeTemporaryAllocation(of: UnsafePointer<Float>?.self, capacity: limit) { queries in
             withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>?.self, capacity: limit) { outputs in
                 withUnsafeTemporaryAllocation(of: Int64.self, capacity: limit) { lengths in
                     for first in stride(from: 0, to: pairs, by: limit) {
                         let count = min(limit, pairs - first)
                         for slot in 0..<count {
-                            let (offset, head) = (first + slot).quotientAndRemainder(dividingBy: group)
-                            let place = (task.tokens.lowerBound + offset) * width
-                            let column = (task.keyValueHead * group + head) * headSize
-                            queries.initializeElement(at: slot, to: buffers.queries.pointer + place + column)
-                            outputs.initializeElement(at: slot, to: buffers.attended.pointer + place + column)
-                            lengths.initializeElement(at: slot, to: Int64(firstPosition + offset + 1))
+                            let pair = first + slot
+                            let place = place(of: pair, in: task.tokens, keyValueHead: task.keyValueHead)
+                            let partial = join.map { attentionPartials[$0.firstPartial + task.part * pairs + pair] }
+                            queries.initializeElement(at: slot, to: buffers.queries.pointer + place)
+                            outputs.initializeElement(at: slot, to: partial ?? buffers.attended.pointer + place)
+                            lengths.initializeElement(at: slot, to: Int64(task.firstPosition + pair / group + 1))
                         }
-                        kernels.table.attend(
-                            cacheLayer, blockTable, Int64(task.keyValueHead), scale, Int64(count),
-                            queries.baseAddress, lengths.baseAddress, outputs.baseAddress)
+                        var attention = flash_attention(
+                            block_table: blockTable, kv_head: Int64(task.keyValueHead),
+                            scale: 1 / Float(configuration.headSize).squareRoot(),
+                            first_token: Int64(task.context.lowerBound), end_token: Int64(task.context.upperBound),
+                            query_count: Int64(count), queries: queries.baseAddress, lengths: lengths.baseAddress,
+                            outputs: outputs.baseAddress, is_part: join == nil ? 0 : 1, scratch: scratch)
+                        kernels.table.attend(cacheLayer, &attention)
                     }
                 }
             }
         }
+        if let join, let index = task.join, attentionPartials.finishPart(of: index, partCount: join.partCount) {
+            joinParts(join, pairs: pairs)
+        }
+    }
+
+    private func joinParts(_ join: AttentionPlan.Join, pairs: Int) {
+        for pair in 0..<pairs {
+            let place = place(of: pair, in: join.tokens, keyValueHead: join.keyValueHead)
+            kernels.table.join_attention(
+                attentionPartials[join.firstPartial + pair], Int64(pairs * attentionPartials.stride),
+                Int64(join.partCount), Int64(configuration.headSize), buffers.attended.pointer + place)
+        }
+    }
+
+    /// Where the query of a (token, query head) pair lies among all queries, and its output among all outputs.
+    private func place(of pair: Int, in tokens: Range<Int>, keyValueHead: Int) -> Int {
+        let group = configuration.headCount / configuration.keyValueHeadCount
+        let (offset, head) = pair.quotientAndRemainder(dividingBy: group)
+        return (tokens.lowerBound + offset) * configuration.queryWidth
+            + (keyValueHead * group + head) * configuration.headSize
     }
 }

@@ -1,64 +1,60 @@
 import Sparse
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-
+// A layer is five fork-joins for a token or a few: products of queries, keys and values; attention; output product and
+// addition; gate and up products and activation; down product and addition. Norms, rotation and the cache's new entries
+// are done between them, by this thread while there is little of it, else by all: eight fork-joins for a prompt.
 extension CPUBackend {
     public func embed(_ batch: Batch) {
         // Kernels trust the block table: a block outside the cache would be somebody else's memory.
         for block in batch.blocks { precondition(block >= 0 && block < cache.blockCount, "cache block \(block)") }
-        planAttention(batch)
-        let width = configuration.hiddenSize
-        let half = configuration.headSize / 2
-        forEachToken(batch.tokens.count) { token in
-            weights.embedding.widenRow(
-                Int(batch.tokens[token]), into: buffers.hidden.pointer + token * width, kernels: kernels)
-            // In double precision: at position 100,000 a float32 angle is off by a hundredth of a turn.
-            let position = Double(batch.positions[token])
-            for pair in 0..<half {
-                let angle = position * rotaryFrequencies[pair]
-                buffers.cosines.pointer[token * half + pair] = Float(cos(angle))
-                buffers.sines.pointer[token * half + pair] = Float(sin(angle))
-            }
-        }
+        attentionPlan.update(for: batch)
+        attentionPartials.reserve(partials: attentionPlan.partialCount, joins: attentionPlan.joins.count)
+        // Sines and cosines take long.
+        let width = configuration.hiddenSize + 16 * configuration.headSize
+        forEachToken(batch.tokens.count, width: width, EmbedStep(backend: self, batch: batch))
     }
 
     public func projectAttention(layer index: Int, _ batch: Batch) {
         let tokens = batch.tokens.count
-        normalize(weights.layers[index].inputNorm, tokens: tokens)
         let queries = OutputRows(pointer: buffers.queries.pointer, stride: configuration.queryWidth)
         let keys = OutputRows(pointer: buffers.keys.pointer, stride: configuration.keyValueWidth)
         let values = OutputRows(pointer: buffers.values.pointer, stride: configuration.keyValueWidth)
         let group = layerProducts[index].queryKeyValue
+<<<<<<< HEAD
         quantize(
             buffers.normalized.pointer, columns: configuration.hiddenSize, tokens: tokens, forms: group.forms)
+=======
+        let input = prepareInput(.hidden(norm: weights.layers[index].inputNorm), tokens: tokens)
+>>>>>>> layers
         let loop = ProductLoop(
-            backend: self, group: group, tokens: tokens, input: buffers.normalized.pointer,
-            outputs: (queries, keys, values))
+            backend: self, group: group, tokens: tokens, input: input, outputs: (queries, keys, values))
         pool.run(loop, chunkCount: group.chunks.count)
-        appendToCache(layer: index, batch)
+        var cacheLayer = cache.kernelLayer(index)
+        withUnsafePointer(to: &cacheLayer) { cacheLayer in
+            let width = configuration.queryWidth + 2 * configuration.keyValueWidth
+            forEachToken(tokens, width: width, AppendStep(backend: self, cacheLayer: cacheLayer))
+        }
     }
 
     public func addAttention(layer index: Int, _ batch: Batch) {
-        addToHidden(layerProducts[index].output, tokens: batch.tokens.count, input: buffers.attended.pointer)
+        addToHidden(layerProducts[index].output, tokens: batch.tokens.count, input: .attended)
     }
 
     public func addMLP(layer index: Int, _ batch: Batch) {
         let tokens = batch.tokens.count
         let layer = weights.layers[index]
-        normalize(layer.postAttentionNorm, tokens: tokens)
         let rowRanges = layerProducts[index].gateUpRows
+<<<<<<< HEAD
         quantize(
             buffers.normalized.pointer, columns: configuration.hiddenSize, tokens: tokens,
             forms: layerProducts[index].gateUpForms)
+=======
+        let input = prepareInput(.hidden(norm: layer.postAttentionNorm), tokens: tokens)
+>>>>>>> layers
         pool.run(
-            GatedLoop(backend: self, layer: layer, rowRanges: rowRanges, tokens: tokens), chunkCount: rowRanges.count)
-        addToHidden(layerProducts[index].down, tokens: tokens, input: buffers.gate.pointer)
+            GatedLoop(backend: self, layer: layer, rowRanges: rowRanges, tokens: tokens, input: input),
+            chunkCount: rowRanges.count)
+        addToHidden(layerProducts[index].down, tokens: tokens, input: .gated)
     }
 
     public func logits(ofTokens tokens: [Int]) -> UnsafeBufferPointer<Float> {

@@ -19,7 +19,8 @@ public final class CPUBackend: Backend {
     /// ``Kernels/scratchByteCount`` bytes for every thread, behind each other.
     let scratch: AlignedBuffer<UInt8>
     /// What the attention of the current batch is cut into.
-    var attentionTasks: [AttentionTask] = []
+    var attentionPlan: AttentionPlan
+    let attentionPartials: AttentionPartials
 
     /// One layer's products, cut into chunks once.
     struct LayerProducts {
@@ -61,8 +62,13 @@ public final class CPUBackend: Backend {
         headProducts = ProductGroup([weights.head], threadCount: threads)
         rotaryFrequencies = configuration.rotary.frequencies(
             headSize: configuration.headSize, factors: weights.rotaryFactors)
+<<<<<<< HEAD
         quantizedInputs = QuantizedInputs(
             for: weights.layers.flatMap(\.matrices) + [weights.head], maximumTokens: maximumBatchTokens)
+=======
+        attentionPlan = AttentionPlan(configuration)
+        attentionPartials = AttentionPartials(headSize: configuration.headSize)
+>>>>>>> layers
         scratch = AlignedBuffer(uninitializedCount: threads * Kernels.scratchByteCount)
     }
 
@@ -74,30 +80,27 @@ public final class CPUBackend: Backend {
         UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount)
     }
 
-    /// Calls `body` for every token, on this thread alone while that is quicker than waking the others.
-    func forEachToken(_ count: Int, _ body: (Int) -> Void) {
-        if count <= 4 {
-            for token in 0..<count { body(token) }
-        } else {
-            let perChunk = max(count / (pool.threadCount * 4), 1)
-            pool.forEachChunk((count + perChunk - 1) / perChunk) { chunk, _ in
-                for token in chunk * perChunk..<min((chunk + 1) * perChunk, count) { body(token) }
-            }
-        }
-    }
-
-    func normalize(_ weight: Storage<Float>, tokens: Int) {
-        let width = configuration.hiddenSize
-        forEachToken(tokens) { token in
-            kernels.table.rms_norm(
-                buffers.hidden.pointer + token * width, weight.pointer, Int64(width), configuration.normEpsilon,
-                buffers.normalized.pointer + token * width)
+    /// Brings the input of a group of products into the form that its matrices read, all tokens, once for all chunks
+    /// of the group. The norm of the residual stream is the only work there is for matrices that read float32; forms that
+    /// others want belong here, behind the norm in the same step.
+    func prepareInput(_ source: ProductInput, tokens: Int) -> UnsafePointer<Float> {
+        switch source {
+        case .hidden(let norm):
+            forEachToken(tokens, width: configuration.hiddenSize, NormStep(backend: self, weight: norm))
+            return UnsafePointer(buffers.normalized.pointer)
+        case .attended: return UnsafePointer(buffers.attended.pointer)
+        case .gated: return UnsafePointer(buffers.gate.pointer)
         }
     }
 
     /// hidden += group * input
+<<<<<<< HEAD
     func addToHidden(_ group: ProductGroup, tokens: Int, input: UnsafePointer<Float>) {
         quantize(input, columns: group.matrices[0].columns, tokens: tokens, forms: group.forms)
+=======
+    func addToHidden(_ group: ProductGroup, tokens: Int, input source: ProductInput) {
+        let input = prepareInput(source, tokens: tokens)
+>>>>>>> layers
         let addend = OutputRows(pointer: buffers.addend.pointer, stride: configuration.hiddenSize)
         let loop = ProductLoop(
             backend: self, group: group, tokens: tokens, input: input, outputs: (addend, addend, addend),

@@ -39,13 +39,14 @@ struct GatedLoop: ChunkedLoop {
     let layer: DecoderWeights.Layer
     let rowRanges: [Range<Int>]
     let tokens: Int
+    let input: UnsafePointer<Float>
 
     func run(chunk: Int, thread: Int) {
         let rows = rowRanges[chunk]
         let width = backend.configuration.intermediateSize
         let buffers = backend.buffers
         var operands = Operands(
-            input: buffers.normalized.pointer, inputStride: backend.configuration.hiddenSize,
+            input: input, inputStride: backend.configuration.hiddenSize,
             output: buffers.gate.pointer, outputStride: width, tokens: tokens,
             scratch: backend.scratch(ofThread: thread), quantized: backend.quantizedInputs[layer.gate])
         layer.gate.multiply(rows: rows, operands, kernels: backend.kernels)
@@ -69,10 +70,9 @@ struct AttentionLoop: ChunkedLoop {
     let blocks: UnsafePointer<Int32>
 
     func run(chunk: Int, thread: Int) {
-        let task = backend.attentionTasks[chunk]
-        let run = batch.runs[task.run]
+        let task = backend.attentionPlan.tasks[chunk]
         backend.attend(
-            task, firstPosition: run.firstPosition + task.tokens.lowerBound - run.tokens.lowerBound,
-            cacheLayer: cacheLayer, blockTable: blocks + run.blocks.lowerBound)
+            task, cacheLayer: cacheLayer, blockTable: blocks + batch.runs[task.run].blocks.lowerBound,
+            scratch: backend.scratch(ofThread: thread))
     }
 }

@@ -26,17 +26,39 @@ struct ProductGroup {
         }
     }
 
+<<<<<<< HEAD
     static func forms(of matrices: [PackedMatrix]) -> [ActivationForm] {
         Array(Set(matrices.compactMap(\.activationForm)))
     }
 
     /// Row ranges that suit all the given matrices, which have the same shape, of about so many elements each.
+=======
+    /// Row ranges that suit all the given matrices, which have the same shape, of about so many elements each: as even
+    /// as the formats allow, larger ones first, so that the last to finish has little to do.
+>>>>>>> layers
     static func rowRanges(of matrices: [PackedMatrix], elementsPerChunk: Int) -> [Range<Int>] {
-        let rows = matrices[0].rows
+        let (rows, columns) = (matrices[0].rows, matrices[0].columns)
         let granularity = matrices.map(\.rowGranularity).max() ?? 1  // each divides the larger ones
-        let wanted = max(elementsPerChunk / matrices[0].columns / granularity, 1) * granularity
-        return stride(from: 0, to: rows, by: wanted).map { $0..<min($0 + wanted, rows) }
+        let pieces = (rows + granularity - 1) / granularity
+        let wanted = (rows * columns + elementsPerChunk / 2) / max(elementsPerChunk, 1)
+        let count = min(max(wanted, 1), pieces)
+        var first = 0
+        return (0..<count).map { index in
+            let size = pieces / count + (index < pieces % count ? 1 : 0)
+            defer { first += size * granularity }
+            return first..<min(first + size * granularity, rows)
+        }
     }
+}
+
+/// What a group of products multiplies its matrices with.
+enum ProductInput {
+    /// The residual stream, normalised.
+    case hidden(norm: Storage<Float>)
+    /// What attention gives.
+    case attended
+    /// silu(gate) * up
+    case gated
 }
 
 /// A place for results: rows `stride` elements apart.

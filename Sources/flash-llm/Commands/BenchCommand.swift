@@ -1,99 +1,21 @@
 import ArgumentParser
-import Engine
-import OrderedJSON
-import Tensors
-import Terminal
 
-struct BenchCommand: AsyncParsableCommand {
+/// `bench MODEL ...` and `bench spmm`.
+struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Measure decoding and prompt speed, several models in turns.",
+        abstract: "Measure models, or single products, in turns.",
         discussion: """
-            Every round measures memory bandwidth, then each model once at every setting, so that a machine that slows \
-            down slows all of them; reported are medians and quartiles. The last column is the share of the measured \
-            bandwidth that a model's weights pass at; the ratio is to the first model at the same setting.
+            'flash-llm bench MODEL ...' measures whole models, 'flash-llm bench spmm' products of one matrix in every \
+            format. Both measure memory bandwidth in every round and everything else in turns, so that a machine that \
+            slows down slows all; both report medians and quartiles, and write --json, --csv and --plot. A model \
+            folder that is called spmm is ./spmm.
 
             Examples:
-              flash-llm bench smollm2-135m
-              flash-llm bench smollm2-135m ./packed                dense against packed
-              flash-llm bench ./packed --threads 1,2 --batch 1,4,16
-              flash-llm bench ./packed --prompt 512 --json
-            """)
-
-    @Argument(help: "Names of pulled models, GGUF files or model folders; ratios are to the first.")
-    var models: [String]
-
-    @Option(help: ArgumentHelp("Thread counts. (default: one per processor)", valueName: "n,n"))
-    var threads: NumberList = NumberList(values: [WorkerPool.availableProcessorCount])
-
-    @Option(help: ArgumentHelp("Sequences that are decoded together.", valueName: "n,n"))
-    var batch = NumberList(values: [1])
-
-    @Option(help: ArgumentHelp("Prompt tokens; 0 leaves prompts out.", valueName: "n"))
-    var prompt = 512
-
-    @Option(help: ArgumentHelp("Decoding steps of each round.", valueName: "n"))
-    var steps = 16
-
-    @Option(help: ArgumentHelp("Tokens in the cache when decoding is measured.", valueName: "n"))
-    var depth = 64
-
-    @Option(help: ArgumentHelp("Rounds.", valueName: "n"))
-    var rounds = 7
-
-    @Option(help: "Keep weights that must be decoded as f16 or f32.")
-    var weights: WeightPrecision = .f16
-
-    @Flag(help: "Print one JSON object with all samples.")
-    var json = false
-
-    func validate() throws {
-        for (name, value) in [("steps", steps), ("rounds", rounds), ("depth", depth)]
-        where !(1...100_000).contains(value) {
-            throw ValidationError("--\(name) must be in 1...100000, found \(value)")
-        }
-        if !(0...1_000_000).contains(prompt) {
-            throw ValidationError("--prompt must be in 0...1000000, found \(prompt)")
-        }
-        if models.isEmpty { throw ValidationError("expected at least one model") }
-    }
-
-    func run() async throws {
-        let console = Console()
-        let progress = ProgressReporter(traits: console.errors)
-        let loadingPool = WorkerPool(threadCount: WorkerPool.availableProcessorCount)
-        let opened = try models.map { name in
-            let path = try ModelArgument.path(of: name, console: console)
-            return try LanguageModel.open(path: path, type: weights.type, pool: loadingPool) { done, total in
-                progress.update("loading \(name)", completed: done, of: total, unit: .things("layers"))
-            }
-        }
-        let context = opened.map(\.configuration.maximumContext).min() ?? 1
-        guard max(prompt, depth + 1) <= context else {
-            throw ValidationError("--prompt and --depth must fit the context of \(context) tokens")
-        }
-        let run = BenchmarkRun(
-            names: models, models: opened, threadCounts: threads.values, batches: batch.values, promptTokens: prompt,
-            steps: steps, depth: depth, rounds: rounds)
-        let results = try run.measure { done, total in
-            progress.update("measuring", completed: done, of: total, unit: .things("rounds"))
-        }
-        progress.finish()
-        print(json ? results.json.text() : results.table(for: console.output), terminator: json ? "\n" : "")
-    }
-}
-
-/// Positive numbers with commas between: "1,2,4".
-struct NumberList: ExpressibleByArgument {
-    let values: [Int]
-
-    init(values: [Int]) { self.values = values }
-
-    init?(argument: String) {
-        let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-        guard parts.allSatisfy({ $0.map { (1...1024).contains($0) } ?? false }) else { return nil }
-        values = parts.compactMap(\.self)
-    }
-
-    var defaultValueDescription: String { values.map(String.init).joined(separator: ",") }
+              flash-llm bench smollm2-135m ./packed
+              flash-llm bench smollm2-135m ./packed --full --plot speed.svg
+              flash-llm bench spmm --shapes 4096x4096 --plot products.svg
+            """,
+        subcommands: [BenchModelCommand.self, BenchProductsCommand.self],
+        defaultSubcommand: BenchModelCommand.self)
 }

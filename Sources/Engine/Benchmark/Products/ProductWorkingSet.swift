@@ -1,0 +1,162 @@
+import Sparse
+import Tensors
+
+/// One candidate's matrices: copies enough to lie beyond the caches, and one small enough to lie in one.
+final class ProductWorkingSet {
+    let candidate: ProductCandidate
+    private let copies: [PackedMatrix]
+    /// Where the next walk begins: what has not been read for the longest time.
+    private var cursor = 0
+    /// All threads multiply the same one.
+    let resident: PackedMatrix
+
+    /// Rows of the resident matrix: a multiple of every format's granularity.
+    private static let residentRows = 128
+    /// Chunks for every thread, as in the decoder.
+    private static let chunksPerThread = 4
+
+    /// - Parameters:
+    ///   - byteLimit: the copies take four times the last-level cache or a little more, but only so much; there is one
+    ///     at least.
+    init(
+        _ candidate: ProductCandidate, shape: ProductShape, elements: Storage<UInt16>, byteLimit: Int,
+        caches: ProcessorCaches, pool: WorkerPool
+    ) throws {
+        self.candidate = candidate
+        let first = try candidate.pack(shape, elements, pool)
+        let size = first.storedByteCount
+        let wanted = (4 * caches.lastLevelByteCount + size - 1) / size
+        let count = max(min(wanted, byteLimit / size), 1)
+        let arena = Arena()
+        copies = (0..<count).map { _ in first.copied(in: arena) }
+        let columns = Self.residentColumns(shape, caches: caches)
+        let piece = ProductShape(rows: min(Self.residentRows, shape.rows), columns: columns)
+        let small = AlignedBuffer<UInt16>(uninitializedCount: piece.elementCount)
+        for row in 0..<piece.rows {
+            (small.pointer + row * columns).update(from: elements.pointer + row * shape.columns, count: columns)
+        }
+        resident = try candidate.pack(piece, small.frozen(), pool)
+    }
+
+    /// Even dense f16 takes a quarter of the second-level cache: activations, results and scratch lie there, too.
+    private static func residentColumns(_ shape: ProductShape, caches: ProcessorCaches) -> Int {
+        min(shape.columns, max(caches.secondLevelByteCount / 4 / (2 * residentRows), 256))
+    }
+
+    var byteCount: Int { copies.reduce(0) { $0 + $1.storedByteCount } }
+
+    var bytesPerWeight: Double {
+        Double(copies[0].storedByteCount) / Double(copies[0].rows * copies[0].columns)
+    }
+
+    /// Multiplies copy after copy for at least `seconds`.
+    /// - Returns: elements per second.
+    func walk(_ operands: ProductOperands, seconds: Double, pool: WorkerPool, kernels: Kernels) -> Double {
+        let rowRanges = rowRanges(threadCount: pool.threadCount)
+        // Workers that have gone to sleep are not what is measured.
+        pool.forEachChunk(pool.threadCount) { _, _ in }
+        let clock = ContinuousClock()
+        let start = clock.now
+        var elements = 0
+        var elapsed = 0.0
+        repeat {
+            let matrix = copies[cursor]
+            cursor = (cursor + 1) % copies.count
+            pool.run(
+                Product(matrix: matrix, rowRanges: rowRanges, operands: operands, kernels: kernels),
+                chunkCount: rowRanges.count)
+            elements += matrix.rows * matrix.columns
+            elapsed = (clock.now - start) / .seconds(1)
+        } while elapsed < seconds
+        return Double(elements) / elapsed
+    }
+
+    /// Every thread multiplies the resident matrix again and again for about `seconds`.
+    /// - Returns: elements per second of all threads together.
+    func residentSpeed(_ operands: ProductOperands, seconds: Double, pool: WorkerPool, kernels: Kernels) -> Double {
+        let rates = AlignedBuffer<Double>(repeating: 0, count: pool.threadCount)
+        pool.forEachChunk(pool.threadCount) { chunk, thread in
+            let own = operands.operands(columns: resident.columns, rows: resident.rows, thread: thread, isPrivate: true)
+            let clock = ContinuousClock()
+            // Once before the clock runs: now it lies in the cache.
+            resident.multiply(rows: 0..<resident.rows, own, kernels: kernels)
+            let start = clock.now
+            var products = 0
+            var elapsed = 0.0
+            repeat {
+                for _ in 0..<4 { resident.multiply(rows: 0..<resident.rows, own, kernels: kernels) }
+                products += 4
+                elapsed = (clock.now - start) / .seconds(1)
+            } while elapsed < seconds
+            rates.pointer[chunk] = Double(products * resident.rows * resident.columns) / elapsed
+        }
+        defer { withExtendedLifetime(rates) {} }  // its elements do not keep it alive
+        return rates.elements.reduce(0, +)
+    }
+
+    /// How far the product of the resident matrix is off the double-precision one, relative to its size.
+    func relativeError(_ operands: ProductOperands, kernels: Kernels) -> Double {
+        let own = operands.operands(columns: resident.columns, rows: resident.rows, thread: 0, isPrivate: true)
+        let count = operands.tokens * resident.rows
+        resident.multiply(rows: 0..<resident.rows, own, kernels: kernels)
+        let found = Array(UnsafeBufferPointer(start: own.output, count: count))
+        resident.multiplyReference(own)
+        var (error, size) = (0.0, 0.0)
+        for index in 0..<count {
+            let expected = Double(own.output[index])
+            error += (Double(found[index]) - expected) * (Double(found[index]) - expected)
+            size += expected * expected
+        }
+        return (error / size).squareRoot()
+    }
+
+    private func rowRanges(threadCount: Int) -> [Range<Int>] {
+        let granularity = copies[0].rowGranularity
+        let rows = copies[0].rows
+        let wanted = max(rows / (threadCount * Self.chunksPerThread) / granularity, 1) * granularity
+        return stride(from: 0, to: rows, by: wanted).map { $0..<min($0 + wanted, rows) }
+    }
+}
+
+/// One product in chunks of rows.
+private struct Product: ChunkedLoop {
+    let matrix: PackedMatrix
+    let rowRanges: [Range<Int>]
+    let operands: ProductOperands
+    let kernels: Kernels
+
+    func run(chunk: Int, thread: Int) {
+        let own = operands.operands(columns: matrix.columns, rows: matrix.rows, thread: thread, isPrivate: false)
+        matrix.multiply(rows: rowRanges[chunk], own, kernels: kernels)
+    }
+}
+
+/// Activations, results and scratch memory of products with some number of tokens.
+struct ProductOperands {
+    let tokens: Int
+    /// `[tokens, columns]` float32, random.
+    private let input: AlignedBuffer<Float>
+    /// `[tokens, rows]` float32, then `[tokens, 128]` for every thread; overwritten by every product.
+    private let output: AlignedBuffer<Float>
+    private let privateStart: Int
+    private let scratch: AlignedBuffer<UInt8>
+
+    /// - Parameter shape: the largest.
+    init(tokens: Int, shape: ProductShape, threadCount: Int, generator: inout Xoshiro256) {
+        self.tokens = tokens
+        input = AlignedBuffer(repeating: 0, count: tokens * shape.columns)
+        for index in 0..<input.count { input.pointer[index] = Float(generator.uniform() * 2 - 1) }
+        privateStart = tokens * shape.rows
+        output = AlignedBuffer(repeating: 0, count: privateStart + threadCount * tokens * 128)
+        scratch = AlignedBuffer(uninitializedCount: threadCount * Kernels.scratchByteCount)
+    }
+
+    /// - Parameter isPrivate: whether the results are the thread's own, of at most 128 rows.
+    func operands(columns: Int, rows: Int, thread: Int, isPrivate: Bool) -> Operands {
+        Operands(
+            input: input.pointer, inputStride: columns,
+            output: output.pointer + (isPrivate ? privateStart + thread * tokens * 128 : 0), outputStride: rows,
+            tokens: tokens,
+            scratch: UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount))
+    }
+}

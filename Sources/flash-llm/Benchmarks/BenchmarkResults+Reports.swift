@@ -1,0 +1,104 @@
+import Charts
+import Engine
+import Terminal
+
+extension BenchmarkResults {
+    var csv: CommaSeparatedValues {
+        var values = CommaSeparatedValues([
+            "model", "threads", "what", "sequences", "prompt_tokens", "tokens_per_second", "lower_quartile",
+            "upper_quartile", "ratio", "weights_bytes", "share_of_bandwidth",
+        ])
+        for measurement in measurements {
+            let speed = measurement.tokensPerSecond
+            let kind: [String] =
+                switch measurement.setting.kind {
+                case .decode(let batch): ["decode", "\(batch)", ""]
+                case .prompt(let tokens): ["prompt", "1", "\(tokens)"]
+                }
+            let share = measurement.bytesPerStep == nil ? "" : "\(measurement.bandwidthShare.median)"
+            values.append(
+                [measurement.name, "\(measurement.setting.threads)"] + kind
+                    + [speed.median, speed.lowerQuartile, speed.upperQuartile, ratio(measurement) ?? 1].map { "\($0)" }
+                    + ["\(measurement.weightBytes)", share])
+        }
+        return values
+    }
+
+    /// Decoding against the number of sequences, and prompts as a line of text.
+    var figure: Figure {
+        let threadCounts = Set(measurements.map(\.setting.threads)).sorted()
+        let names = modelNames
+        var rows = [
+            Figure.Row(
+                heading: "Decoding: tokens a second, all sequences together",
+                charts: threadCounts.map { chart(threads: $0, title: Self.title($0), isRatio: false) })
+        ]
+        if names.count > 1 {
+            rows.append(
+                Figure.Row(
+                    heading: "Decoding: speed as a multiple of \(names[0].printable)",
+                    charts: threadCounts.map { chart(threads: $0, title: Self.title($0), isRatio: true) }))
+        }
+        var notes = ["Medians of rounds measured in turns; bars are quartiles."] + promptNotes
+        if let processor = Machine.processorName { notes.append("Processor: \(processor).") }
+        return Figure(
+            title: names.count == 1 ? "\(names[0].printable): speed" : "Speed of \(names.count) models",
+            subtitle: "\(instructionSet) kernels · memory read at "
+                + bandwidth.sorted { $0.key < $1.key }.map { threads, spread in
+                    "\(Format.rate(bytesPerSecond: spread.median)) by \(Self.title(threads))"
+                }.joined(separator: ", "),
+            rows: rows, notes: notes)
+    }
+
+    /// In the order of the command line.
+    private var modelNames: [String] {
+        Set(measurements.map(\.setting.model)).sorted().compactMap { model in
+            measurements.first { $0.setting.model == model }?.name
+        }
+    }
+
+    private static func title(_ threads: Int) -> String { "\(threads) thread\(threads == 1 ? "" : "s")" }
+
+    private func chart(threads: Int, title: String, isRatio: Bool) -> Chart {
+        let styles = FormatStyles(modelNames.enumerated().map { ("\($0.offset)", $0.offset == 0) })
+        var batches: Set<Int> = []
+        var values: [Double] = []
+        var series: [Series] = []
+        for (model, name) in modelNames.enumerated() {
+            let points = measurements.compactMap { measurement -> Series.Point? in
+                guard measurement.setting.model == model, measurement.setting.threads == threads,
+                    case .decode(let batch) = measurement.setting.kind
+                else { return nil }
+                batches.insert(batch)
+                let speed = measurement.tokensPerSecond
+                let y = isRatio ? ratio(measurement) ?? 1 : speed.median
+                let spread = isRatio ? nil : speed.lowerQuartile...speed.upperQuartile
+                values += [y] + (spread.map { [$0.upperBound] } ?? [])
+                return Series.Point(
+                    x: Double(batch), y: y, spread: spread,
+                    label: isRatio ? (model == 0 ? nil : Format.fixed(y, decimals: 2) + "×") : nil)
+            }.sorted { $0.x < $1.x }
+            series.append(Series(name.printable, style: styles.style("\(model)"), points: points))
+        }
+        let ticks = batches.sorted().map { Axis.Tick(Double($0), "\($0)") }
+        return Chart(
+            title: title,
+            x: Axis(
+                "sequences decoded together", .logarithmic, showing: ticks.map(\.value),
+                ticks: Axis.thinned(ticks, limit: 7)),
+            y: Axis(
+                isRatio ? "times" : "tokens/s", .linear, showing: values, startsAtZero: true,
+                suffix: isRatio ? "×" : ""),
+            series: series)
+    }
+
+    private var promptNotes: [String] {
+        measurements.compactMap { measurement in
+            guard case .prompt(let tokens) = measurement.setting.kind else { return nil }
+            let times = ratio(measurement).map { ", \(Format.fixed($0, decimals: 2))×" } ?? ""
+            return "Prompt of \(tokens) tokens, \(Self.title(measurement.setting.threads)), "
+                + "\(measurement.name.printable): \(Format.fixed(measurement.tokensPerSecond.median, decimals: 0)) "
+                + "tokens/s\(times)."
+        }
+    }
+}

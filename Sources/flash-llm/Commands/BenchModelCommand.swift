@@ -1,0 +1,99 @@
+import ArgumentParser
+import Engine
+import OrderedJSON
+import Tensors
+import Terminal
+
+struct BenchModelCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        // People have folders called "model": a name that none has.
+        commandName: "whole-model",
+        abstract: "Measure decoding and prompt speed, several models in turns (the default).",
+        discussion: """
+            Every round measures memory bandwidth, then each model once at every setting, so that a machine that \
+            slows down slows all of them; reported are medians and quartiles. The last column is the share of the \
+            measured bandwidth that a model's weights pass at; the ratio is to the first model at the same setting.
+
+            Examples:
+              flash-llm bench smollm2-135m
+              flash-llm bench smollm2-135m ./packed                dense against packed
+              flash-llm bench smollm2-135m ./packed --full         1, 2, 4, 8 and 16 sequences
+              flash-llm bench ./packed --threads 1,2 --batch 1,4,16
+              flash-llm bench ./packed --prompt 512 --json
+              flash-llm bench dense packed --full --csv speed.csv --plot speed.svg
+            """)
+
+    @Argument(help: "Names of pulled models, GGUF files or model folders; ratios are to the first.")
+    var models: [String]
+
+    @Option(help: ArgumentHelp("Thread counts. (default: one per processor)", valueName: "n,n"))
+    var threads: NumberList = NumberList(values: [WorkerPool.availableProcessorCount])
+
+    @Option(help: ArgumentHelp("Sequences that are decoded together. (default: 1)", valueName: "n,n"))
+    var batch: NumberList?
+
+    @Flag(help: "Decode 1, 2, 4, 8 and 16 sequences together.")
+    var full = false
+
+    @Option(help: ArgumentHelp("Prompt tokens; 0 leaves prompts out.", valueName: "n"))
+    var prompt = 512
+
+    @Option(help: ArgumentHelp("Decoding steps of each round.", valueName: "n"))
+    var steps = 16
+
+    @Option(help: ArgumentHelp("Tokens in the cache when decoding is measured.", valueName: "n"))
+    var depth = 64
+
+    @Option(help: ArgumentHelp("Rounds.", valueName: "n"))
+    var rounds = 7
+
+    @Option(help: "Keep weights that must be decoded as f16 or f32.")
+    var weights: WeightPrecision = .f16
+
+    @Option(help: "Keep keys and values as f32, f16 or i8.")
+    var cache: CachePrecision = .f16
+
+    @OptionGroup var reports: BenchmarkReports
+
+    func validate() throws {
+        for (name, value) in [("steps", steps), ("rounds", rounds), ("depth", depth)]
+        where !(1...100_000).contains(value) {
+            throw ValidationError("--\(name) must be in 1...100000, found \(value)")
+        }
+        if !(0...1_000_000).contains(prompt) {
+            throw ValidationError("--prompt must be in 0...1000000, found \(prompt)")
+        }
+        if models.isEmpty { throw ValidationError("expected at least one model") }
+        if full && batch != nil {
+            throw ValidationError("--full and --batch both say what is decoded together: give one of them")
+        }
+    }
+
+    private var batches: [Int] { full ? [1, 2, 4, 8, 16] : batch?.values ?? [1] }
+
+    func run() async throws {
+        let console = Console()
+        try reports.check()
+        let progress = ProgressReporter(traits: console.errors)
+        let loadingPool = WorkerPool(threadCount: WorkerPool.availableProcessorCount)
+        let opened = try models.map { name in
+            let path = try ModelArgument.path(of: name, console: console)
+            return try LanguageModel.open(path: path, type: weights.type, pool: loadingPool) { done, total in
+                progress.update("loading \(name)", completed: done, of: total, unit: .things("layers"))
+            }
+        }
+        let context = opened.map(\.configuration.maximumContext).min() ?? 1
+        guard max(prompt, depth + 1) <= context else {
+            throw ValidationError("--prompt and --depth must fit the context of \(context) tokens")
+        }
+        let run = BenchmarkRun(
+            names: models, models: opened, threadCounts: threads.values, batches: batches, promptTokens: prompt,
+            steps: steps, depth: depth, rounds: rounds, cacheElement: cache.element)
+        let results = try run.measure { done, total in
+            progress.update("measuring", completed: done, of: total, unit: .things("rounds"))
+        }
+        progress.finish()
+        try reports.write(
+            json: results.json, table: results.table(for: console.output), csv: results.csv, figure: results.figure)
+    }
+}

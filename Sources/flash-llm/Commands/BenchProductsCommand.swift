@@ -1,0 +1,120 @@
+import ArgumentParser
+import Engine
+import Sparse
+import Tensors
+import Terminal
+
+struct BenchProductsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "spmm",
+        abstract: "Measure products of sparse matrices with activations, format against format.",
+        discussion: """
+            A matrix with zeros at random places is multiplied with the activations of some tokens, by the decoder's \
+            own kernels and worker pool. Copies of it that take four times the largest cache are walked over in turn, \
+            so that every weight comes from memory. Before anything is timed, each product is checked against one in \
+            double precision.
+
+            Gweights/s are 10^9 elements of the matrix a second, zeros included; GB/s the stored bytes that passed. \
+            Two ceilings are measured in the same rounds: 'of memory' is the share of the bandwidth at which plain \
+            loads read; 'of compute' the share of the speed that the same kernel reaches on a matrix that lies in the \
+            second-level cache, which is what its instructions and the processor's ports allow. No product passes the \
+            lower one: 'of bound' is the share of that. The ratio is to dense f16, round by round.
+
+            Shapes: rows x columns, or the products of a model: \(setNames).
+            Formats: \(ProductCandidate.all.map(\.name).joined(separator: ", ")).
+
+            Examples:
+              flash-llm bench spmm
+              flash-llm bench spmm --shapes smollm2,llama-1.1b --tokens 1,4,16 --threads 1,2
+              flash-llm bench spmm --shapes opt --sparsity 0.5,0.6,0.7,0.8,0.9 --memory 16
+              flash-llm bench spmm --csv products.csv --plot products.svg
+            """)
+
+    @Option(help: ArgumentHelp("Shapes of matrices, or models.", valueName: "shape,shape"))
+    var shapes = WordList(words: ["4096x4096", "11008x4096"])
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Shares of zeros, at least 0 and less than 1.", valueName: "share,share"))
+    var sparsity = ShareList(values: [0.5, 0.7, 0.9])
+
+    @Option(help: ArgumentHelp("Tokens that are multiplied together.", valueName: "n,n"))
+    var tokens = NumberList(values: [1, 4, 16])
+
+    @Option(help: ArgumentHelp("Thread counts. (default: one per processor)", valueName: "n,n"))
+    var threads = NumberList(values: [WorkerPool.availableProcessorCount])
+
+    @Option(help: ArgumentHelp("Formats; dense-f16 is always measured, too. (default: all)", valueName: "name,name"))
+    var formats: WordList?
+
+    @Option(help: ArgumentHelp("Counted rounds.", valueName: "n"))
+    var rounds = 7
+
+    @Option(help: ArgumentHelp("Memory for the copies of one matrix in all formats, in GiB.", valueName: "n"))
+    var memory = 4
+
+    @Option(
+        help: ArgumentHelp("Use the kernels of this instruction set: avx512, avx2 or portable.", visibility: .hidden))
+    var instructionSet: String?
+
+    @OptionGroup var reports: BenchmarkReports
+
+    func validate() throws {
+        if !(1...100_000).contains(rounds) { throw ValidationError("--rounds must be in 1...100000, found \(rounds)") }
+        if !(1...4096).contains(memory) { throw ValidationError("--memory must be in 1...4096 GiB, found \(memory)") }
+        if let instructionSet, Kernels(instructionSet: instructionSet) == nil {
+            throw ValidationError("--instruction-set must be one that this processor has, found '\(instructionSet)'")
+        }
+        _ = try (chosenShapes(), candidates())
+    }
+
+    private func chosenShapes() throws(ValidationError) -> [ProductShape] {
+        var chosen: [ProductShape] = []
+        for word in shapes.words {
+            guard let named = ProductShape.named(word) else {
+                let nearest = Suggestions.nearest(to: word, in: ProductShape.sets.map(\.name))
+                throw ValidationError(
+                    "there is no shape '\(word)': "
+                        + (nearest.map { "did you mean '\($0)'?" }
+                            ?? "expected rows x columns such as 4096x4096, or one of \(Self.setNames)"))
+            }
+            chosen += named.filter { !chosen.contains($0) }
+        }
+        return chosen
+    }
+
+    private func candidates() throws(ValidationError) -> [ProductCandidate] {
+        guard let formats else { return ProductCandidate.all }
+        let all = ProductCandidate.all.map { ($0.name, $0) }
+        var names: Set<String> = [ProductCandidate.baseline]
+        for word in formats.words { names.insert(try named(word, "format", among: all).name) }
+        return ProductCandidate.all.filter { names.contains($0.name) }
+    }
+
+    func run() throws {
+        let console = Console()
+        try reports.check()
+        var benchmark = ProductBenchmark()
+        benchmark.shapes = try chosenShapes()
+        benchmark.candidates = try candidates()
+        benchmark.sparsities = sparsity.values.sorted()
+        benchmark.tokens = tokens.values
+        benchmark.threadCounts = threads.values
+        benchmark.rounds = rounds
+        benchmark.memoryByteLimit = memory << 30
+        if let instructionSet, let kernels = Kernels(instructionSet: instructionSet) { benchmark.kernels = kernels }
+        let progress = ProgressReporter(traits: console.errors)
+        defer { progress.finish() }
+        let measurements = try benchmark.run { done, total in
+            progress.update("measuring", completed: done, of: total, unit: .things("rounds"))
+        }
+        progress.finish()
+        let results = ProductResults(
+            measurements: measurements, rounds: rounds, instructionSet: benchmark.kernels.instructionSet,
+            caches: benchmark.caches)
+        try reports.write(
+            json: results.json, table: results.table(for: console.output), csv: results.csv, figure: results.figure)
+    }
+
+    private static var setNames: String { ProductShape.sets.map(\.name).joined(separator: ", ") }
+}
