@@ -11,23 +11,17 @@ public struct Operands {
     public var tokens: Int
     /// ``Kernels/scratchByteCount`` bytes, aligned to 64, that no other thread uses meanwhile.
     public var scratch: UnsafeMutableRawPointer
-<<<<<<< HEAD
     /// The same activations in the ``PackedMatrix/activationForm`` of a quantised matrix, which reads nothing else;
     /// other matrices ignore them.
     public var quantized: QuantizedActivations?
-
-    public init(
-        input: UnsafePointer<Float>, inputStride: Int, output: UnsafeMutablePointer<Float>, outputStride: Int,
-        tokens: Int, scratch: UnsafeMutableRawPointer, quantized: QuantizedActivations? = nil
-=======
     /// The input by columns, as ``Kernels/transpose(_:inputStride:tokens:columns:into:)`` writes it, for matrices that
     /// skip their zeros; nil if there is none.
     public var transposed: UnsafePointer<Float>?
 
     public init(
         input: UnsafePointer<Float>, inputStride: Int, output: UnsafeMutablePointer<Float>, outputStride: Int,
-        tokens: Int, scratch: UnsafeMutableRawPointer, transposed: UnsafePointer<Float>? = nil
->>>>>>> layers
+        tokens: Int, scratch: UnsafeMutableRawPointer, quantized: QuantizedActivations? = nil,
+        transposed: UnsafePointer<Float>? = nil
     ) {
         self.input = input
         self.inputStride = inputStride
@@ -35,8 +29,8 @@ public struct Operands {
         self.outputStride = outputStride
         self.tokens = tokens
         self.scratch = scratch
-<<<<<<< HEAD
         self.quantized = quantized
+        self.transposed = transposed
     }
 
     /// The activations in the form that `matrix` takes.
@@ -50,9 +44,6 @@ public struct Operands {
             quantized.columns == matrix.columns && quantized.tokens >= tokens,
             "\(quantized.tokens) x \(quantized.columns) activations, expected \(tokens) x \(matrix.columns)")
         return quantized
-=======
-        self.transposed = transposed
->>>>>>> layers
     }
 
     var kernelOperands: flash_operands {

@@ -70,12 +70,9 @@ extension PackedMatrix {
             output.withUnsafeMutableBufferPointer { output in
                 let operands = Operands(
                     input: input.baseAddress!, inputStride: columns, output: output.baseAddress!, outputStride: rows,
-<<<<<<< HEAD
                     tokens: tokens, scratch: scratch.pointer,
-                    quantized: quantized(input.baseAddress!, tokens: tokens, kernels: kernels ?? .best))
-=======
-                    tokens: tokens, scratch: scratch.pointer, transposed: transposed.map { UnsafePointer($0.pointer) })
->>>>>>> layers
+                    quantized: quantized(input.baseAddress!, tokens: tokens, kernels: kernels ?? .best),
+                    transposed: transposed.map { UnsafePointer($0.pointer) })
                 if let kernels {
                     multiply(rows: rowRange ?? 0..<rows, operands, kernels: kernels)
                 } else {

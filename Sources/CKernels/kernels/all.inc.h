@@ -18,17 +18,10 @@
 
 #define KERNEL_TABLE(set_name)                                                                                     \
     {                                                                                                              \
-<<<<<<< HEAD
-        .name = set_name, .product_dense = product_dense, .product_tiled_bitmap = product_tiled_bitmap,            \
-        .product_tiled_csl = product_tiled_csl, .product_quantized = product_quantized, .quantize = quantize,      \
-        .attend = attend, .append = append, .rms_norm = rms_norm, .rotate = rotate,                                \
-        .silu_multiply = silu_multiply, .add = add, .widen = widen, .fit_scales = fit_scales,                      \
-        .round_weights = round_weights,                                                                            \
-=======
         .name = set_name, .skip_tokens = SKIP_TOKENS, .product_dense = product_dense,                              \
         .product_tiled_bitmap = product_tiled_bitmap, .product_tiled_csl = product_tiled_csl,                      \
         .product_quantized = product_quantized, .transpose = transpose, .quantize = quantize, .attend = attend,    \
         .join_attention = join_attention, .append = append, .rms_norm = rms_norm, .rotate = rotate,                \
-        .silu_multiply = silu_multiply, .add = add, .widen = widen,                                                \
->>>>>>> layers
+        .silu_multiply = silu_multiply, .add = add, .widen = widen, .fit_scales = fit_scales,                      \
+        .round_weights = round_weights,                                                                            \
     }

@@ -20,12 +20,8 @@ extension CPUBackend {
         let keys = OutputRows(pointer: buffers.keys.pointer, stride: configuration.keyValueWidth)
         let values = OutputRows(pointer: buffers.values.pointer, stride: configuration.keyValueWidth)
         let group = layerProducts[index].queryKeyValue
-<<<<<<< HEAD
-        quantize(
-            buffers.normalized.pointer, columns: configuration.hiddenSize, tokens: tokens, forms: group.forms)
-=======
-        let input = prepareInput(.hidden(norm: weights.layers[index].inputNorm), tokens: tokens)
->>>>>>> layers
+        let input = prepareInput(
+            .hidden(norm: weights.layers[index].inputNorm), forms: group.forms, tokens: tokens)
         let loop = ProductLoop(
             backend: self, group: group, tokens: tokens, input: input, outputs: (queries, keys, values))
         pool.run(loop, chunkCount: group.chunks.count)
@@ -44,13 +40,8 @@ extension CPUBackend {
         let tokens = batch.tokens.count
         let layer = weights.layers[index]
         let rowRanges = layerProducts[index].gateUpRows
-<<<<<<< HEAD
-        quantize(
-            buffers.normalized.pointer, columns: configuration.hiddenSize, tokens: tokens,
-            forms: layerProducts[index].gateUpForms)
-=======
-        let input = prepareInput(.hidden(norm: layer.postAttentionNorm), tokens: tokens)
->>>>>>> layers
+        let input = prepareInput(
+            .hidden(norm: layer.postAttentionNorm), forms: layerProducts[index].gateUpForms, tokens: tokens)
         pool.run(
             GatedLoop(backend: self, layer: layer, rowRanges: rowRanges, tokens: tokens, input: input),
             chunkCount: rowRanges.count)

@@ -31,9 +31,18 @@ extension CPUBackend {
         for form in forms {
             guard let quantized = quantizedInputs[form] else { preconditionFailure("no room for \(form)") }
             quantized.begin(columns: columns, tokens: tokens)
-            forEachToken(tokens) { token in
-                quantized.quantize(token: token, input + token * columns, kernels: kernels)
-            }
+            let step = QuantizeStep(input: input, columns: columns, output: quantized, kernels: kernels)
+            forEachToken(tokens, width: columns, step)
         }
     }
+}
+
+/// One token's row of a product's input as integers.
+private struct QuantizeStep: TokenStep {
+    let input: UnsafePointer<Float>
+    let columns: Int
+    let output: QuantizedActivations
+    let kernels: Kernels
+
+    func run(token: Int) { output.quantize(token: token, input + token * columns, kernels: kernels) }
 }

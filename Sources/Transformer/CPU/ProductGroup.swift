@@ -26,16 +26,12 @@ struct ProductGroup {
         }
     }
 
-<<<<<<< HEAD
     static func forms(of matrices: [PackedMatrix]) -> [ActivationForm] {
         Array(Set(matrices.compactMap(\.activationForm)))
     }
 
-    /// Row ranges that suit all the given matrices, which have the same shape, of about so many elements each.
-=======
     /// Row ranges that suit all the given matrices, which have the same shape, of about so many elements each: as even
     /// as the formats allow, larger ones first, so that the last to finish has little to do.
->>>>>>> layers
     static func rowRanges(of matrices: [PackedMatrix], elementsPerChunk: Int) -> [Range<Int>] {
         let (rows, columns) = (matrices[0].rows, matrices[0].columns)
         let granularity = matrices.map(\.rowGranularity).max() ?? 1  // each divides the larger ones
