@@ -28,6 +28,12 @@ extension PackedMatrix {
                     unchecked: (matrix.rows, matrix.columns), valueType: matrix.valueType,
                     masks: matrix.masks.copied(in: arena), values: matrix.values.copied(in: arena),
                     panelOffsets: matrix.panelOffsets.copied(in: arena)))
+        case .quantized(let matrix):
+            return .quantized(
+                QuantizedMatrix(
+                    unchecked: matrix.shape, masks: matrix.masks?.copied(in: arena),
+                    values: matrix.values.copied(in: arena), panelOffsets: matrix.panelOffsets.copied(in: arena),
+                    scales: matrix.scales.copied(in: arena)))
         }
     }
 }

@@ -6,6 +6,14 @@ public enum FormatChoice: Sendable, Equatable {
     case fixed(PackedFormat)
 }
 
+/// What packing does to the values of a matrix.
+public enum ValueChoice: Sendable, Equatable {
+    /// They stay what they are in 16 bits.
+    case exact
+    /// They become integers.
+    case quantized(QuantizedCoding, ScaleGroup)
+}
+
 extension PackedMatrix {
     /// Bytes that each format takes for a matrix with these elements, the smallest first; formats of equal size in the
     /// order of ``PackedFormat``.
@@ -33,12 +41,20 @@ extension PackedMatrix {
     /// Packs a dense matrix.
     /// - Parameters:
     ///   - elements: `[rows, columns]`, row-major 16-bit patterns of `valueType`.
-    ///   - choice: `automatic` takes the format of the fewest bytes.
-    /// - Throws: `SparseError.notFinite` for a NaN or an infinity.
+    ///   - choice: `automatic` takes the format of the fewest bytes among those that hold the values asked for.
+    ///   - values: what is stored of the values.
+    /// - Throws: `SparseError.notFinite` for a NaN or an infinity; `.unsupportedIntegers` for integers in a format that
+    ///   has none.
     public static func pack(
         rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType, choice: FormatChoice,
-        pool: WorkerPool
+        values: ValueChoice = .exact, pool: WorkerPool
     ) throws(SparseError) -> (matrix: PackedMatrix, nonzeroCount: Int) {
+        let dense = DenseMatrix(rows: rows, columns: columns, element: valueType, bytes: elements.bytes)
+        if case .quantized(let coding, let group) = values {
+            let matrix = try QuantizedMatrix(
+                dense, coding: coding, group: group, positions: try positions(choice, coding: coding), pool: pool)
+            return (.quantized(matrix), matrix.countNonzeros())
+        }
         let (nonzeroCount, sizes) = try sizes(rows: rows, columns: columns, elements: elements, valueType: valueType)
         let format: PackedFormat =
             switch choice {
@@ -47,8 +63,7 @@ extension PackedMatrix {
             }
         switch format {
         case .dense:
-            let matrix = DenseMatrix(rows: rows, columns: columns, element: valueType, bytes: elements.bytes)
-            return (.dense(matrix), nonzeroCount)
+            return (.dense(dense), nonzeroCount)
         case .tiledBitmap:
             let matrix = try TiledBitmap(
                 rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool)
@@ -62,4 +77,21 @@ extension PackedMatrix {
             return (.tiledCSL(matrix), nonzeroCount)
         }
     }
+
+    /// The positions of a quantised matrix in the format asked for; nil for the smaller ones.
+    private static func positions(
+        _ choice: FormatChoice, coding: QuantizedCoding
+    ) throws(SparseError) -> QuantizedMatrix.Positions? {
+        switch choice {
+        case .automatic: nil
+        case .fixed(.dense): .dense
+        case .fixed(.tiledBitmap): .bitmap
+        case .fixed(let format): throw .unsupportedIntegers(format, coding)
+        }
+    }
+}
+
+extension PackedFormat {
+    /// Whether the format can hold integers.
+    public var holdsIntegers: Bool { self == .dense || self == .tiledBitmap }
 }

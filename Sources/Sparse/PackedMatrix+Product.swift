@@ -11,13 +11,17 @@ public struct Operands {
     public var tokens: Int
     /// ``Kernels/scratchByteCount`` bytes, aligned to 64, that no other thread uses meanwhile.
     public var scratch: UnsafeMutableRawPointer
+    /// The same activations in the ``PackedMatrix/activationForm`` of a quantised matrix, which reads nothing else;
+    /// other matrices ignore them.
+    public var quantized: QuantizedActivations?
     /// The input by columns, as ``Kernels/transpose(_:inputStride:tokens:columns:into:)`` writes it, for matrices that
     /// skip their zeros; nil if there is none.
     public var transposed: UnsafePointer<Float>?
 
     public init(
         input: UnsafePointer<Float>, inputStride: Int, output: UnsafeMutablePointer<Float>, outputStride: Int,
-        tokens: Int, scratch: UnsafeMutableRawPointer, transposed: UnsafePointer<Float>? = nil
+        tokens: Int, scratch: UnsafeMutableRawPointer, quantized: QuantizedActivations? = nil,
+        transposed: UnsafePointer<Float>? = nil
     ) {
         self.input = input
         self.inputStride = inputStride
@@ -25,7 +29,21 @@ public struct Operands {
         self.outputStride = outputStride
         self.tokens = tokens
         self.scratch = scratch
+        self.quantized = quantized
         self.transposed = transposed
+    }
+
+    /// The activations in the form that `matrix` takes.
+    fileprivate func quantized(for matrix: QuantizedMatrix) -> QuantizedActivations {
+        let form = matrix.activationForm
+        guard let quantized else {
+            preconditionFailure("\(matrix.coding) weights got no quantised activations, expected \(form)")
+        }
+        precondition(quantized.form == form, "activations are \(quantized.form), expected \(form)")
+        precondition(
+            quantized.columns == matrix.columns && quantized.tokens >= tokens,
+            "\(quantized.tokens) x \(quantized.columns) activations, expected \(tokens) x \(matrix.columns)")
+        return quantized
     }
 
     var kernelOperands: flash_operands {
@@ -53,6 +71,7 @@ extension PackedMatrix {
     /// are spread over threads. Allocates nothing. The one place where products are dispatched by format.
     /// - Precondition: `rowRange` lies within the matrix and begins at a multiple of ``rowGranularity``; it ends at one
     ///   or with the last row. The operands have the matrix's columns and room for its rows.
+    ///   A quantised matrix finds the activations in its form in ``Operands/quantized``.
     /// - Complexity: O(stored elements x tokens).
     public func multiply(rows rowRange: Range<Int>, _ operands: Operands, kernels: Kernels) {
         precondition(rowRange.lowerBound >= 0 && rowRange.upperBound <= rows)
@@ -72,6 +91,15 @@ extension PackedMatrix {
             matrix.withKernelMatrix { kernels.table.product_tiled_csl($0, first, end, &native) }
         case .tiledBitmap(let matrix):
             matrix.withKernelMatrix { kernels.table.product_tiled_bitmap($0, first, end, &native) }
+        case .quantized(let matrix):
+            let activations = operands.quantized(for: matrix)
+            matrix.withKernelMatrix { weights in
+                activations.withKernelInput { input in
+                    kernels.table.product_quantized(
+                        weights, first, end, input, operands.output, Int64(operands.outputStride),
+                        Int64(operands.tokens), operands.scratch)
+                }
+            }
         }
     }
 
@@ -83,6 +111,14 @@ extension PackedMatrix {
         case .tiledCSL(let matrix): matrix.withKernelMatrix { flash_reference_tiled_csl($0, &native) }
         case .tiledBitmap(let matrix): matrix.withKernelMatrix { flash_reference_tiled_bitmap($0, &native) }
         case .slicedEllpack(let matrix): matrix.withKernelMatrix { flash_reference_sliced_ellpack($0, &native) }
+        case .quantized(let matrix):
+            let activations = operands.quantized(for: matrix)
+            matrix.withKernelMatrix { weights in
+                activations.withKernelInput { input in
+                    flash_reference_quantized(
+                        weights, input, operands.output, Int64(operands.outputStride), Int64(operands.tokens))
+                }
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ public enum PackedMatrix: Sendable {
     case tiledCSL(TiledCSL)
     case tiledBitmap(TiledBitmap)
     case slicedEllpack(SlicedEllpack)
+    case quantized(QuantizedMatrix)
 
     public var rows: Int {
         switch self {
@@ -14,6 +15,7 @@ public enum PackedMatrix: Sendable {
         case .tiledCSL(let matrix): matrix.rows
         case .tiledBitmap(let matrix): matrix.rows
         case .slicedEllpack(let matrix): matrix.rows
+        case .quantized(let matrix): matrix.rows
         }
     }
 
@@ -23,6 +25,7 @@ public enum PackedMatrix: Sendable {
         case .tiledCSL(let matrix): matrix.columns
         case .tiledBitmap(let matrix): matrix.columns
         case .slicedEllpack(let matrix): matrix.columns
+        case .quantized(let matrix): matrix.columns
         }
     }
 
@@ -32,6 +35,7 @@ public enum PackedMatrix: Sendable {
         case .tiledCSL(let matrix): matrix.storedByteCount
         case .tiledBitmap(let matrix): matrix.storedByteCount
         case .slicedEllpack(let matrix): matrix.storedByteCount
+        case .quantized(let matrix): matrix.storedByteCount
         }
     }
 
@@ -41,6 +45,7 @@ public enum PackedMatrix: Sendable {
         case .tiledCSL: .tiledCSL
         case .tiledBitmap: .tiledBitmap
         case .slicedEllpack: .slicedEllpack
+        case .quantized(let matrix): matrix.positions == .dense ? .dense : .tiledBitmap
         }
     }
 
@@ -52,6 +57,7 @@ public enum PackedMatrix: Sendable {
         case .tiledCSL(let matrix): matrix.nonzeroCount
         case .tiledBitmap(let matrix): matrix.nonzeroCount
         case .slicedEllpack(let matrix): matrix.nonzeroCount
+        case .quantized(let matrix): matrix.countNonzeros()
         }
     }
 
@@ -62,6 +68,23 @@ public enum PackedMatrix: Sendable {
         case .tiledCSL: Int(FLASH_CSL_TILE_ROWS)
         case .tiledBitmap: TiledBitmap.panelRows
         case .slicedEllpack: SlicedEllpack.windowRows
+        case .quantized: QuantizedMatrix.panelRows
+        }
+    }
+
+    /// The form in which a product takes its activations, beside the float32 ones; nil if it needs none.
+    public var activationForm: ActivationForm? {
+        if case .quantized(let matrix) = self { matrix.activationForm } else { nil }
+    }
+
+    /// Row `row` as float32 into `output`, `columns` elements: a lookup in an embedding table.
+    /// - Precondition: ``format`` is dense.
+    public func widenRow(_ row: Int, into output: UnsafeMutablePointer<Float>, kernels: Kernels) {
+        switch self {
+        case .dense(let matrix): matrix.widenRow(row, into: output, kernels: kernels)
+        case .quantized(let matrix): matrix.widenRow(row, into: output)
+        case .tiledCSL, .tiledBitmap, .slicedEllpack:
+            preconditionFailure("rows of \(format.rawValue) cannot be looked up")
         }
     }
 
@@ -73,11 +96,13 @@ public enum PackedMatrix: Sendable {
         case .tiledCSL(let matrix): try matrix.checkInvariants()
         case .tiledBitmap(let matrix): try matrix.checkInvariants()
         case .slicedEllpack(let matrix): try matrix.checkInvariants()
+        case .quantized(let matrix): try matrix.checkInvariants()
         }
     }
 }
 
-/// The names of the formats, on disk and on the command line.
+/// The names of the formats, on disk and on the command line: where the stored values lie. Quantised matrices are dense
+/// or tiled bitmaps, too.
 public enum PackedFormat: String, Sendable, CaseIterable {
     case dense
     case tiledCSL = "tiled-csl"

@@ -8,6 +8,8 @@ public enum SparseError: Error, Equatable, CustomStringConvertible {
     case invalidShape(rows: Int, columns: Int)
     /// The format stores 16-bit floating-point values only.
     case unsupportedValueType(ElementType)
+    /// The format does not store integers.
+    case unsupportedIntegers(PackedFormat, QuantizedCoding)
     /// An array has another number of elements than the shape, or another array, asks for.
     case wrongElementCount(array: String, expected: Int, found: Int)
     /// A file has another size than the shape, or another file, asks for.
@@ -43,6 +45,8 @@ public enum SparseError: Error, Equatable, CustomStringConvertible {
             "a matrix of \(rows) x \(columns) elements has no sparse form: each side must be 1 to \(Int32.max)"
         case .unsupportedValueType(let type):
             "values of type \(type) cannot be stored: expected f16 or bf16"
+        case .unsupportedIntegers(let format, let coding):
+            "values of type \(coding) cannot be stored as \(format.rawValue): expected f16 or bf16"
         case .wrongElementCount(let array, let expected, let found):
             "\(array) has \(found) elements, expected \(expected)"
         case .wrongFileSize(let path, let expected, let found):

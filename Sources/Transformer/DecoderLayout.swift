@@ -14,7 +14,7 @@ public struct DecoderLayout: Sendable {
         public var elementCount: Int { rows * columns }
     }
 
-    /// A tensor that stays as it is: embedding, norm or head.
+    /// A tensor that is not pruned: embedding, norm or head.
     public struct Tensor: Sendable, Equatable {
         public let name: String
         public let shape: [Int]
@@ -24,6 +24,8 @@ public struct DecoderLayout: Sendable {
     public let projections: [Projection]
     /// A head that is tied to the embedding is not listed.
     public let others: [Tensor]
+    /// The embedding table and the head, if it is separate: matrices that can be quantised.
+    public let tables: [String]
 
     public init(_ configuration: ModelConfiguration) {
         let family = configuration.family
@@ -52,6 +54,7 @@ public struct DecoderLayout: Sendable {
         if !configuration.tiesHead { others.append(Tensor(name: family.head, shape: table)) }
         self.projections = projections
         self.others = others
+        tables = configuration.tiesHead ? [family.embedding] : [family.embedding, family.head]
     }
 
     /// Weights of the model.
@@ -69,7 +72,11 @@ public struct DecoderLayout: Sendable {
                 projection.name, [projection.rows, projection.columns], in: checkpoint,
                 packedShape: matrix.map { [$0.rows, $0.columns] })
         }
-        for tensor in others { try check(tensor.name, tensor.shape, in: checkpoint, packedShape: nil) }
+        for tensor in others {
+            let matrix = packed?.manifest.matrices[tensor.name]
+            try check(
+                tensor.name, tensor.shape, in: checkpoint, packedShape: matrix.map { [$0.rows, $0.columns] })
+        }
     }
 
     private func check(

@@ -30,16 +30,14 @@ extension DecoderWeights {
         layers = loaded
         finalNorm = try loader.vector(family.finalNorm, count: hidden)
         let table = try loader.matrix(family.embedding, rows: configuration.vocabularySize, columns: hidden)
-        guard case .dense(let dense) = table.matrix else {
+        guard table.matrix.format == .dense else {
             throw ModelError(family.embedding, expected: "a dense matrix", found: table.matrix.format.rawValue)
         }
-        embedding = dense
+        embedding = table.matrix
+        headIsTied = configuration.tiesHead
         var outside = table.checks
-        if configuration.tiesHead || checkpoint[family.head] == nil {
-            guard configuration.tiesHead else {
-                throw ModelError(family.head, expected: "a tensor of that name", found: "none")
-            }
-            head = .dense(dense)
+        if configuration.tiesHead {
+            head = table.matrix
         } else {
             let separate = try loader.matrix(family.head, rows: configuration.vocabularySize, columns: hidden)
             head = separate.matrix

@@ -27,12 +27,15 @@ public struct DecoderWeights: Sendable {
     }
 
     /// `[vocabularySize, hiddenSize]`
-    public let embedding: DenseMatrix
+    ///
+    /// Its rows are looked up: dense, quantised or not.
+    public let embedding: PackedMatrix
     public let layers: [Layer]
     /// `[hiddenSize]`
     public let finalNorm: Storage<Float>
     /// `[vocabularySize, hiddenSize]`; the embedding table itself where the model ties them.
     public let head: PackedMatrix
+    let headIsTied: Bool
     /// GGUF's stretched frequencies, `headSize / 2` elements.
     public let rotaryFactors: [Float]?
     /// Checks that wait for a layer's first use, so that opening a model does not read it whole.
@@ -47,9 +50,5 @@ public struct DecoderWeights: Sendable {
             sum + layer.matrices.reduce(0) { $0 + $1.storedByteCount } + layer.inputNorm.byteCount
                 + layer.postAttentionNorm.byteCount
         }
-    }
-
-    var headIsTied: Bool {
-        if case .dense(let matrix) = head { matrix.bytes.pointer == embedding.bytes.pointer } else { false }
     }
 }

@@ -1,4 +1,5 @@
 import Checkpoints
+import OrderedCollections
 import OrderedJSON
 import Sparse
 import Terminal
@@ -30,9 +31,9 @@ struct PackResult {
 
         var sparsity: Double { 1 - Double(nonzeroCount) / Double(max(elementCount, 1)) }
 
-        func cells(_ name: String) -> [String] {
+        func cells(_ name: String, _ values: String) -> [String] {
             [
-                name, "\(matrixCount)", Format.percentage(sparsity), Format.bytes(denseByteCount),
+                name, values, "\(matrixCount)", Format.percentage(sparsity), Format.bytes(denseByteCount),
                 Format.bytes(packedByteCount),
                 Format.percentage(Double(packedByteCount) / Double(max(denseByteCount, 1))),
             ]
@@ -47,6 +48,14 @@ struct PackResult {
         }
     }
 
+    /// A format with the values in it, as far as they were used, in the order of the formats' declaration.
+    private var kinds: [(format: PackedFormat, values: String, sum: Sum)] {
+        PackedFormat.allCases.flatMap { format in
+            let kinds = OrderedDictionary(grouping: reports.filter { $0.format == format }, by: \.values.label)
+            return kinds.map { (format, $0.key, Sum($0.value)) }
+        }
+    }
+
     /// The formats that were used, in their order of declaration.
     private var formats: [(format: PackedFormat, sum: Sum)] {
         PackedFormat.allCases.compactMap { format in
@@ -57,16 +66,19 @@ struct PackResult {
 
     func text(for traits: OutputTraits) -> String {
         var table = Table([
-            .text("format"), .number("matrices"), .number("sparsity"), .number("dense"), .number("packed"),
-            .number("of dense"),
+            .text("format"), .text("values"), .number("matrices"), .number("sparsity"), .number("dense"),
+            .number("packed"), .number("of dense"),
         ])
-        for (format, sum) in formats { table.append(sum.cells(format.rawValue)) }
-        if formats.count > 1 {
+        let kinds = kinds
+        for (format, values, sum) in kinds { table.append(sum.cells(format.rawValue, values)) }
+        if kinds.count > 1 {
             table.appendRule()
-            table.append(Sum(reports).cells("all"))
+            table.append(Sum(reports).cells("all", ""))
         }
         var text = table.text(for: traits)
-        if requestedFormat != PackedFormat.dense.rawValue, formats.map(\.format) == [.dense] {
+        if requestedFormat != PackedFormat.dense.rawValue, formats.map(\.format) == [.dense],
+            reports.allSatisfy({ $0.values.group == nil })
+        {
             text +=
                 "no matrix is sparse enough to become smaller, so all stay dense ('flash-llm prune' makes zeros)\n"
         }
@@ -84,6 +96,8 @@ struct PackResult {
                 reports.map { report in
                     [
                         "name": .string(report.name), "format": .string(report.format.rawValue),
+                        "values": .string(report.values.name),
+                        "group": report.values.group.map { .string($0.rawValue) } ?? .null,
                         "rows": .integer(report.rows), "columns": .integer(report.columns),
                         "nonzeros": .integer(report.nonzeroCount), "dense_bytes": .integer(report.denseByteCount),
                         "packed_bytes": .integer(report.packedByteCount),
@@ -93,4 +107,9 @@ struct PackResult {
             "seconds": .number(seconds),
         ]
     }
+}
+
+extension PackedValues {
+    /// For people: "f16", "i8 by 128", "i4 by row".
+    var label: String { group.map { "\(name) by \($0.rawValue)" } ?? name }
 }

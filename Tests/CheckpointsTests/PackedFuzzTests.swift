@@ -10,10 +10,24 @@ import Testing
 /// Packed folders whose description or bytes are damaged: opening, taking matrices and checking them must either work
 /// or throw, and changed bytes never pass the check.
 @Suite(.timeLimit(.minutes(5))) struct PackedFuzzTests {
-    private static let formats = PackedFormat.allCases
+    /// A format and the values in it.
+    struct Kind: Sendable, CustomTestStringConvertible {
+        let format: PackedFormat
+        var values = ValueChoice.exact
 
-    /// A packed model of one small layer, its matrices in `format`.
-    private func packedFolder(_ format: PackedFormat) throws -> TemporaryFolder {
+        var testDescription: String { "\(format) \(values)" }
+    }
+
+    private static let kinds =
+        PackedFormat.allCases.map { Kind(format: $0) } + [
+            Kind(format: .tiledBitmap, values: .quantized(.i16, .columns32)),
+            Kind(format: .tiledBitmap, values: .quantized(.i4, .row)),
+            Kind(format: .dense, values: .quantized(.i8, .columns64)),
+        ]
+
+    /// A packed model of one small layer, its matrices of one kind.
+    private func packedFolder(_ kind: Kind) throws -> TemporaryFolder {
+        let format = kind.format
         let folder = TemporaryFolder()
         var model = TinyModel(type: format == .tiledCSL ? .bf16 : .f16, sparsity: 0.7)
         model.layerCount = 1
@@ -25,7 +39,8 @@ import Testing
         let packer = ModelPacker(
             checkpoint, matrices: model.projections.map(\.name), pool: WorkerPool(threadCount: 1))
         _ = try packer.pack(
-            to: .init(path: folder.path + "/packed", overwriting: false, companions: { _ in }), choice: .fixed(format))
+            to: .init(path: folder.path + "/packed", overwriting: false, companions: { _ in }), choice: .fixed(format),
+            values: kind.values)
         return folder
     }
 
@@ -43,6 +58,7 @@ import Testing
             guard (try? packed.check(name)) != nil else { return false }
             // What has passed can be used without further checks.
             switch try? packed.matrix(name) {
+            case .quantized(let matrix): return matrix.dequantized().count == matrix.rows * matrix.columns
             case .tiledBitmap(let bitmap): return bitmap.dense().count == bitmap.rows * bitmap.columns
             case .slicedEllpack(let ellpack): return ellpack.dense().count == ellpack.rows * ellpack.columns
             case .tiledCSL(let csl): return csl.dense().count == csl.rows * csl.columns
@@ -74,7 +90,7 @@ import Testing
             case 2:
                 let words = [
                     "dense", "tiled-bitmap", "tiled-csl", "sliced-ellpack", "f16", "bf16", "f32", "F16", "U32", "I32",
-                    "00000000",
+                    "00000000", "i8", "i4", "i16", "group", "row", "128", "U8", "U64", "BF16",
                 ]
                 text.replaceSubrange(token(&generator), with: Array(words.randomElement(using: &generator)!.utf8))
             default:
@@ -86,8 +102,8 @@ import Testing
         return text
     }
 
-    @Test(arguments: formats) func survivesMutatedConfigurations(format: PackedFormat) throws {
-        let folder = try packedFolder(format)
+    @Test(arguments: kinds) func survivesMutatedConfigurations(kind: Kind) throws {
+        let folder = try packedFolder(kind)
         let original = try bytes("config.json", in: folder)
         var generator = SplitMix64(seed: 21)
         var opened = 0
@@ -98,8 +114,8 @@ import Testing
         #expect(opened > 150)  // mutations that all die in the parser would test little
     }
 
-    @Test(arguments: formats) func survivesMutatedHeaders(format: PackedFormat) throws {
-        let folder = try packedFolder(format)
+    @Test(arguments: kinds) func survivesMutatedHeaders(kind: Kind) throws {
+        let folder = try packedFolder(kind)
         let whole = try bytes("model.safetensors", in: folder)
         let length = Int(Storage(Array(whole[..<8])).reinterpreted(as: UInt64.self)![0])
         let text = whole[8..<8 + length]
@@ -117,8 +133,8 @@ import Testing
     }
 
     /// A byte of a tensor that is not what was written is found by the check of its matrix, and of no other.
-    @Test(arguments: formats) func findsEveryChangedByte(format: PackedFormat) throws {
-        let folder = try packedFolder(format)
+    @Test(arguments: kinds) func findsEveryChangedByte(kind: Kind) throws {
+        let folder = try packedFolder(kind)
         let whole = try bytes("model.safetensors", in: folder)
         let tensors = try SafetensorsFile(path: folder.path + "/packed/model.safetensors").tensors.values
             .filter { !$0.name.hasPrefix(SafetensorsFile.paddingPrefix) }
@@ -140,7 +156,7 @@ import Testing
     }
 
     @Test func coversEveryTensor() throws {
-        let folder = try packedFolder(.tiledBitmap)
+        let folder = try packedFolder(Kind(format: .tiledBitmap))
         let checkpoint = try Checkpoint.open(path: folder.path + "/packed")
         let packed = try #require(try PackedWeights(checkpoint))
         #expect(packed.names.count == 7 + 4)

@@ -106,7 +106,7 @@ import Testing
             ("num_key_value_heads", 3, "num_key_value_heads"), ("vocab_size", 100, "expected shape [100, 64]"),
             ("head_dim", -2, "head_dim"), ("intermediate_size", "100", "intermediate_size"),
             ("tie_word_embeddings", false, "lm_head.weight"), ("flash_llm", [:], "flash_llm.format_version"),
-            ("flash_llm", ["format_version": 99], "expected 1, found 99"),
+            ("flash_llm", ["format_version": 99], "expected 1 to 2, found 99"),
         ]
         for (key, value, part) in changes {
             try write { $0.configurationChanges = [(key, value)] }

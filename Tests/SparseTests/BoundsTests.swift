@@ -28,6 +28,12 @@ import Testing
                     rows: ellpack.rows, columns: ellpack.columns, deltas: guarded(ellpack.deltas),
                     values: guarded(ellpack.values), sliceOffsets: guarded(ellpack.sliceOffsets),
                     laneRows: guarded(ellpack.laneRows), valueType: ellpack.valueType))
+        case .quantized(let matrix):
+            .quantized(
+                try QuantizedMatrix(
+                    rows: matrix.rows, columns: matrix.columns, coding: matrix.coding, group: matrix.group,
+                    masks: matrix.masks.map(guarded), values: guarded(matrix.values),
+                    panelOffsets: guarded(matrix.panelOffsets), scales: guarded(matrix.scales)))
         case .tiledCSL(let csl):
             .tiledCSL(
                 try TiledCSL(
@@ -41,7 +47,9 @@ import Testing
         let (rows, columns) = shape
         for density in [0, 0.05, 0.5, 1] {
             let elements = randomMatrix(rows: rows, columns: columns, density: density, valueType: .f16, seed: 11)
-            for matrix in try everyFormat(rows: rows, columns: columns, elements: elements, valueType: .f16) {
+            let exact = try everyFormat(rows: rows, columns: columns, elements: elements, valueType: .f16)
+            let quantized = try everyQuantization(rows: rows, columns: columns, elements: elements)
+            for matrix in exact + quantized.map(PackedMatrix.quantized) {
                 let matrix = try Self.guarded(matrix)
                 for tokens in [1, 2, 3, 7, 8, 9, 13] {
                     let input = randomActivations(tokens * columns, seed: 12)
@@ -54,7 +62,8 @@ import Testing
                             rows: 0..<rows,
                             Operands(
                                 input: guardedInput.pointer, inputStride: columns, output: output.pointer,
-                                outputStride: rows, tokens: tokens, scratch: scratch.pointer),
+                                outputStride: rows, tokens: tokens, scratch: scratch.pointer,
+                                quantized: matrix.quantized(guardedInput.pointer, tokens: tokens, kernels: kernels)),
                             kernels: kernels)
                         #expect(Array(output.elements) == expected, "\(kernels.instructionSet) \(matrix.format)")
                     }

@@ -33,10 +33,31 @@ func everyFormat(
     ]
 }
 
+/// The same elements, f16, as integers of every coding, group and kind of positions.
+func everyQuantization(rows: Int, columns: Int, elements: Storage<UInt16>) throws -> [QuantizedMatrix] {
+    let dense = DenseMatrix(rows: rows, columns: columns, element: .f16, bytes: elements.bytes)
+    return try QuantizedCoding.allCases.flatMap { coding in
+        try ScaleGroup.allCases.flatMap { group in
+            try QuantizedMatrix.Positions.allCases.map { positions in
+                try QuantizedMatrix(dense, coding: coding, group: group, positions: positions)
+            }
+        }
+    }
+}
+
 /// The instruction sets that this processor has.
 let availableKernels = Kernels.instructionSets.compactMap { Kernels(instructionSet: $0) }
 
 extension PackedMatrix {
+    /// The product's input in the form that the matrix asks for; nil if it reads float32.
+    func quantized(_ input: UnsafePointer<Float>, tokens: Int, kernels: Kernels) -> QuantizedActivations? {
+        guard let form = activationForm else { return nil }
+        let quantized = QuantizedActivations(form: form, maximumColumns: columns, maximumTokens: tokens)
+        quantized.begin(columns: columns, tokens: tokens)
+        for token in 0..<tokens { quantized.quantize(token: token, input + token * columns, kernels: kernels) }
+        return quantized
+    }
+
     /// `[tokens, rows]` by the kernels, or by the double-precision reference where there are none. Elements that a
     /// product leaves alone are NaN.
     /// - Parameter byColumns: offer the input by columns, too, so that a bitmap skips its zeros.
@@ -50,7 +71,9 @@ extension PackedMatrix {
             output.withUnsafeMutableBufferPointer { output in
                 let operands = Operands(
                     input: input.baseAddress!, inputStride: columns, output: output.baseAddress!, outputStride: rows,
-                    tokens: tokens, scratch: scratch.pointer, transposed: transposed.map { UnsafePointer($0.pointer) })
+                    tokens: tokens, scratch: scratch.pointer,
+                    quantized: quantized(input.baseAddress!, tokens: tokens, kernels: kernels ?? .best),
+                    transposed: transposed.map { UnsafePointer($0.pointer) })
                 if let kernels {
                     multiply(rows: rowRange ?? 0..<rows, operands, kernels: kernels)
                 } else {

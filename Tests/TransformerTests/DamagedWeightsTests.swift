@@ -14,9 +14,10 @@ import Transformer
         var path: String { folder.path + "/packed" }
         private var file: String { path + "/model.safetensors" }
 
-        init(_ model: TinyModel, _ choice: FormatChoice) throws {
+        init(_ model: TinyModel, _ choice: FormatChoice, values: ValueChoice = .exact) throws {
             try model.write(to: folder.path + "/model")
-            try OpenModel.pack(model, at: folder.path + "/model", to: path, choice)
+            try OpenModel.pack(
+                model, at: folder.path + "/model", to: path, choice, values: values, tableValues: values)
         }
 
         func open() throws -> OpenModel { try OpenModel(path: path, type: .f16, folder: folder) }
@@ -42,11 +43,18 @@ import Transformer
         }
     }
 
-    @Test(arguments: [FormatChoice.fixed(.tiledBitmap), .fixed(.tiledCSL), .fixed(.slicedEllpack), .fixed(.dense)])
-    func namesWhatChangedAfterOpening(choice: FormatChoice) throws {
+    private static let kinds: [(choice: FormatChoice, values: ValueChoice)] = [
+        (.fixed(.tiledBitmap), .exact), (.fixed(.tiledCSL), .exact), (.fixed(.slicedEllpack), .exact),
+        (.fixed(.dense), .exact),
+        (.fixed(.tiledBitmap), .quantized(.i4, .columns32)), (.fixed(.dense), .quantized(.i8, .row)),
+    ]
+
+    @Test(arguments: kinds) func namesWhatChangedAfterOpening(
+        kind: (choice: FormatChoice, values: ValueChoice)
+    ) throws {
         var model = TinyModel()
         model.sparsity = 0.5
-        let folder = try PackedFolder(model, choice)
+        let folder = try PackedFolder(model, kind.choice, values: kind.values)
         var generator = SplitMix64(seed: 1)
         for (name, range) in try folder.tensors() where !name.hasPrefix("__") && !name.contains("norm") {
             let open = try folder.open()

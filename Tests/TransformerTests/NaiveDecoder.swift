@@ -10,10 +10,12 @@ struct NaiveDecoder {
 
     /// - Parameter frequencies: of the rotary embedding, radians per position of each pair; nil for those of RoFormer
     ///   with base 10,000.
-    init(_ model: TinyModel, frequencies: [Double]? = nil) {
+    /// - Parameter weights: of those tensors that are not as the model has them.
+    init(_ model: TinyModel, frequencies: [Double]? = nil, weights: [String: [Float]] = [:]) {
         self.model = model
         let names = (model.projections + model.others).map(\.name)
-        tensors = Dictionary(uniqueKeysWithValues: names.map { ($0, model.elements($0).map(Double.init)) })
+        tensors = Dictionary(
+            uniqueKeysWithValues: names.map { ($0, (weights[$0] ?? model.elements($0)).map(Double.init)) })
         self.frequencies =
             frequencies
             ?? (0..<model.headSize / 2).map { pow(10_000, -2 * Double($0) / Double(model.headSize)) }

@@ -15,26 +15,33 @@ struct OpenModel {
     let weights: DecoderWeights
 
     /// Writes `model` and opens it, packed unless `packing` is nil.
-    init(_ model: TinyModel, packing: FormatChoice? = nil, type: WeightType? = nil) throws {
+    init(
+        _ model: TinyModel, packing: FormatChoice? = nil, values: ValueChoice = .exact,
+        tableValues: ValueChoice = .exact, type: WeightType? = nil
+    ) throws {
         let folder = ScratchFolder()
         var path = folder.path + "/model"
         try model.write(to: path)
         if let packing {
             let source = path
             path = folder.path + "/packed"
-            try Self.pack(model, at: source, to: path, packing)
+            try Self.pack(model, at: source, to: path, packing, values: values, tableValues: tableValues)
         }
         try self.init(path: path, type: type ?? model.type, folder: folder)
     }
 
     /// Packs the model that was written at `source`.
-    static func pack(_ model: TinyModel, at source: String, to path: String, _ choice: FormatChoice) throws {
+    static func pack(
+        _ model: TinyModel, at source: String, to path: String, _ choice: FormatChoice, values: ValueChoice = .exact,
+        tableValues: ValueChoice = .exact
+    ) throws {
+        let tables = ["model.embed_tokens.weight"] + (model.tiesHead ? [] : ["lm_head.weight"])
         let packer = ModelPacker(
-            try Checkpoint.open(path: source), matrices: model.projections.map(\.name), pool: WorkerPool(threadCount: 2)
-        )
+            try Checkpoint.open(path: source), matrices: model.projections.map(\.name), tables: tables,
+            pool: WorkerPool(threadCount: 2))
         let destination = ModelRewriter.Destination(path: path, overwriting: false, companions: { _ in })
-        let reports = try packer.pack(to: destination, choice: choice)
-        precondition(reports.count == 7 * model.layerCount)
+        let reports = try packer.pack(to: destination, choice: choice, values: values, tableValues: tableValues)
+        precondition(reports.count == 7 * model.layerCount + (tableValues == .exact ? 0 : tables.count))
     }
 
     init(path: String, type: WeightType, folder: ScratchFolder) throws {

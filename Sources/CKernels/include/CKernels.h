@@ -232,6 +232,19 @@ struct flash_kernels {
     void (*add)(float *target, const float *addend, int64_t count);
     // 16- or 32-bit elements to float32.
     void (*widen)(const void *elements, enum flash_element element, int64_t count, float *output);
+
+    // Rounding of a row of weights, for packing: every instruction set gives the same bits. `count` is a multiple of
+    // 32, filled up with zeros; all weights are finite. `scales` are bf16, each group's 16 elements behind the last's.
+    //
+    // The scale of each group: for I16 the least that cuts nothing off, for I8 and I4 one of least squared error,
+    // which may be negative. 0 where all weights of a group are.
+    void (*fit_scales)(
+        const float *weights, int64_t count, int64_t group_columns, enum flash_coding coding, uint16_t *scales);
+    // integers[i] = weights[i] / scale, to nearest even, cut off at the ends of the coding's range. Adds the nonzeros
+    // in even chunks to counts[0], those in odd ones to counts[1].
+    void (*round_weights)(
+        const float *weights, int64_t count, int64_t group_columns, enum flash_coding coding, const uint16_t *scales,
+        int16_t *integers, int64_t counts[2]);
 };
 
 // The best table for this processor, or the named one. NULL if `name` is unknown or the processor lacks it.

@@ -15,6 +15,7 @@
 #include "tiled_csl.inc.h"
 #include "sliced_ellpack.inc.h"
 #include "quantized.inc.h"
+#include "quantize_weights.inc.h"
 
 #define KERNEL_TABLE(set_name)                                                                                     \
     {                                                                                                              \
@@ -23,5 +24,5 @@
         .product_sliced_ellpack = product_sliced_ellpack, .product_quantized = product_quantized,                  \
         .transpose = transpose, .quantize = quantize, .attend = attend, .join_attention = join_attention,          \
         .append = append, .rms_norm = rms_norm, .rotate = rotate, .silu_multiply = silu_multiply, .add = add,      \
-        .widen = widen,                                                                                            \
+        .widen = widen, .fit_scales = fit_scales, .round_weights = round_weights,                                  \
     }

@@ -19,6 +19,15 @@ extension ModelFolderWriter {
             try append(PackedArrays.values, ellpack.valueType, ellpack.values)
             try append(PackedArrays.sliceOffsets, .u64, ellpack.sliceOffsets)
             try append(PackedArrays.laneRows, .u8, ellpack.laneRows)
+        case .quantized(let quantized):
+            if let masks = quantized.masks {
+                try self.append(
+                    name + PackedArrays.masks, type: quantized.coding.maskType,
+                    shape: [masks.count / quantized.coding.maskType.byteCount], bytes: masks)
+            }
+            try append(PackedArrays.values, .u8, quantized.values)
+            try append(PackedArrays.scales, .bf16, quantized.scales)
+            try append(PackedArrays.panelOffsets, .u64, quantized.panelOffsets)
         case .tiledCSL(let csl):
             try append(PackedArrays.words, .u32, csl.words)
             try append(PackedArrays.tileOffsets, .i32, csl.tileOffsets)

@@ -8,6 +8,7 @@ public struct ModelPacker {
     public struct Report: Sendable {
         public let name: String
         public let format: PackedFormat
+        public let values: PackedValues
         public let rows: Int
         public let columns: Int
         public let nonzeroCount: Int
@@ -18,33 +19,46 @@ public struct ModelPacker {
 
     private let checkpoint: Checkpoint
     private let matrices: [String]
+    private let tables: Set<String>
     private let pool: WorkerPool
 
     /// - Parameters:
     ///   - matrices: names of the matrices to pack; everything else is copied.
-    public init(_ checkpoint: Checkpoint, matrices: [String], pool: WorkerPool) {
+    ///   - tables: names of the embedding table and the head, whose values may be chosen, too; they stay dense.
+    public init(_ checkpoint: Checkpoint, matrices: [String], tables: [String] = [], pool: WorkerPool) {
         self.checkpoint = checkpoint
         self.matrices = matrices
+        self.tables = Set(tables)
         self.pool = pool
     }
 
     /// Writes the packed folder.
+    /// - Parameters:
+    ///   - values: of the matrices.
+    ///   - tableValues: of embedding table and head; exact ones are copied.
     /// - Throws: `CheckpointError`, also for a NaN or an infinity, with the matrix's name, and if the model is packed
     ///   already or lacks a matrix; then nothing is left behind.
-    public func pack(to destination: ModelRewriter.Destination, choice: FormatChoice) throws -> [Report] {
+    public func pack(
+        to destination: ModelRewriter.Destination, choice: FormatChoice, values: ValueChoice = .exact,
+        tableValues: ValueChoice = .exact
+    ) throws -> [Report] {
         var reports: [Report] = []
         var manifest = PackedManifest()
-        let suffixes = Set(PackedFormat.allCases.flatMap(PackedArrays.suffixes))
-        try ModelRewriter(checkpoint, matrices: matrices, pool: pool).write(
-            to: destination, stored: { name in suffixes.map { name + $0 } },
+        let packed = tableValues == .exact ? matrices : matrices + tables
+        try ModelRewriter(checkpoint, matrices: packed, pool: pool).write(
+            to: destination, stored: { name in PackedArrays.all.map { name + $0 } },
             rewrite: { name, writer in
-                let (matrix, entry) = try pack(name, choice: choice)
+                let (matrix, entry) =
+                    try tables.contains(name)
+                    ? pack(name, choice: .fixed(.dense), values: tableValues)
+                    : pack(name, choice: choice, values: values)
                 try writer.append(name, matrix)
                 manifest.matrices[name] = entry
                 reports.append(
                     Report(
-                        name: name, format: entry.format, rows: entry.rows, columns: entry.columns,
-                        nonzeroCount: entry.nonzeroCount, denseByteCount: 2 * entry.rows * entry.columns,
+                        name: name, format: entry.format, values: entry.values, rows: entry.rows,
+                        columns: entry.columns, nonzeroCount: entry.nonzeroCount,
+                        denseByteCount: 2 * entry.rows * entry.columns,
                         packedByteCount: matrix.storedByteCount))
             },
             finish: { writer in
@@ -57,17 +71,22 @@ public struct ModelPacker {
     }
 
     private func pack(
-        _ name: String, choice: FormatChoice
+        _ name: String, choice: FormatChoice, values: ValueChoice
     ) throws(CheckpointError) -> (matrix: PackedMatrix, entry: PackedManifest.Matrix) {
         let dense = try checkpoint.sixteenBitMatrix(name, pool: pool)
         let packed = try checkpoint.naming(name) { () throws(SparseError) in
             try PackedMatrix.pack(
                 rows: dense.rows, columns: dense.columns, elements: dense.elements,
-                valueType: dense.type.elementType, choice: choice, pool: pool)
+                valueType: dense.type.elementType, choice: choice, values: values, pool: pool)
         }
+        let stored: PackedValues =
+            switch values {
+            case .exact: .elements(dense.type.elementType)
+            case .quantized(let coding, let group): .integers(coding, group)
+            }
         let entry = PackedManifest.Matrix(
-            format: packed.matrix.format, valueType: dense.type.elementType, rows: dense.rows,
-            columns: dense.columns, nonzeroCount: packed.nonzeroCount)
+            format: packed.matrix.format, values: stored, rows: dense.rows, columns: dense.columns,
+            nonzeroCount: packed.nonzeroCount)
         return (packed.matrix, entry)
     }
 }

@@ -23,50 +23,74 @@ public struct PackedWeights: Sendable {
     /// - Throws: `CheckpointError` if its arrays are missing or do not fit each other.
     public func matrix(_ name: String) throws(CheckpointError) -> PackedMatrix? {
         guard let entry = manifest.matrices[name] else { return nil }
-        switch entry.format {
-        case .dense:
-            let bytes = try checkpoint.mappedBytes(name)
-            let (count, overflow) = (entry.rows * entry.columns).multipliedReportingOverflow(
-                by: entry.valueType.byteCount)
-            guard checkpoint[name]?.encoding.elementType == entry.valueType, !overflow, bytes.count == count,
-                UInt(bitPattern: bytes.pointer) % UInt(entry.valueType.byteCount) == 0
-            else {
-                throw damaged(
-                    name, expected: "\(entry.rows) x \(entry.columns) elements of \(entry.valueType)",
-                    found: "\(bytes.count) bytes of \(checkpoint[name]?.storedType ?? "nothing")")
-            }
-            return .dense(
-                DenseMatrix(rows: entry.rows, columns: entry.columns, element: entry.valueType, bytes: bytes))
-        case .tiledBitmap:
+        switch (entry.format, entry.values) {
+        case (.dense, .elements(let type)): return .dense(try dense(name, entry, type))
+        case (.tiledBitmap, .elements(let type)):
             let masks = try array(name + PackedArrays.masks, .u32, as: UInt32.self)
-            let values = try array(name + PackedArrays.values, entry.valueType, as: UInt16.self)
+            let values = try array(name + PackedArrays.values, type, as: UInt16.self)
             let offsets = try array(name + PackedArrays.panelOffsets, .u64, as: UInt64.self)
             return .tiledBitmap(
                 try validated(name) { () throws(SparseError) in
                     try TiledBitmap(
                         rows: entry.rows, columns: entry.columns, masks: masks, values: values, panelOffsets: offsets,
-                        valueType: entry.valueType)
+                        valueType: type)
                 })
-        case .slicedEllpack:
+        case (.slicedEllpack, .elements(let type)):
             let deltas = try array(name + PackedArrays.deltas, .u8, as: UInt8.self)
-            let values = try array(name + PackedArrays.values, entry.valueType, as: UInt16.self)
+            let values = try array(name + PackedArrays.values, type, as: UInt16.self)
             let offsets = try array(name + PackedArrays.sliceOffsets, .u64, as: UInt64.self)
             let laneRows = try array(name + PackedArrays.laneRows, .u8, as: UInt8.self)
             return .slicedEllpack(
                 try validated(name) { () throws(SparseError) in
                     try SlicedEllpack(
                         rows: entry.rows, columns: entry.columns, deltas: deltas, values: values,
-                        sliceOffsets: offsets, laneRows: laneRows, valueType: entry.valueType)
+                        sliceOffsets: offsets, laneRows: laneRows, valueType: type)
                 })
-        case .tiledCSL:
+        case (.tiledCSL, .elements(let type)):
             let words = try array(name + PackedArrays.words, .u32, as: UInt32.self)
             let offsets = try array(name + PackedArrays.tileOffsets, .i32, as: Int32.self)
             return .tiledCSL(
                 try validated(name) { () throws(SparseError) in
                     try TiledCSL(
                         rows: entry.rows, columns: entry.columns, words: words, tileOffsets: offsets,
-                        valueType: entry.valueType, checking: .tileOffsets)
+                        valueType: type, checking: .tileOffsets)
                 })
+        case (_, .integers(let coding, let group)):
+            return .quantized(try quantized(name, entry, coding, group))
+        }
+    }
+
+    private func dense(
+        _ name: String, _ entry: PackedManifest.Matrix, _ type: ElementType
+    ) throws(CheckpointError) -> DenseMatrix {
+        let bytes = try checkpoint.mappedBytes(name)
+        let (count, overflow) = (entry.rows * entry.columns).multipliedReportingOverflow(by: type.byteCount)
+        guard checkpoint[name]?.encoding.elementType == type, !overflow, bytes.count == count,
+            UInt(bitPattern: bytes.pointer) % UInt(type.byteCount) == 0
+        else {
+            throw damaged(
+                name, expected: "\(entry.rows) x \(entry.columns) elements of \(type)",
+                found: "\(bytes.count) bytes of \(checkpoint[name]?.storedType ?? "nothing")")
+        }
+        return DenseMatrix(rows: entry.rows, columns: entry.columns, element: type, bytes: bytes)
+    }
+
+    private func quantized(
+        _ name: String, _ entry: PackedManifest.Matrix, _ coding: QuantizedCoding, _ group: ScaleGroup
+    ) throws(CheckpointError) -> QuantizedMatrix {
+        let masks: Storage<UInt8>? =
+            switch (entry.format, coding) {
+            case (.dense, _): nil
+            case (_, .i16): try array(name + PackedArrays.masks, coding.maskType, as: UInt32.self).bytes
+            case (_, _): try array(name + PackedArrays.masks, coding.maskType, as: UInt64.self).bytes
+            }
+        let values = try array(name + PackedArrays.values, .u8, as: UInt8.self)
+        let scales = try array(name + PackedArrays.scales, .bf16, as: UInt16.self)
+        let offsets = try array(name + PackedArrays.panelOffsets, .u64, as: UInt64.self)
+        return try validated(name) { () throws(SparseError) in
+            try QuantizedMatrix(
+                rows: entry.rows, columns: entry.columns, coding: coding, group: group, masks: masks, values: values,
+                panelOffsets: offsets, scales: scales)
         }
     }
 
@@ -74,7 +98,7 @@ public struct PackedWeights: Sendable {
     /// matrices, then the tensors that are not packed.
     public var names: [String] {
         let arrays = manifest.matrices.flatMap { name, matrix in
-            PackedArrays.suffixes(of: matrix.format).map { name + $0 }
+            PackedArrays.suffixes(of: matrix).map { name + $0 }
         }
         var rest = OrderedSet(checkpoint.tensors.map(\.name))
         rest.formUnion(manifest.checksums.keys)
@@ -87,7 +111,7 @@ public struct PackedWeights: Sendable {
     /// - Throws: `CheckpointError` naming the tensor that is not what was written.
     /// - Complexity: O(bytes), which are all read.
     public func check(_ name: String) throws(CheckpointError) {
-        let suffixes = manifest.matrices[name].map { PackedArrays.suffixes(of: $0.format) } ?? [""]
+        let suffixes = manifest.matrices[name].map(PackedArrays.suffixes) ?? [""]
         for suffix in suffixes {
             let array = name + suffix
             let found = CRC32C.checksum(of: try checkpoint.mappedBytes(array))

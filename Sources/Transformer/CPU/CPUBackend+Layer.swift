@@ -20,7 +20,8 @@ extension CPUBackend {
         let keys = OutputRows(pointer: buffers.keys.pointer, stride: configuration.keyValueWidth)
         let values = OutputRows(pointer: buffers.values.pointer, stride: configuration.keyValueWidth)
         let group = layerProducts[index].queryKeyValue
-        let input = prepareInput(.hidden(norm: weights.layers[index].inputNorm), tokens: tokens)
+        let input = prepareInput(
+            .hidden(norm: weights.layers[index].inputNorm), forms: group.forms, tokens: tokens)
         let loop = ProductLoop(
             backend: self, group: group, tokens: tokens, input: input, outputs: (queries, keys, values))
         pool.run(loop, chunkCount: group.chunks.count)
@@ -39,7 +40,8 @@ extension CPUBackend {
         let tokens = batch.tokens.count
         let layer = weights.layers[index]
         let rowRanges = layerProducts[index].gateUpRows
-        let input = prepareInput(.hidden(norm: layer.postAttentionNorm), tokens: tokens)
+        let input = prepareInput(
+            .hidden(norm: layer.postAttentionNorm), forms: layerProducts[index].gateUpForms, tokens: tokens)
         pool.run(
             GatedLoop(backend: self, layer: layer, rowRanges: rowRanges, tokens: tokens, input: input),
             chunkCount: rowRanges.count)
@@ -54,6 +56,7 @@ extension CPUBackend {
                 buffers.hidden.pointer + token * width, weights.finalNorm.pointer, Int64(width),
                 configuration.normEpsilon, buffers.normalized.pointer + row * width)
         }
+        quantize(buffers.normalized.pointer, columns: width, tokens: tokens.count, forms: headProducts.forms)
         let output = OutputRows(pointer: buffers.logits.pointer, stride: configuration.vocabularySize)
         let loop = ProductLoop(
             backend: self, group: headProducts, tokens: tokens.count, input: buffers.normalized.pointer,

@@ -15,6 +15,7 @@ public final class CPUBackend: Backend {
     let layerProducts: [LayerProducts]
     let headProducts: ProductGroup
     let rotaryFrequencies: [Double]
+    let quantizedInputs: QuantizedInputs
     /// ``Kernels/scratchByteCount`` bytes for every thread, behind each other.
     let scratch: AlignedBuffer<UInt8>
     /// What the attention of the current batch is cut into.
@@ -27,6 +28,7 @@ public final class CPUBackend: Backend {
         let output: ProductGroup
         /// Rows that are computed of gate and up together.
         let gateUpRows: [Range<Int>]
+        let gateUpForms: [ActivationForm]
         let down: ProductGroup
     }
 
@@ -54,11 +56,14 @@ public final class CPUBackend: Backend {
                 output: ProductGroup([layer.output], threadCount: threads),
                 gateUpRows: ProductGroup.rowRanges(
                     of: [layer.gate, layer.up], elementsPerChunk: layer.gate.rows * layer.gate.columns / (threads * 4)),
+                gateUpForms: ProductGroup.forms(of: [layer.gate, layer.up]),
                 down: ProductGroup([layer.down], threadCount: threads))
         }
         headProducts = ProductGroup([weights.head], threadCount: threads)
         rotaryFrequencies = configuration.rotary.frequencies(
             headSize: configuration.headSize, factors: weights.rotaryFactors)
+        quantizedInputs = QuantizedInputs(
+            for: weights.layers.flatMap(\.matrices) + [weights.head], maximumTokens: maximumBatchTokens)
         attentionPlan = AttentionPlan(configuration)
         attentionPartials = AttentionPartials(headSize: configuration.headSize)
         scratch = AlignedBuffer(uninitializedCount: threads * Kernels.scratchByteCount)
@@ -72,22 +77,28 @@ public final class CPUBackend: Backend {
         UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount)
     }
 
-    /// Brings the input of a group of products into the form that its matrices read, all tokens, once for all chunks
-    /// of the group. The norm of the residual stream is the only work there is for matrices that read float32; forms that
-    /// others want belong here, behind the norm in the same step.
-    func prepareInput(_ source: ProductInput, tokens: Int) -> UnsafePointer<Float> {
+    /// Brings the input of a group of products into the forms that its matrices read, all tokens, once for all chunks
+    /// of the group: the norm of the residual stream where it is that, then quantised forms.
+    func prepareInput(
+        _ source: ProductInput, forms: [ActivationForm], tokens: Int
+    ) -> UnsafePointer<Float> {
+        let input: UnsafePointer<Float>
+        let columns: Int
         switch source {
         case .hidden(let norm):
-            forEachToken(tokens, width: configuration.hiddenSize, NormStep(backend: self, weight: norm))
-            return UnsafePointer(buffers.normalized.pointer)
-        case .attended: return UnsafePointer(buffers.attended.pointer)
-        case .gated: return UnsafePointer(buffers.gate.pointer)
+            columns = configuration.hiddenSize
+            forEachToken(tokens, width: columns, NormStep(backend: self, weight: norm))
+            input = UnsafePointer(buffers.normalized.pointer)
+        case .attended: (input, columns) = (UnsafePointer(buffers.attended.pointer), configuration.queryWidth)
+        case .gated: (input, columns) = (UnsafePointer(buffers.gate.pointer), configuration.intermediateSize)
         }
+        quantize(input, columns: columns, tokens: tokens, forms: forms)
+        return input
     }
 
     /// hidden += group * input
     func addToHidden(_ group: ProductGroup, tokens: Int, input source: ProductInput) {
-        let input = prepareInput(source, tokens: tokens)
+        let input = prepareInput(source, forms: group.forms, tokens: tokens)
         let addend = OutputRows(pointer: buffers.addend.pointer, stride: configuration.hiddenSize)
         let loop = ProductLoop(
             backend: self, group: group, tokens: tokens, input: input, outputs: (addend, addend, addend),

@@ -22,7 +22,7 @@ struct ProductLoop: ChunkedLoop {
             rows: chunk.rows,
             Operands(
                 input: input, inputStride: matrix.columns, output: output.pointer, outputStride: output.stride,
-                tokens: tokens, scratch: backend.scratch(ofThread: thread)),
+                tokens: tokens, scratch: backend.scratch(ofThread: thread), quantized: backend.quantizedInputs[matrix]),
             kernels: kernels)
         guard addsToHidden else { return }
         for token in 0..<tokens {
@@ -48,9 +48,10 @@ struct GatedLoop: ChunkedLoop {
         var operands = Operands(
             input: input, inputStride: backend.configuration.hiddenSize,
             output: buffers.gate.pointer, outputStride: width, tokens: tokens,
-            scratch: backend.scratch(ofThread: thread))
+            scratch: backend.scratch(ofThread: thread), quantized: backend.quantizedInputs[layer.gate])
         layer.gate.multiply(rows: rows, operands, kernels: backend.kernels)
         operands.output = buffers.up.pointer
+        operands.quantized = backend.quantizedInputs[layer.up]
         layer.up.multiply(rows: rows, operands, kernels: backend.kernels)
         for token in 0..<tokens {
             let first = token * width + rows.lowerBound

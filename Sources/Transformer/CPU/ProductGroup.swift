@@ -13,14 +13,21 @@ struct ProductGroup {
 
     let matrices: [PackedMatrix]
     let chunks: [Chunk]
+    /// The forms in which the matrices take their input, beside float32.
+    let forms: [ActivationForm]
 
     init(_ matrices: [PackedMatrix], threadCount: Int) {
         self.matrices = matrices
+        forms = Self.forms(of: matrices)
         let total = matrices.reduce(0) { $0 + $1.rows * $1.columns }
         let wanted = max(total / (threadCount * 4), 1)
         chunks = matrices.enumerated().flatMap { index, matrix in
             Self.rowRanges(of: [matrix], elementsPerChunk: wanted).map { Chunk(matrix: index, rows: $0) }
         }
+    }
+
+    static func forms(of matrices: [PackedMatrix]) -> [ActivationForm] {
+        Array(Set(matrices.compactMap(\.activationForm)))
     }
 
     /// Row ranges that suit all the given matrices, which have the same shape, of about so many elements each: as even

@@ -86,10 +86,12 @@ extension ModelInspection.Matrix {
             "columns": .integer(projection.columns),
             "stored_type": .string(storedType),
             "format": .string(format.rawValue),
+            "group": group.map { .string($0.rawValue) } ?? .null,
             "nonzeros": .integer(nonzeroCount),
             "sparsity": .number(sparsity),
             "dense_bytes": .integer(denseByteCount),
             "packed_bytes": .integer(packedByteCount),
+            "bytes_per_weight": .number(bytesPerWeight),
         ]
     }
 }

@@ -71,7 +71,7 @@ extension ModelInspection {
     private func kindTable(_ traits: OutputTraits) -> Table {
         var table = Table([
             .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"), .number("least"),
-            .number("most"), .number("dense"), .number("packed"), .number("of dense"), .text("format"),
+            .number("most"), .number("dense"), .number("packed"), .number("bytes/weight"), .text("format"),
         ])
         func row(_ name: String, _ shape: String, _ stored: String, _ matrices: [Matrix]) -> [String] {
             let sparsities = matrices.map(\.sparsity)
@@ -79,12 +79,12 @@ extension ModelInspection {
                 name, shape, stored, Self.sparsity(matrices.sparsity, traits),
                 Format.percentage(sparsities.min() ?? 0), Format.percentage(sparsities.max() ?? 0),
                 Format.bytes(matrices.denseByteCount), Format.bytes(matrices.packedByteCount),
-                Self.share(matrices), Self.formats(matrices),
+                Self.bytesPerWeight(matrices), Self.formats(matrices),
             ]
         }
         let kinds = OrderedDictionary(grouping: matrices, by: \.projection.module)
         for (module, matrices) in kinds {
-            let types = OrderedSet(matrices.map(\.storedType)).joined(separator: ", ")
+            let types = OrderedSet(matrices.map(Self.stored)).joined(separator: ", ")
             table.append(row(Self.shortName(module), Self.shape(matrices[0]), types, matrices))
         }
         table.appendRule()
@@ -95,21 +95,21 @@ extension ModelInspection {
     private func matrixTable(_ traits: OutputTraits) -> Table {
         var table = Table([
             .number("layer"), .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"),
-            .number("dense"), .number("packed"), .number("of dense"), .text("format"),
+            .number("dense"), .number("packed"), .number("bytes/weight"), .text("format"),
         ])
         for matrix in matrices {
             table.append([
                 "\(matrix.projection.layer)", Self.shortName(matrix.projection.module), Self.shape(matrix),
-                matrix.storedType,
+                Self.stored(matrix),
                 Self.sparsity(matrix.sparsity, traits), Format.bytes(matrix.denseByteCount),
-                Format.bytes(matrix.packedByteCount), Self.share([matrix]), matrix.format.rawValue,
+                Format.bytes(matrix.packedByteCount), Self.bytesPerWeight([matrix]), matrix.format.rawValue,
             ])
         }
         table.appendRule()
         table.append([
             "", "\(matrices.count) matrices", "", "", Self.sparsity(matrices.sparsity, traits),
-            Format.bytes(matrices.denseByteCount), Format.bytes(matrices.packedByteCount), Self.share(matrices),
-            Self.formats(matrices),
+            Format.bytes(matrices.denseByteCount), Format.bytes(matrices.packedByteCount),
+            Self.bytesPerWeight(matrices), Self.formats(matrices),
         ])
         return table
     }
@@ -136,8 +136,14 @@ extension ModelInspection {
         "\(Format.percentage(sparsity)) \(Bar.text(sparsity, cells: 5, allowsUnicode: traits.allowsUnicode))"
     }
 
-    private static func share(_ matrices: [Matrix]) -> String {
-        Format.percentage(Double(matrices.packedByteCount) / Double(max(matrices.denseByteCount, 1)))
+    /// "F16", or "I8 by 128" where 128 columns share a scale.
+    private static func stored(_ matrix: Matrix) -> String {
+        matrix.group.map { "\(matrix.storedType) by \($0.rawValue)" } ?? matrix.storedType
+    }
+
+    /// Bytes per weight, scales and positions included.
+    private static func bytesPerWeight(_ matrices: [Matrix]) -> String {
+        Format.fixed(Double(matrices.packedByteCount) / Double(max(matrices.elementCount, 1)), decimals: 3)
     }
 
     /// "tiled-bitmap", or "20 tiled-bitmap, 10 dense" where they differ.

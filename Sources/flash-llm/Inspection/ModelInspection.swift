@@ -12,11 +12,14 @@ struct ModelInspection {
         let projection: DecoderLayout.Projection
         /// The file's word for the elements' type.
         let storedType: String
+        /// How many columns share a scale; nil for values that are no integers.
+        var group: ScaleGroup?
         let format: PackedFormat
         let nonzeroCount: Int
         let packedByteCount: Int
 
         var denseByteCount: Int { 2 * projection.elementCount }
+        var bytesPerWeight: Double { Double(packedByteCount) / Double(projection.elementCount) }
         var sparsity: Double { 1 - Double(nonzeroCount) / Double(projection.elementCount) }
     }
 
@@ -25,8 +28,16 @@ struct ModelInspection {
     let tokenizer: TokenizerBundle?
     /// Layer by layer.
     let matrices: [Matrix]
-    /// Every tensor that is none of the matrices.
-    let others: [TensorDescription]
+    /// A tensor that is none of the matrices: embedding, norm or head, which may be quantised, or one that no model
+    /// needs.
+    struct Other: Sendable {
+        let name: String
+        let shape: [Int]
+        let storedType: String
+        let byteCount: Int
+    }
+
+    let others: [Other]
     /// How many matrices and tensors were checked against their checksums; nil if none were asked for.
     var verifiedCount: Int?
 
@@ -40,9 +51,10 @@ struct ModelInspection {
         let checkpoint = files.checkpoint
         let projections = files.layout.projections
         let names = Set(projections.map(\.name))
-        others = (files.packed?.names ?? checkpoint.tensors.map(\.name)).filter { !names.contains($0) }
-            .compactMap { checkpoint[$0] }
-        let unchecked = files.packed == nil ? others.filter(\.encoding.isReadable) : []
+        let otherNames = (files.packed?.names ?? checkpoint.tensors.map(\.name)).filter { !names.contains($0) }
+        others = try otherNames.compactMap { try Self.other($0, files) }
+        let unchecked =
+            files.packed == nil ? otherNames.compactMap { checkpoint[$0] }.filter(\.encoding.isReadable) : []
         let total = projections.count + unchecked.count
         // The pool is busy with whole matrices, so each thread works on its own one alone.
         let alone = (0..<pool.threadCount).map { _ in WorkerPool(threadCount: 1) }
@@ -67,14 +79,25 @@ struct ModelInspection {
         let name = projection.name
         if let entry = files.packed?.manifest.matrices[name], let matrix = try files.packed?.matrix(name) {
             return Matrix(
-                projection: projection, storedType: entry.valueType.rawValue.uppercased(), format: entry.format,
-                nonzeroCount: entry.nonzeroCount, packedByteCount: matrix.storedByteCount)
+                projection: projection, storedType: entry.values.name.uppercased(), group: entry.values.group,
+                format: entry.format, nonzeroCount: entry.nonzeroCount, packedByteCount: matrix.storedByteCount)
         }
         defer { files.checkpoint.release(name) }
         let (nonzeroCount, sizes) = try files.checkpoint.packedSizes(name, pool: pool)
         return Matrix(
             projection: projection, storedType: files.checkpoint[name]?.storedType ?? "", format: sizes[0].format,
             nonzeroCount: nonzeroCount, packedByteCount: sizes[0].byteCount)
+    }
+
+    private static func other(_ name: String, _ files: ModelFiles) throws(CheckpointError) -> Other? {
+        if let entry = files.packed?.manifest.matrices[name], let matrix = try files.packed?.matrix(name) {
+            return Other(
+                name: name, shape: [entry.rows, entry.columns], storedType: entry.values.name.uppercased(),
+                byteCount: matrix.storedByteCount)
+        }
+        return files.checkpoint[name].map {
+            Other(name: name, shape: $0.shape, storedType: $0.storedType, byteCount: $0.byteCount)
+        }
     }
 
     private static func checkFinite(
