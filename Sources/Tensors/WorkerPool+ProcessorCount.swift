@@ -36,7 +36,7 @@ enum ProcessorQuota {
         return count > 0 ? count : nil
     }
 
-    /// How many processors' time the control groups give to this process, 2.5 being five halves of a second each second:
+    /// How many processors' time the control groups give this process, 2.5 being five halves of a second each second:
     /// the smallest quota on the way from its group up to the root; nil if there is none.
     static func ofThisProcess(read: Reader = contents) -> Double? {
         guard let groups = read("/proc/self/cgroup") else { return nil }

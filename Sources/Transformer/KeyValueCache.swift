@@ -4,19 +4,19 @@ public import Tensors
 /// Keys and values of all layers for the tokens seen so far, in blocks of 16 tokens that sequences own.
 ///
 /// Block by block, so that memory is touched as sequences grow; within a block layer by layer; within a layer the keys
-/// of every head `[headSize, 16]` and behind them the values of every head `[16, headSize]`, int8 with 16 float32 scales
+/// of every head `[headSize, 16]` and behind them the values of each head `[16, headSize]`, int8 with 16 float32 scales
 /// behind each (see CKernels.h for why). Which block belongs to whom is not known here.
 public final class KeyValueCache: @unchecked Sendable {
     public static let blockTokens = Int(FLASH_BLOCK_TOKENS)
 
     public let blockCount: Int
-    /// f16, f32 or i8: what a key or value is rounded to. i8 halves the memory of f16 again; every token's key and value
+    /// f16, f32 or i8: what a key or value is rounded to. i8 halves f16's memory again; every token's key and value
     /// of one head then share one scale.
     public let element: ElementType
     private let headCount: Int
     private let headSize: Int
     private let layerBytes: Int
-    /// Not initialised: pages that no token reaches are never committed. They are huge where the system has such: blocks
+    /// Not initialised: pages that no token reaches are never committed. They are huge where there are such: blocks
     /// of one layer lie far apart, and each would cost a walk through the page tables.
     private let memory: AlignedBuffer<UInt8>
 
@@ -52,7 +52,7 @@ public final class KeyValueCache: @unchecked Sendable {
         return 2 * configuration.keyValueHeadCount * blockTokens * tokenBytes
     }
 
-    /// Sets all keys and values to zero. Memory that nothing has written to is one shared page of zeros: whoever measures
+    /// Sets all keys and values to zero. Memory that nothing wrote to is one shared page of zeros: whoever measures
     /// attention over it measures a cache that fits the processor's own.
     public func clear() { memory.elements.initialize(repeating: 0) }
 

@@ -42,7 +42,7 @@ import Testing
         return builder.file
     }
 
-    @Test(.timeLimit(.minutes(5))) func survivesMutatedGGUF() {
+    @Test(.timeLimit(.minutes(20))) func survivesMutatedGGUF() {
         let original = ggufFile()
         var generator = SplitMix64(seed: 3)
         var opened = 0
@@ -64,7 +64,7 @@ import Testing
     }
 
     /// The layers above the header: configuration, names, tokenizer, reading.
-    @Test(.timeLimit(.minutes(5))) func survivesMutatedGGUFModels() {
+    @Test(.timeLimit(.minutes(20))) func survivesMutatedGGUFModels() {
         let folder = TemporaryFolder()
         let original = ggufFile()
         var generator = SplitMix64(seed: 4)
@@ -82,7 +82,7 @@ import Testing
         #expect(opened > 100)
     }
 
-    @Test(.timeLimit(.minutes(5))) func survivesMutatedSafetensors() {
+    @Test(.timeLimit(.minutes(20))) func survivesMutatedSafetensors() {
         let header = """
             {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},\
             "b":{"dtype":"BOOL","shape":[],"data_offsets":[24,25]},\

@@ -12,7 +12,7 @@ import Testing
 
 @testable import Checkpoints
 
-@Suite(.timeLimit(.minutes(1))) struct ModelRewriterTests {
+@Suite(.timeLimit(.minutes(20))) struct ModelRewriterTests {
     private let folder = TemporaryFolder()
     private let pool = WorkerPool(threadCount: 2)
 
@@ -109,7 +109,7 @@ import Testing
 }
 
 /// Abandoning a folder while another thread writes to it.
-@Suite(.timeLimit(.minutes(1))) struct AbandonedFolderTests {
+@Suite(.timeLimit(.minutes(20))) struct AbandonedFolderTests {
     private let folder = TemporaryFolder()
 
     @Test func removesTheFolderUnderAWriter() throws {

@@ -9,7 +9,7 @@ import Testing
 
 /// Packed folders whose description or bytes are damaged: opening, taking matrices and checking them must either work
 /// or throw, and changed bytes never pass the check.
-@Suite(.timeLimit(.minutes(5))) struct PackedFuzzTests {
+@Suite(.timeLimit(.minutes(20))) struct PackedFuzzTests {
     /// A format and the values in it.
     struct Kind: Sendable, CustomTestStringConvertible {
         let format: PackedFormat

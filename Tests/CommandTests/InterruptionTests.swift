@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Ctrl-C during prune and pack: the output is whole or not there at all.
-@Suite(.timeLimit(.minutes(5))) struct InterruptionTests {
+@Suite(.timeLimit(.minutes(20))) struct InterruptionTests {
     private let scratch = ScratchFolder()
 
     private static let commands = [["prune", "model", "--sparsity", "0.5"], ["pack", "model"]]

@@ -10,7 +10,7 @@ import Musl
 import Darwin
 #endif
 
-@Suite(.timeLimit(.minutes(1))) struct PullFailureTests {
+@Suite(.timeLimit(.minutes(20))) struct PullFailureTests {
     @Test func saysThatPythonIsMissing() async throws {
         let stage = try TemporaryFolder()
         try stage.write("not executable", to: "bin/python3")

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Hub
 
-@Suite(.timeLimit(.minutes(1))) struct PullTests {
+@Suite(.timeLimit(.minutes(20))) struct PullTests {
     @Test func fetchesChecksAndNamesTheModel() async throws {
         let python = try await FakePython()
         let reports = Reports()

@@ -9,7 +9,7 @@ import Foundation
 #endif
 
 /// The whole way with the real python3 and pip, from a wheel in a local folder instead of an index.
-@Suite(.timeLimit(.minutes(2))) struct RealPipTests {
+@Suite(.timeLimit(.minutes(20))) struct RealPipTests {
     /// Makes a wheel with one stored and one deflated file.
     private static let script = """
         import sys, zipfile

@@ -33,7 +33,7 @@ private final class Journal: Sendable {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct InterruptHandlerTests {
+@Suite(.timeLimit(.minutes(20))) struct InterruptHandlerTests {
     @Test func cleansUpInReverseOrderAndThenExits() async {
         let journal = Journal()
         let handler = journal.handler()

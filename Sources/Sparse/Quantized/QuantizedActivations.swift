@@ -85,7 +85,7 @@ extension QuantizedMatrix {
     ///
     /// SmolLM2-135M with 20 % zeros has a perplexity of 26.10 with f16 weights; with i8 weights in groups of 128 and
     /// activations in groups of 32, 64 and 128: 26.04, 26.06 and 26.24; with one scale a row: 26.10, 26.19 and 26.38;
-    /// with i4 in groups of 128: 31.60, 31.59 and 31.85. On AVX2 groups of 64 are as fast as those of 128, and groups of
+    /// with i4 in groups of 128: 31.60, 31.59 and 31.85. On AVX2 groups of 64 are as fast as those of 128, groups of
     /// 32 about 10 % slower for several tokens.
     static let activationGroupLimit = 64
 

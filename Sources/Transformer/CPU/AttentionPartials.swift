@@ -5,7 +5,7 @@ import Tensors
 ///
 /// Grows with the batch and the context, to twice what is needed, so a steady token loop allocates nothing.
 final class AttentionPartials {
-    /// Floats of one partial output: the output, its largest score and its sum of weights, in whole cache lines, so that
+    /// Floats of a partial output: the output, its largest score and its sum of weights, in whole cache lines, so that
     /// no two threads write to one.
     let stride: Int
     private var outputs: AlignedBuffer<Float>

@@ -50,7 +50,7 @@ struct AttentionPlan {
     /// Tokens of one task: enough queries to share the loads, few enough tasks' worth to spread a prompt over threads.
     private let taskTokens: Int
 
-    /// Tokens of the shortest part: what the kernel takes at once. Microseconds of work, so that neither claiming a task
+    /// Tokens of the shortest part: what the kernel takes at once. Microseconds of work, so neither claiming a task
     /// nor joining weighs.
     static let partTokens = 8 * Int(FLASH_BLOCK_TOKENS)
     /// Tasks of one run and head that the cut aims at: with a few heads enough for dozens of threads.
