@@ -4,71 +4,83 @@
 ALWAYS_INLINE void dot_block(
     const void *weights, int64_t stride, const enum flash_element element, int64_t columns, const float *input,
     int64_t input_stride, float *output, int64_t output_stride, int accumulate, const int rows, const int tokens) {
-    vec sums[6][4];
-    UNROLL for (int t = 0; t < tokens; t++) {
-        UNROLL for (int r = 0; r < rows; r++) sums[t][r] = vec_zero();
-    }
+    vec sums[6 * 4];
+    UNROLL for (int i = 0; i < tokens * rows; i++) sums[i] = vec_zero();
     const int64_t element_bytes = element == FLASH_F32 ? 4 : 2;
     int64_t k = 0;
     for (; k + LANES <= columns; k += LANES) {
-        vec inputs[6];
-        UNROLL for (int t = 0; t < tokens; t++) inputs[t] = vec_load(input + t * input_stride + k);
+        vec row_weights[4];
         UNROLL for (int r = 0; r < rows; r++) {
-            vec weight = vec_load_element(weights, r * stride + k, element);
+            row_weights[r] = vec_load_element(weights, r * stride + k, element);
             // What the next block of rows reads: far enough ahead of a streaming read, and never wrong for long.
-            if (tokens <= 2) __builtin_prefetch((const char *)weights + ((r + rows) * stride + k) * element_bytes);
-            UNROLL for (int t = 0; t < tokens; t++) sums[t][r] = vec_fma(weight, inputs[t], sums[t][r]);
+            __builtin_prefetch((const char *)weights + ((r + rows) * stride + k) * element_bytes);
+        }
+        UNROLL for (int t = 0; t < tokens; t++) {
+            const vec x = vec_load(input + t * input_stride + k);
+            UNROLL for (int r = 0; r < rows; r++)
+                sums[t * rows + r] = vec_fma(row_weights[r], x, sums[t * rows + r]);
         }
     }
     if (k < columns) {
-        vec inputs[6];
-        UNROLL for (int t = 0; t < tokens; t++) inputs[t] = vec_load_part(input + t * input_stride + k, columns - k);
         UNROLL for (int r = 0; r < rows; r++) {
-            vec weight = vec_load_element_part(weights, r * stride + k, element, columns - k);
-            UNROLL for (int t = 0; t < tokens; t++) sums[t][r] = vec_fma(weight, inputs[t], sums[t][r]);
+            const vec weight = vec_load_element_part(weights, r * stride + k, element, columns - k);
+            UNROLL for (int t = 0; t < tokens; t++)
+                sums[t * rows + r] =
+                    vec_fma(weight, vec_load_part(input + t * input_stride + k, columns - k), sums[t * rows + r]);
         }
     }
+    float results[6 * 4];
+    const int whole = tokens * rows / 4 * 4;
+    UNROLL for (int i = 0; i < whole; i += 4)
+        vec_store_sums4(results + i, sums[i], sums[i + 1], sums[i + 2], sums[i + 3]);
+    UNROLL for (int i = whole; i < tokens * rows; i++) results[i] = vec_sum(sums[i]);
     UNROLL for (int t = 0; t < tokens; t++) {
-        float results[4];
-        if (rows == 4) {
-            vec_store_sums4(results, sums[t][0], sums[t][1], sums[t][2], sums[t][3]);
-        } else {
-            UNROLL for (int r = 0; r < rows; r++) results[r] = vec_sum(sums[t][r]);
-        }
         UNROLL for (int r = 0; r < rows; r++) {
             float *target = output + t * output_stride + r;
-            *target = accumulate ? *target + results[r] : results[r];
+            *target = accumulate ? *target + results[t * rows + r] : results[t * rows + r];
         }
     }
 }
 
-#define DOT_CASE(n)                                                                                               \
+#define DOT_CASE(n, limit)                                                                                        \
     case n:                                                                                                       \
-        if (n <= DOT_TOKENS)                                                                                      \
+        if (n <= limit)                                                                                           \
             dot_block(                                                                                            \
-                weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, rows, n); \
+                weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, rows,  \
+                n <= limit ? n : 1);                                                                              \
         break;
 
+// `rows` rows and up to `limit` tokens.
 ALWAYS_INLINE void dot_tokens(
     const void *weights, int64_t stride, const enum flash_element element, int64_t columns, const float *input,
-    int64_t input_stride, float *output, int64_t output_stride, int accumulate, const int rows, int64_t tokens) {
-    switch (tokens) { DOT_CASE(1) DOT_CASE(2) DOT_CASE(3) DOT_CASE(4) DOT_CASE(5) DOT_CASE(6) }
+    int64_t input_stride, float *output, int64_t output_stride, int accumulate, const int rows, const int limit,
+    int64_t tokens) {
+    switch (tokens) {
+        DOT_CASE(1, limit) DOT_CASE(2, limit) DOT_CASE(3, limit) DOT_CASE(4, limit) DOT_CASE(5, limit)
+        DOT_CASE(6, limit)
+    }
 }
 
-// Up to four rows and DOT_TOKENS tokens.
+// Any number of rows, DOT_ROWS at a time, and up to DOT_GROUP_TOKENS tokens; up to DOT_TOKENS four rows at a time.
 ALWAYS_INLINE void dot_rows(
     const void *weights, int64_t stride, const enum flash_element element, int64_t columns, const float *input,
     int64_t input_stride, float *output, int64_t output_stride, int accumulate, int64_t rows, int64_t tokens) {
-    if (rows == 4) {
-        dot_tokens(
-            weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, 4, tokens);
-        return;
-    }
     const int64_t element_bytes = element == FLASH_F32 ? 4 : 2;
-    for (int64_t r = 0; r < rows; r++)
+    int64_t r = 0;
+    if (tokens <= DOT_TOKENS) {
+        for (; r + 4 <= rows; r += 4)
+            dot_tokens(
+                (const char *)weights + r * stride * element_bytes, stride, element, columns, input, input_stride,
+                output + r, output_stride, accumulate, 4, DOT_TOKENS, tokens);
+    }
+    for (; r + DOT_ROWS <= rows; r += DOT_ROWS)
         dot_tokens(
             (const char *)weights + r * stride * element_bytes, stride, element, columns, input, input_stride,
-            output + r, output_stride, accumulate, 1, tokens);
+            output + r, output_stride, accumulate, DOT_ROWS, DOT_GROUP_TOKENS, tokens);
+    for (; r < rows; r++)
+        dot_tokens(
+            (const char *)weights + r * stride * element_bytes, stride, element, columns, input, input_stride,
+            output + r, output_stride, accumulate, 1, DOT_GROUP_TOKENS, tokens);
 }
 
 static void dot_rows_f32(
@@ -92,48 +104,65 @@ static void dot_rows_bf16(
         weights, stride, FLASH_BF16, columns, input, input_stride, output, output_stride, accumulate, rows, tokens);
 }
 
+static void dot_rows_as(
+    const void *weights, int64_t stride, enum flash_element element, int64_t columns, const float *input,
+    int64_t input_stride, float *output, int64_t output_stride, int accumulate, int64_t rows, int64_t tokens) {
+    (element == FLASH_F32   ? dot_rows_f32
+     : element == FLASH_F16 ? dot_rows_f16
+                            : dot_rows_bf16)(
+        weights, stride, columns, input, input_stride, output, output_stride, accumulate, rows, tokens);
+}
+
 static void widen(const void *elements, enum flash_element element, int64_t count, float *output) {
     int64_t i = 0;
     for (; i + LANES <= count; i += LANES) vec_store(output + i, vec_load_element(elements, i, element));
     if (i < count) vec_store_part(output + i, vec_load_element_part(elements, i, element, count - i), count - i);
 }
 
-// Columns of four rows that are widened at once when several token groups share them: 32 KB of float32.
-#define WIDE_COLUMNS 2048
-// Inputs that stay in the second-level cache while all rows pass over them: 256 KB.
-#define RESIDENT_INPUTS 65536
+// From this many tokens on it pays to turn rows into panels (measured on AVX2: 1.05x at 64 tokens, 1.4x at 512, 0.93x
+// at 32): the activations are broadcast instead of loaded, and there are no horizontal sums.
+#define DENSE_PANEL_TOKENS 64
 
-// Groups of DOT_TOKENS tokens share rows that are widened once, four at a time.
-static void dense_widened(
+// Columns of a block: the activations of a group of tokens there take 18 KB, and stay in the first-level cache while
+// the rows of a block pass over them.
+#define DOT_COLUMNS 768
+// Rows of a block: they stay in the second-level cache while groups of tokens pass, 64 KB at most.
+#define DOT_BLOCK_ROWS 16
+// Distance of two tokens' activations where they are copied to: one line more than a power of two. Widths of models are
+// multiples of 1024, so that in place the tokens of a group would share the few ways of one set of the first-level cache.
+#define DOT_STRIDE (DOT_COLUMNS + 16)
+
+struct dot_scratch {
+    float activations[DENSE_PANEL_TOKENS][DOT_STRIDE];
+    float weights[DOT_BLOCK_ROWS][DOT_COLUMNS];
+};
+
+// More tokens than rows can be streamed past, fewer than DENSE_PANEL_TOKENS: block by block.
+static void dense_blocks(
     const void *weights, int64_t stride, enum flash_element element, int64_t row_count, int64_t columns,
     const float *input, int64_t input_stride, float *output, int64_t output_stride, int64_t tokens, int accumulate,
-    float *scratch) {
+    struct dot_scratch *scratch) {
     const int64_t element_bytes = element == FLASH_F32 ? 4 : 2;
-    int64_t block = RESIDENT_INPUTS / columns / DOT_TOKENS * DOT_TOKENS;
-    if (block < DOT_TOKENS) block = DOT_TOKENS;
-    for (int64_t first_token = 0; first_token < tokens; first_token += block) {
-        const int64_t end_token = first_token + block < tokens ? first_token + block : tokens;
-        for (int64_t r = 0; r < row_count; r += 4) {
-            const int64_t rows = row_count - r < 4 ? row_count - r : 4;
-            for (int64_t c = 0; c < columns; c += WIDE_COLUMNS) {
-                const int64_t width = columns - c < WIDE_COLUMNS ? columns - c : WIDE_COLUMNS;
-                const float *wide = scratch;
-                int64_t wide_stride = WIDE_COLUMNS;
-                if (element == FLASH_F32) {
-                    wide = (const float *)((const char *)weights + (r * stride + c) * element_bytes);
-                    wide_stride = stride;
-                } else {
-                    for (int64_t i = 0; i < rows; i++)
-                        widen(
-                            (const uint16_t *)weights + (r + i) * stride + c, element, width,
-                            scratch + i * WIDE_COLUMNS);
-                }
-                for (int64_t t = first_token; t < end_token; t += DOT_TOKENS) {
-                    const int64_t group = end_token - t < DOT_TOKENS ? end_token - t : DOT_TOKENS;
-                    dot_rows_f32(
-                        wide, wide_stride, width, input + t * input_stride + c, input_stride,
-                        output + t * output_stride + r, output_stride, accumulate || c > 0, rows, group);
-                }
+    const int64_t even = even_group(tokens, DOT_GROUP_TOKENS);
+    // Several groups share rows that are widened once, where conversions take the multipliers' ports.
+    const int widens = DOT_WIDENS && element != FLASH_F32 && tokens > DOT_GROUP_TOKENS;
+    for (int64_t c = 0; c < columns; c += DOT_COLUMNS) {
+        const int64_t width = columns - c < DOT_COLUMNS ? columns - c : DOT_COLUMNS;
+        for (int64_t t = 0; t < tokens; t++)
+            __builtin_memcpy(scratch->activations[t], input + t * input_stride + c, width * sizeof(float));
+        for (int64_t r = 0; r < row_count; r += DOT_BLOCK_ROWS) {
+            const int64_t rows = row_count - r < DOT_BLOCK_ROWS ? row_count - r : DOT_BLOCK_ROWS;
+            const void *block = (const char *)weights + (r * stride + c) * element_bytes;
+            if (widens) {
+                for (int64_t i = 0; i < rows; i++)
+                    widen((const uint16_t *)block + i * stride, element, width, scratch->weights[i]);
+            }
+            for (int64_t t = 0; t < tokens; t += even) {
+                const int64_t group = tokens - t < even ? tokens - t : even;
+                dot_rows_as(
+                    widens ? scratch->weights[0] : block, widens ? DOT_COLUMNS : stride, widens ? FLASH_F32 : element,
+                    width, scratch->activations[t], DOT_STRIDE, output + t * output_stride + r, output_stride,
+                    accumulate || c > 0, rows, group);
             }
         }
     }
@@ -157,10 +186,6 @@ ALWAYS_INLINE void dense_panel(
         }
     }
 }
-
-// From this many tokens on it pays to turn rows into panels (measured on AVX2: 1.05x at 64 tokens, 1.4x at 512, 0.93x
-// at 32): the activations are broadcast instead of loaded, and there are no horizontal sums.
-#define DENSE_PANEL_TOKENS 64
 
 static void dense_panels(
     const void *weights, int64_t stride, enum flash_element element, int64_t row_count, int64_t columns,
@@ -187,26 +212,30 @@ static void dense_panels(
     }
 }
 
-// `row_count` rows from `weights` on. `scratch` holds PANEL_COLUMNS * 32 floats.
+// Memory of a dense product.
+union dense_scratch {
+    struct dot_scratch dot;
+    float panel[PANEL_COLUMNS * FLASH_PANEL_ROWS];
+};
+
+// `row_count` rows from `weights` on.
 static void dense_rows(
     const void *weights, int64_t stride, enum flash_element element, int64_t row_count, int64_t columns,
     const float *input, int64_t input_stride, float *output, int64_t output_stride, int64_t tokens, int accumulate,
-    float *scratch) {
-    const int64_t element_bytes = element == FLASH_F32 ? 4 : 2;
+    union dense_scratch *scratch) {
     if (tokens <= DOT_TOKENS) {
-        for (int64_t r = 0; r < row_count; r += 4) {
-            const int64_t rows = row_count - r < 4 ? row_count - r : 4;
-            const char *first = (const char *)weights + r * stride * element_bytes;
-            (element == FLASH_F32   ? dot_rows_f32
-             : element == FLASH_F16 ? dot_rows_f16
-                                    : dot_rows_bf16)(
-                first, stride, columns, input, input_stride, output + r, output_stride, accumulate, rows, tokens);
-        }
-        return;
+        dot_rows_as(
+            weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, row_count,
+            tokens);
+    } else if (tokens < DENSE_PANEL_TOKENS) {
+        dense_blocks(
+            weights, stride, element, row_count, columns, input, input_stride, output, output_stride, tokens,
+            accumulate, &scratch->dot);
+    } else {
+        dense_panels(
+            weights, stride, element, row_count, columns, input, input_stride, output, output_stride, tokens,
+            accumulate, scratch->panel);
     }
-    (tokens < DENSE_PANEL_TOKENS ? dense_widened : dense_panels)(
-        weights, stride, element, row_count, columns, input, input_stride, output, output_stride, tokens, accumulate,
-        scratch);
 }
 
 static void product_dense(

@@ -11,6 +11,14 @@ ALWAYS_INLINE void store_panel_part(float *target, vec sum, int64_t rows, int ac
     }
 }
 
+// `count` in as few groups as a limit allows, about equal: a group of one or two tokens has too few independent sums to
+// keep the multipliers busy.
+ALWAYS_INLINE int64_t even_group(int64_t count, int64_t limit) {
+    if (count <= limit) return count;
+    const int64_t groups = (count + limit - 1) / limit;
+    return (count + groups - 1) / groups;
+}
+
 // Columns of a panel: 256 x 32 float32 = 32 KB.
 #define PANEL_COLUMNS 256
 // Inputs of PANEL_COLUMNS columns for this many tokens take 192 KB of the second-level cache.
@@ -61,8 +69,9 @@ static void panel_block_tokens(
 static void panel_tokens(
     const float *panel, int64_t columns, const float *input, int64_t input_stride, float *output,
     int64_t output_stride, int64_t rows, int accumulate, int64_t tokens) {
-    for (int64_t t = 0; t < tokens; t += PANEL_TOKENS) {
-        const int64_t group = tokens - t < PANEL_TOKENS ? tokens - t : PANEL_TOKENS;
+    const int64_t even = even_group(tokens, PANEL_TOKENS);
+    for (int64_t t = 0; t < tokens; t += even) {
+        const int64_t group = tokens - t < even ? tokens - t : even;
         for (int64_t r = 0; r < FLASH_PANEL_ROWS && r < rows; r += PANEL_VECTORS * LANES)
             panel_block_tokens(
                 panel + r, columns, input + t * input_stride, input_stride, output + t * output_stride + r,

@@ -32,15 +32,9 @@ ALWAYS_INLINE void quantized_chunk(
         UNROLL for (int p = 0; p < QUANTIZED_PARTS; p++) weights[p] = ivec_load(*next + p * LANES * 4);
         *next += FLASH_QUANTIZED_ROWS * 4;
     } else if (coding == FLASH_I16) {
-        uint32_t mask;
-        __builtin_memcpy(&mask, cursor->masks + chunk * 4, sizeof mask);
-        ivec_expand_words(mask, *next, weights);
-        *next += 2 * __builtin_popcount(mask);
+        *next = ivec_expand_words(cursor->masks + chunk * 4, *next, weights);
     } else {
-        uint64_t mask;
-        __builtin_memcpy(&mask, cursor->masks + chunk * 8, sizeof mask);
-        ivec_expand_bytes(mask, *next, weights);
-        *next += __builtin_popcountll(mask);
+        *next = ivec_expand_bytes(cursor->masks + chunk * 8, *next, weights);
     }
     UNROLL for (int p = 0; p < QUANTIZED_PARTS; p++) {
         if (coding == FLASH_I4) weights[p] = odd ? ivec_high_nibbles(weights[p]) : ivec_low_nibbles(weights[p]);
@@ -74,8 +68,8 @@ ALWAYS_INLINE void quantized_direct(
     float *output, int64_t output_stride, int64_t rows, const int tokens) {
     const int64_t width = quantized_chunk_columns(coding), chunks = (matrix->columns + width - 1) / width;
     const int64_t group_chunks = input->group_columns / width;
-    // One token: two independent sums hide the latency of the multiply-add.
-    const int sets = tokens == 1 ? 2 : 1;
+    // Two independent sums hide the latency of the multiply-add: both chunks of a step into one sum would take twice that.
+    const int sets = tokens <= QUANTIZED_TWO_SUMS_TOKENS ? 2 : 1;
     const uint8_t *activations[QUANTIZED_DIRECT_TOKENS];
     vec totals[QUANTIZED_DIRECT_TOKENS][QUANTIZED_PARTS];
     UNROLL for (int t = 0; t < tokens; t++) {
@@ -95,6 +89,7 @@ ALWAYS_INLINE void quantized_direct(
         for (; chunk + 2 <= end; chunk += 2) {
             // As far ahead as memory is slow: about 400 ns of streaming.
             __builtin_prefetch(cursor.values[0] + 8192);
+            if (dense && coding != FLASH_I4) __builtin_prefetch(cursor.values[0] + 8192 + 64);
             if (!dense) __builtin_prefetch(cursor.masks + chunk * (coding == FLASH_I16 ? 4 : 8) + 2048);
             UNROLL for (int s = 0; s < 2; s++) {
                 ivec weights[QUANTIZED_PARTS];
@@ -230,12 +225,13 @@ ALWAYS_INLINE void quantized_panels(
         weights[i] = scratch + i * piece;
     }
     const int64_t block = QUANTIZED_BLOCK_COLUMNS / input->group_columns * input->group_columns;
+    const int64_t even = even_group(tokens, QUANTIZED_TOKENS);
     for (int64_t first = 0; first < matrix->columns; first += block) {
         const int64_t end = first + block < matrix->columns ? first + block : matrix->columns;
         UNROLL for (int i = 0; i < panels; i++)
             quantized_expand(&cursors[i], coding, dense, first, end, scratch + i * piece);
-        for (int64_t t = 0; t < tokens; t += QUANTIZED_TOKENS) {
-            switch (tokens - t < QUANTIZED_TOKENS ? tokens - t : QUANTIZED_TOKENS) {
+        for (int64_t t = 0; t < tokens; t += even) {
+            switch (tokens - t < even ? tokens - t : even) {
                 QUANTIZED_BLOCK_CASE(1) QUANTIZED_BLOCK_CASE(2) QUANTIZED_BLOCK_CASE(3) QUANTIZED_BLOCK_CASE(4)
                 QUANTIZED_BLOCK_CASE(5) QUANTIZED_BLOCK_CASE(6) QUANTIZED_BLOCK_CASE(7) QUANTIZED_BLOCK_CASE(8)
                 QUANTIZED_BLOCK_CASE(9) QUANTIZED_BLOCK_CASE(10) QUANTIZED_BLOCK_CASE(11) QUANTIZED_BLOCK_CASE(12)

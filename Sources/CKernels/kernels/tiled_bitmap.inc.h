@@ -21,10 +21,8 @@ ALWAYS_INLINE void panel_direct(
         __builtin_prefetch(values + 4096);
         __builtin_prefetch(masks + k + 512);
         UNROLL for (int s = 0; s < 2; s++) {
-            const uint32_t mask = masks[k + s];
             vec weights[PANEL_PARTS];
-            vec_expand(mask, values, element, weights);
-            values += __builtin_popcount(mask);
+            values = vec_expand(masks + k + s, values, element, weights);
             UNROLL for (int t = 0; t < tokens; t++) {
                 vec activation = vec_broadcast(input[t * input_stride + k + s]);
                 UNROLL for (int p = 0; p < PANEL_PARTS; p++)
@@ -34,7 +32,7 @@ ALWAYS_INLINE void panel_direct(
     }
     if (k < columns) {
         vec weights[PANEL_PARTS];
-        vec_expand(masks[k], values, element, weights);
+        vec_expand(masks + k, values, element, weights);
         UNROLL for (int t = 0; t < tokens; t++) {
             vec activation = vec_broadcast(input[t * input_stride + k]);
             UNROLL for (int p = 0; p < PANEL_PARTS; p++) sums[0][t][p] = vec_fma(weights[p], activation, sums[0][t][p]);
@@ -75,9 +73,7 @@ ALWAYS_INLINE void panel_expanded(
         const int64_t width = columns - c < PANEL_COLUMNS ? columns - c : PANEL_COLUMNS;
         for (int64_t k = 0; k < width; k++) {
             vec weights[PANEL_PARTS];
-            const uint32_t mask = masks[c + k];
-            vec_expand(mask, values, element, weights);
-            values += __builtin_popcount(mask);
+            values = vec_expand(masks + c + k, values, element, weights);
             float *target = panel + k * FLASH_PANEL_ROWS;
             UNROLL for (int p = 0; p < PANEL_PARTS; p++) vec_store(target + p * LANES, weights[p]);
         }

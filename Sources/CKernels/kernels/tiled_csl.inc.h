@@ -97,14 +97,14 @@ static void csl_few_tokens(
 #define STRIP_BYTES (FLASH_CSL_TILE_ROWS * STRIP_COLUMNS * 2)
 
 _Static_assert(
-    STRIP_BYTES + PANEL_COLUMNS * FLASH_PANEL_ROWS * 4 <= FLASH_SCRATCH_BYTES, "the strip and a panel must fit");
+    STRIP_BYTES + sizeof(union dense_scratch) <= FLASH_SCRATCH_BYTES, "the strip and the dense product must fit");
 
 static void csl_many_tokens(
     const struct flash_tiled_csl *matrix, int64_t row, int64_t rows, const struct flash_operands *operands) {
     const int64_t tile_columns = (matrix->columns + FLASH_CSL_TILE_COLUMNS - 1) / FLASH_CSL_TILE_COLUMNS;
     const int64_t strip_tiles = STRIP_COLUMNS / FLASH_CSL_TILE_COLUMNS;
     uint16_t *strip = operands->scratch;
-    float *panel = (float *)((char *)operands->scratch + STRIP_BYTES);
+    union dense_scratch *scratch = (union dense_scratch *)((char *)operands->scratch + STRIP_BYTES);
     const int32_t *offsets = matrix->tile_offsets + row / FLASH_CSL_TILE_ROWS * tile_columns;
     for (int64_t tile = 0; tile < tile_columns; tile += strip_tiles) {
         const int64_t tiles = tile_columns - tile < strip_tiles ? tile_columns - tile : strip_tiles;
@@ -125,7 +125,7 @@ static void csl_many_tokens(
                                     : tiles * FLASH_CSL_TILE_COLUMNS;
         dense_rows(
             strip, STRIP_COLUMNS, matrix->element, rows, columns, operands->input + column, operands->input_stride,
-            operands->output + row, operands->output_stride, operands->tokens, tile > 0, panel);
+            operands->output + row, operands->output_stride, operands->tokens, tile > 0, scratch);
     }
 }
 

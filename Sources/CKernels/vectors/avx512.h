@@ -87,14 +87,17 @@ static inline void vec_transpose(vec tile[16]) {
     }
 }
 
-// One column of a bitmap panel: 32 rows as two vectors. Loads 32 values whatever the mask says.
-static inline void vec_expand(uint32_t mask, const uint16_t *values, enum flash_element element, vec out[2]) {
+// One column of a bitmap panel: 32 rows as two vectors; returns where the next column's values lie. Loads 32 values
+// whatever the mask says.
+static inline const uint16_t *vec_expand(
+    const uint32_t *mask, const uint16_t *values, enum flash_element element, vec out[2]) {
     __m512i packed = _mm512_loadu_si512(values);
     // Keeps the load apart: with a memory operand the expansion is microcoded on Zen and takes twice the time.
     __asm__("" : "+v"(packed));
-    __m512i rows = _mm512_maskz_expand_epi16(mask, packed);
+    __m512i rows = _mm512_maskz_expand_epi16(*mask, packed);
     out[0] = vec_from_16(_mm512_castsi512_si256(rows), element);
     out[1] = vec_from_16(_mm512_extracti64x4_epi64(rows, 1), element);
+    return values + __builtin_popcount(*mask);
 }
 
 // Four and eight 16-bit values, whatever LANES is.
@@ -144,17 +147,24 @@ static inline void vec_store_i16(int16_t *p, vec a) {
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(a)));
 }
 
-// A chunk of 64 bytes or 32 words, zeros where the mask has none. Loads 64 bytes whatever the mask says; the load is
-// kept apart for the same reason as in vec_expand.
-static inline void ivec_expand_bytes(uint64_t mask, const uint8_t *values, ivec out[1]) {
+// A chunk of 64 bytes, zeros where the mask at `masks` has none; returns where the next values lie. Loads 64 bytes
+// whatever the mask says; the load is kept apart for the same reason as in vec_expand.
+static inline const uint8_t *ivec_expand_bytes(const uint8_t *masks, const uint8_t *values, ivec out[1]) {
+    uint64_t mask;
+    __builtin_memcpy(&mask, masks, sizeof mask);
     __m512i packed = _mm512_loadu_si512(values);
     __asm__("" : "+v"(packed));
     out[0] = _mm512_maskz_expand_epi8(mask, packed);
+    return values + __builtin_popcountll(mask);
 }
-static inline void ivec_expand_words(uint32_t mask, const uint8_t *values, ivec out[1]) {
+// A chunk of 32 words.
+static inline const uint8_t *ivec_expand_words(const uint8_t *masks, const uint8_t *values, ivec out[1]) {
+    uint32_t mask;
+    __builtin_memcpy(&mask, masks, sizeof mask);
     __m512i packed = _mm512_loadu_si512(values);
     __asm__("" : "+v"(packed));
     out[0] = _mm512_maskz_expand_epi16(mask, packed);
+    return values + 2 * __builtin_popcount(mask);
 }
 // 16 times the value of each byte's low or high nibble.
 static inline ivec ivec_low_nibbles(ivec a) {
@@ -178,9 +188,16 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 #define QUANTIZED_TOKENS 12
 // One vector of integer sums and one of totals per token.
 #define QUANTIZED_DIRECT_TOKENS 8
+// vpdpbusd takes five cycles, two of them more than the expansion of two chunks (six of port 5): with one sum 2 to 4
+// tokens wait for it.
+#define QUANTIZED_TWO_SUMS_TOKENS 4
 
 // Register blocking. Products along rows: 4 rows x 6 tokens = 24 accumulators, 6 inputs, 1 weight of 32 registers.
 #define DOT_TOKENS 6
+#define DOT_ROWS 4
+#define DOT_GROUP_TOKENS 6
+// A conversion takes both ports of the multipliers.
+#define DOT_WIDENS 1
 // Panel products: all 32 rows (2 vectors) x 12 tokens = 24 accumulators.
 #define PANEL_VECTORS 2
 #define PANEL_TOKENS 12

@@ -89,12 +89,14 @@ static inline void vec_transpose(vec tile[4]) {
 }
 
 // One column of a bitmap panel: 32 rows as eight vectors.
-static inline void vec_expand(uint32_t mask, const uint16_t *values, enum flash_element element, vec out[8]) {
+static inline const uint16_t *vec_expand(
+    const uint32_t *mask, const uint16_t *values, enum flash_element element, vec out[8]) {
     for (int row = 0; row < 32; row++) {
-        int isStored = mask >> row & 1;
+        int isStored = *mask >> row & 1;
         out[row / LANES][row % LANES] = isStored ? flash_widen_one(*values, element) : 0;
         values += isStored;
     }
+    return values;
 }
 
 // ---- Integers: 4 lanes of int32, 4 int8 or 2 int16 each ----
@@ -127,23 +129,28 @@ static inline void vec_store_i16(int16_t *p, vec a) {
     for (int i = 0; i < LANES; i++) p[i] = (int16_t)a[i];
 }
 
-// A chunk of 64 bytes or 32 words, zeros where the mask has none.
-static inline void ivec_expand_bytes(uint64_t mask, const uint8_t *values, ivec out[4]) {
+// A chunk of 64 bytes, zeros where the mask at `masks` has none; returns where the next values lie.
+static inline const uint8_t *ivec_expand_bytes(const uint8_t *masks, const uint8_t *values, ivec out[4]) {
     uint8_t bytes[64];
     for (int i = 0; i < 64; i++) {
-        bytes[i] = mask >> i & 1 ? *values : 0;
-        values += mask >> i & 1;
+        const int isStored = masks[i / 8] >> i % 8 & 1;
+        bytes[i] = isStored ? *values : 0;
+        values += isStored;
     }
     memcpy(out, bytes, sizeof bytes);
+    return values;
 }
-static inline void ivec_expand_words(uint32_t mask, const uint8_t *values, ivec out[4]) {
+// A chunk of 32 words.
+static inline const uint8_t *ivec_expand_words(const uint8_t *masks, const uint8_t *values, ivec out[4]) {
     uint16_t words[32];
     for (int i = 0; i < 32; i++) {
+        const int isStored = masks[i / 8] >> i % 8 & 1;
         words[i] = 0;
-        if (mask >> i & 1) memcpy(&words[i], values, 2);
-        values += mask >> i & 1 ? 2 : 0;
+        if (isStored) memcpy(&words[i], values, 2);
+        values += isStored ? 2 : 0;
     }
     memcpy(out, words, sizeof words);
+    return values;
 }
 // 16 times the value of each byte's low or high nibble.
 static inline ivec ivec_low_nibbles(ivec a) { return a << 4 & (int32_t)0xF0F0F0F0; }
@@ -165,8 +172,12 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 #define QUANTIZED_PANELS 1
 #define QUANTIZED_TOKENS 2
 #define QUANTIZED_DIRECT_TOKENS 1
+#define QUANTIZED_TWO_SUMS_TOKENS 0
 
 #define DOT_TOKENS 2
+#define DOT_ROWS 2
+#define DOT_GROUP_TOKENS 4
+#define DOT_WIDENS 0
 #define PANEL_VECTORS 2
 #define PANEL_TOKENS 4
 #define DIRECT_TOKENS 1
