@@ -6,25 +6,28 @@ extension BenchmarkResults {
     var csv: CommaSeparatedValues {
         var values = CommaSeparatedValues([
             "model", "threads", "what", "sequences", "prompt_tokens", "tokens_per_second", "lower_quartile",
-            "upper_quartile", "ratio", "weights_bytes", "share_of_bandwidth",
+            "upper_quartile", "ratio", "weights_bytes", "share_of_bandwidth", "depth", "share_of_attention",
         ])
         for measurement in measurements {
             let speed = measurement.tokensPerSecond
             let kind: [String] =
                 switch measurement.setting.kind {
-                case .decode(let batch): ["decode", "\(batch)", ""]
+                case .decode(let batch, _): ["decode", "\(batch)", ""]
                 case .prompt(let tokens): ["prompt", "1", "\(tokens)"]
                 }
+            let depth = if case .decode(_, let depth) = measurement.setting.kind { "\(depth)" } else { "" }
+            let attention = attentionShare(measurement).map { "\($0.median)" } ?? ""
             let share = measurement.bytesPerStep == nil ? "" : "\(measurement.bandwidthShare.median)"
             values.append(
                 [measurement.name, "\(measurement.setting.threads)"] + kind
                     + [speed.median, speed.lowerQuartile, speed.upperQuartile, ratio(measurement) ?? 1].map { "\($0)" }
-                    + ["\(measurement.weightBytes)", share])
+                    + ["\(measurement.weightBytes)", share, depth, attention])
         }
         return values
     }
 
-    /// Decoding against the number of sequences, and prompts as a line of text.
+    /// Decoding against the number of sequences and against the tokens in the cache, where several were measured, and
+    /// prompts as a line of text.
     var figure: Figure {
         let threadCounts = Set(measurements.map(\.setting.threads)).sorted()
         let names = modelNames
@@ -38,6 +41,12 @@ extension BenchmarkResults {
                 Figure.Row(
                     heading: "Decoding: speed as a multiple of \(names[0].printable)",
                     charts: threadCounts.map { chart(threads: $0, title: Self.title($0), isRatio: true) }))
+        }
+        if depths.count > 1 {
+            rows.append(
+                Figure.Row(
+                    heading: "Decoding a long context: tokens a second of one step",
+                    charts: threadCounts.map { contextChart(threads: $0, title: Self.title($0)) }))
         }
         var notes = ["Medians of rounds measured in turns; bars are quartiles."] + promptNotes
         if let processor = Machine.processorName { notes.append("Processor: \(processor).") }
@@ -67,7 +76,7 @@ extension BenchmarkResults {
         for (model, name) in modelNames.enumerated() {
             let points = measurements.compactMap { measurement -> Series.Point? in
                 guard measurement.setting.model == model, measurement.setting.threads == threads,
-                    case .decode(let batch) = measurement.setting.kind
+                    case .decode(let batch, let depth) = measurement.setting.kind, depth == depths.first
                 else { return nil }
                 batches.insert(batch)
                 let speed = measurement.tokensPerSecond
@@ -90,6 +99,34 @@ extension BenchmarkResults {
                 isRatio ? "times" : "tokens/s", .linear, showing: values, startsAtZero: true,
                 suffix: isRatio ? "×" : ""),
             series: series)
+    }
+
+    /// Of the fewest sequences that were decoded together.
+    private func contextChart(threads: Int, title: String) -> Chart {
+        let styles = FormatStyles(modelNames.enumerated().map { ("\($0.offset)", $0.offset == 0) })
+        let batches = measurements.compactMap { measurement in
+            if case .decode(let batch, _) = measurement.setting.kind { batch } else { nil }
+        }
+        var values: [Double] = []
+        let series = modelNames.enumerated().map { model, name in
+            let points = measurements.compactMap { measurement -> Series.Point? in
+                guard measurement.setting.model == model, measurement.setting.threads == threads,
+                    case .decode(let batch, let depth) = measurement.setting.kind, batch == batches.min()
+                else { return nil }
+                let speed = measurement.tokensPerSecond
+                values += [speed.median, speed.upperQuartile]
+                return Series.Point(
+                    x: Double(depth), y: speed.median, spread: speed.lowerQuartile...speed.upperQuartile)
+            }.sorted { $0.x < $1.x }
+            return Series(name.printable, style: styles.style("\(model)"), points: points)
+        }
+        let ticks = depths.map { Axis.Tick(Double($0), "\($0)") }
+        return Chart(
+            title: title,
+            x: Axis(
+                "tokens in the cache", .logarithmic, showing: ticks.map(\.value),
+                ticks: Axis.thinned(ticks, limit: 5)),
+            y: Axis("tokens/s", .linear, showing: values, startsAtZero: true), series: series)
     }
 
     private var promptNotes: [String] {
