@@ -63,12 +63,13 @@ extension PackedMatrix {
     ///
     /// In cycles per weight, with v vectors of tokens: a stored weight takes 6 to decode and 3.7 for each four vectors,
     /// while expansion multiplies every weight at two vectors a cycle, 90 % of the time (measured on AVX2, Zen 4).
-    /// Less than one vector of tokens was not measured: then products wait for memory rather than for arithmetic.
+    /// Reading the bits costs every weight, stored or not, about as much as expansion needs for one vector: with 16
+    /// tokens of AVX2, expansion (1.5 Gweights/s) was faster at 87 and 90 % zeros (1.0 and 1.2), slower at 95 % (1.6).
     public func prefersTransposedInput(tokens: Int, kernels: Kernels) -> Bool {
-        guard case .tiledBitmap(let matrix) = self, tokens * 4 >= kernels.transposedBlockTokens else { return false }
+        guard case .tiledBitmap(let matrix) = self else { return false }
         let density = Double(matrix.nonzeroCount) / Double(rows * columns)
         let vectors = Double(tokens * 4) / Double(kernels.transposedBlockTokens)
-        return density * (6 + 0.93 * vectors.rounded(.up)) < 0.55 * vectors
+        return density * (6 + 0.93 * vectors.rounded(.up)) < 0.55 * (vectors - 1)
     }
 
     /// Sparse weights times a batch: `output[t, r] = sum over k of weights[r, k] * input[t, k]` for `r` in `rowRange`.

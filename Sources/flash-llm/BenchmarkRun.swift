@@ -52,10 +52,11 @@ struct BenchmarkRun {
         for (threadIndex, threads) in threadCounts.enumerated() {
             let pool = WorkerPool(threadCount: threads)
             benchmarks.append(
-                models.map { model in
+                models.enumerated().map { index, model in
                     ModelBenchmark(
                         model, sequences: batches.max() ?? 1, contextTokens: max(promptTokens, (depths.max() ?? 0) + 1),
-                        pool: pool, options: RunnerOptions(cacheElement: cacheElement))
+                        pool: pool, options: RunnerOptions(cacheElement: cacheElement),
+                        sharingCacheOf: benchmarks.first?[index])
                 })
             for kind in kinds {
                 for (index, benchmark) in benchmarks[threadIndex].enumerated() {
