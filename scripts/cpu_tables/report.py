@@ -165,7 +165,8 @@ def contexts(found):
         for depth in depths[1:]:
             titles += [f"{depth} tokens", "attention"]
         cache = name.rsplit("-", 1)[1]
-        text += f"Cache of {cache}: ![]({name}.svg)\n\n" + table(["model", "threads", *titles], rows)
+        family = name.removeprefix("context-").removesuffix(f"-{cache}")
+        text += f"{family}, cache of {cache}: ![]({name}.svg)\n\n" + table(["model", "threads", *titles], rows)
     return text
 
 

@@ -20,10 +20,10 @@ struct BenchProductsCommand: ParsableCommand {
 
             Gweights/s are 10^9 elements of the matrix a second, zeros included; B/weight the stored bytes of each, \
             scales included. Two ceilings are measured in the same rounds: 'memory' is the share of the bandwidth at \
-            which plain loads read; 'compute' the share of the speed that the same kernel reaches on a matrix that lies in the \
-            second-level cache, which is what its instructions and the processor's ports allow (activations are ready \
-            then). No product passes the lower one: 'bound' is the share of that. Ratios are to dense f16, of \
-            integers to dense i8, too, round by round.
+            which plain loads read; 'compute' the share of the speed that the same kernel reaches on a matrix that \
+            lies in the second-level cache, which is what its instructions and the processor's ports allow \
+            (activations are ready then). No product passes the lower one: 'bound' is the share of that. Ratios are \
+            to dense f16, of integers to dense i8, too, round by round.
 
             Shapes: rows x columns, or the products of a model: \(setNames).
             Formats: \(names(where: \.isStandard)).
