@@ -26,21 +26,24 @@ extension BenchmarkResults {
         return values
     }
 
-    /// Decoding against the number of sequences and against the tokens in the cache, where several were measured, and
+    /// Decoding against the number of sequences, and against the tokens in the cache where several were measured;
     /// prompts as a line of text.
     var figure: Figure {
         let threadCounts = Set(measurements.map(\.setting.threads)).sorted()
         let names = modelNames
-        var rows = [
-            Figure.Row(
-                heading: "Decoding: tokens a second, all sequences together",
-                charts: threadCounts.map { chart(threads: $0, title: Self.title($0), isRatio: false) })
-        ]
-        if names.count > 1 {
+        var rows: [Figure.Row] = []
+        // Of long contexts and nothing else there would be one point.
+        if batches.count > 1 || depths.count < 2 {
             rows.append(
                 Figure.Row(
-                    heading: "Decoding: speed as a multiple of \(names[0].printable)",
-                    charts: threadCounts.map { chart(threads: $0, title: Self.title($0), isRatio: true) }))
+                    heading: "Decoding: tokens a second, all sequences together",
+                    charts: threadCounts.map { chart(threads: $0, title: Self.title($0), isRatio: false) }))
+            if names.count > 1 {
+                rows.append(
+                    Figure.Row(
+                        heading: "Decoding: speed as a multiple of \(names[0].printable)",
+                        charts: threadCounts.map { chart(threads: $0, title: Self.title($0), isRatio: true) }))
+            }
         }
         if depths.count > 1 {
             rows.append(
@@ -66,11 +69,18 @@ extension BenchmarkResults {
         }
     }
 
+    /// Numbers of sequences that were decoded together.
+    private var batches: Set<Int> {
+        Set(
+            measurements.compactMap { measurement in
+                if case .decode(let batch, _) = measurement.setting.kind { batch } else { nil }
+            })
+    }
+
     private static func title(_ threads: Int) -> String { "\(threads) thread\(threads == 1 ? "" : "s")" }
 
     private func chart(threads: Int, title: String, isRatio: Bool) -> Chart {
         let styles = FormatStyles(modelNames.enumerated().map { ("\($0.offset)", $0.offset == 0) })
-        var batches: Set<Int> = []
         var values: [Double] = []
         var series: [Series] = []
         for (model, name) in modelNames.enumerated() {
@@ -78,7 +88,6 @@ extension BenchmarkResults {
                 guard measurement.setting.model == model, measurement.setting.threads == threads,
                     case .decode(let batch, let depth) = measurement.setting.kind, depth == depths.first
                 else { return nil }
-                batches.insert(batch)
                 let speed = measurement.tokensPerSecond
                 let y = isRatio ? ratio(measurement) ?? 1 : speed.median
                 let spread = isRatio ? nil : speed.lowerQuartile...speed.upperQuartile
@@ -104,14 +113,12 @@ extension BenchmarkResults {
     /// Of the fewest sequences that were decoded together.
     private func contextChart(threads: Int, title: String) -> Chart {
         let styles = FormatStyles(modelNames.enumerated().map { ("\($0.offset)", $0.offset == 0) })
-        let batches = measurements.compactMap { measurement in
-            if case .decode(let batch, _) = measurement.setting.kind { batch } else { nil }
-        }
+        let fewest = batches.min()
         var values: [Double] = []
         let series = modelNames.enumerated().map { model, name in
             let points = measurements.compactMap { measurement -> Series.Point? in
                 guard measurement.setting.model == model, measurement.setting.threads == threads,
-                    case .decode(let batch, let depth) = measurement.setting.kind, batch == batches.min()
+                    case .decode(let batch, let depth) = measurement.setting.kind, batch == fewest
                 else { return nil }
                 let speed = measurement.tokensPerSecond
                 values += [speed.median, speed.upperQuartile]
