@@ -1,6 +1,8 @@
 import CKernels
 
 /// Where a product reads its activations and writes its results; all float32, row-major.
+///
+/// ``PreparedInput`` makes these with the forms that a matrix reads.
 public struct Operands {
     /// `[tokens, columns]`, rows `inputStride` elements apart.
     public var input: UnsafePointer<Float>
@@ -54,15 +56,20 @@ public struct Operands {
 }
 
 extension PackedMatrix {
+    /// Whether products can skip the matrix's zeros if there are enough tokens.
+    var canSkipZeros: Bool { if case .tiledBitmap = self { true } else { false } }
+
     /// Whether a product with so many tokens is faster by skipping zeros, which wants its input by columns.
     ///
     /// In cycles per weight, with v vectors of tokens: a stored weight takes 6 to decode and 3.7 for each four vectors,
     /// while expansion multiplies every weight at two vectors a cycle, 90 % of the time (measured on AVX2, Zen 4).
+    /// Reading the bits costs every weight, stored or not, about as much as expansion needs for one vector: with 16
+    /// tokens of AVX2, expansion (1.5 Gweights/s) was faster at 87 and 90 % zeros (1.0 and 1.2), slower at 95 % (1.6).
     public func prefersTransposedInput(tokens: Int, kernels: Kernels) -> Bool {
         guard case .tiledBitmap(let matrix) = self else { return false }
         let density = Double(matrix.nonzeroCount) / Double(rows * columns)
         let vectors = Double(tokens * 4) / Double(kernels.transposedBlockTokens)
-        return density * (6 + 0.93 * vectors.rounded(.up)) < 0.55 * vectors
+        return density * (6 + 0.93 * vectors.rounded(.up)) < 0.55 * (vectors - 1)
     }
 
     /// Sparse weights times a batch: `output[t, r] = sum over k of weights[r, k] * input[t, k]` for `r` in `rowRange`.

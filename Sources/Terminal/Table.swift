@@ -21,6 +21,7 @@ public struct Table: Sendable {
 
     private enum Row: Sendable {
         case cells([String])
+        case headline(String)
         case rule
     }
 
@@ -42,6 +43,12 @@ public struct Table: Sendable {
     /// Adds a rule, to set totals apart.
     public mutating func appendRule() { rows.append(.rule) }
 
+    /// Adds a line that says what the rows below it have in common, set apart by a rule above unless it is the first.
+    public mutating func appendHeadline(_ text: String) {
+        if !rows.isEmpty { rows.append(.rule) }
+        rows.append(.headline(text.printable))
+    }
+
     /// The table's lines, each ended by a newline and without spaces before it.
     public func text(for traits: OutputTraits) -> String {
         var widths = columns.map(\.title.displayWidth)
@@ -55,6 +62,7 @@ public struct Table: Sendable {
         for row in rows {
             switch row {
             case .cells(let cells): lines.append(line(cells, widths))
+            case .headline(let text): lines.append(traits.allowsColour ? "\u{1B}[1m\(text)\u{1B}[0m" : text)
             case .rule: lines.append(rule)
             }
         }

@@ -1,7 +1,5 @@
 import Engine
-import OrderedJSON
 import Tensors
-import Terminal
 
 /// The rounds of `bench`: every setting of every model in turns.
 struct BenchmarkRun {
@@ -11,21 +9,15 @@ struct BenchmarkRun {
     let batches: [Int]
     let promptTokens: Int
     let steps: Int
-    let depth: Int
+    /// Tokens in the cache when decoding is measured.
+    let depths: [Int]
     let rounds: Int
     var cacheElement: ElementType = .f16
 
     /// What is measured of one model on some threads.
     enum Kind: Hashable {
-        case decode(batch: Int)
+        case decode(batch: Int, depth: Int)
         case prompt(tokens: Int)
-
-        var label: String {
-            switch self {
-            case .decode(let batch): "decode x \(batch)"
-            case .prompt(let tokens): "prompt \(tokens)"
-            }
-        }
     }
 
     struct Setting {
@@ -46,6 +38,12 @@ struct BenchmarkRun {
         var bandwidthShare = Spread()
     }
 
+    /// In the order of a round.
+    private var kinds: [Kind] {
+        batches.flatMap { batch in depths.map { .decode(batch: batch, depth: $0) } }
+            + (promptTokens > 0 ? [.prompt(tokens: promptTokens)] : [])
+    }
+
     func measure(progress: (Int, Int) -> Void) throws -> BenchmarkResults {
         let probe = BandwidthProbe()
         var bandwidth: [Int: Spread] = [:]
@@ -54,13 +52,12 @@ struct BenchmarkRun {
         for (threadIndex, threads) in threadCounts.enumerated() {
             let pool = WorkerPool(threadCount: threads)
             benchmarks.append(
-                models.map { model in
+                models.enumerated().map { index, model in
                     ModelBenchmark(
-                        model, sequences: batches.max() ?? 1, contextTokens: max(promptTokens, depth + 1), pool: pool,
-                        options: RunnerOptions(cacheElement: cacheElement))
+                        model, sequences: batches.max() ?? 1, contextTokens: max(promptTokens, (depths.max() ?? 0) + 1),
+                        pool: pool, options: RunnerOptions(cacheElement: cacheElement),
+                        sharingCacheOf: benchmarks.first?[index])
                 })
-            let kinds =
-                batches.map { Kind.decode(batch: $0) } + (promptTokens > 0 ? [.prompt(tokens: promptTokens)] : [])
             for kind in kinds {
                 for (index, benchmark) in benchmarks[threadIndex].enumerated() {
                     var bytes: Int?
@@ -89,14 +86,15 @@ struct BenchmarkRun {
             measurements: measurements, bandwidth: bandwidth, instructionSet: RunnerOptions().kernels.instructionSet)
     }
 
-    /// Seconds of one step or prompt: the median over a round's steps.
+    /// Seconds of a prompt, or of one step: the mean over a round's steps, all their tokens in all their time, as
+    /// llama.cpp's benchmark takes it.
     private func time(_ kind: Kind, _ benchmark: ModelBenchmark) throws -> Double {
         switch kind {
         case .prompt(let tokens): return try benchmark.prompt(tokens: tokens)
-        case .decode(let batch):
-            var samples = Spread()
-            for _ in 0..<steps { samples.add(try benchmark.decodeStep(sequences: batch, position: depth)) }
-            return samples.median
+        case .decode(let batch, let depth):
+            var seconds = 0.0
+            for _ in 0..<steps { seconds += try benchmark.decodeStep(sequences: batch, position: depth) }
+            return seconds / Double(steps)
         }
     }
 }
@@ -105,76 +103,8 @@ extension BenchmarkRun.Measurement {
     mutating func add(seconds: Double, ceiling: Double) {
         switch setting.kind {
         case .prompt(let tokens): tokensPerSecond.add(Double(tokens) / seconds)
-        case .decode(let batch): tokensPerSecond.add(Double(batch) / seconds)
+        case .decode(let batch, _): tokensPerSecond.add(Double(batch) / seconds)
         }
         if let bytesPerStep { bandwidthShare.add(Double(bytesPerStep) / seconds / ceiling) }
-    }
-}
-
-struct BenchmarkResults {
-    let measurements: [BenchmarkRun.Measurement]
-    /// Bytes per second by number of threads.
-    let bandwidth: [Int: Spread]
-    let instructionSet: String
-
-    /// Ratio to the first model at the same setting, round by round.
-    func ratio(_ measurement: BenchmarkRun.Measurement) -> Double? {
-        guard measurement.setting.model > 0,
-            let first = measurements.first(where: {
-                $0.setting.model == 0 && $0.setting.threads == measurement.setting.threads
-                    && $0.setting.kind == measurement.setting.kind
-            })
-        else { return nil }
-        return Spread(zip(measurement.tokensPerSecond.samples, first.tokensPerSecond.samples).map { $0 / $1 }).median
-    }
-
-    func table(for traits: OutputTraits) -> String {
-        var table = Table([
-            .text("model"), .number("threads"), .text("what"), .number("tokens/s"), .number("quartiles"),
-            .number("ratio"), .number("weights"), .number("of bandwidth"),
-        ])
-        for measurement in measurements {
-            let speed = measurement.tokensPerSecond
-            table.append([
-                measurement.name, "\(measurement.setting.threads)", measurement.setting.kind.label,
-                Format.fixed(speed.median, decimals: 1),
-                "\(Format.fixed(speed.lowerQuartile, decimals: 1))-\(Format.fixed(speed.upperQuartile, decimals: 1))",
-                ratio(measurement).map { Format.fixed($0, decimals: 2) + "x" } ?? "",
-                Format.bytes(measurement.weightBytes),
-                measurement.bytesPerStep == nil
-                    ? "" : Format.percentage(measurement.bandwidthShare.median, decimals: 0),
-            ])
-        }
-        let ceilings = bandwidth.sorted { $0.key < $1.key }.map { threads, spread in
-            "\(Format.rate(bytesPerSecond: spread.median)) on \(threads) thread\(threads == 1 ? "" : "s")"
-        }
-        return table.text(for: traits)
-            + "measured memory bandwidth: \(ceilings.joined(separator: ", ")); kernels: \(instructionSet)\n"
-    }
-
-    var json: JSON {
-        func numbers(_ spread: Spread) -> JSON {
-            spread.samples.isEmpty
-                ? .null : ["median": .number(spread.median), "samples": .array(spread.samples.map(JSON.number))]
-        }
-        return [
-            "instruction_set": .string(instructionSet),
-            "bandwidth": .array(
-                bandwidth.sorted { $0.key < $1.key }.map { threads, spread in
-                    ["threads": .integer(threads), "bytes_per_second": numbers(spread)]
-                }),
-            "results": .array(
-                measurements.map { measurement in
-                    [
-                        "model": .string(measurement.name),
-                        "threads": .integer(measurement.setting.threads),
-                        "what": .string(measurement.setting.kind.label),
-                        "tokens_per_second": numbers(measurement.tokensPerSecond),
-                        "ratio": ratio(measurement).map(JSON.number) ?? .null,
-                        "weights_bytes": .integer(measurement.weightBytes),
-                        "bandwidth_share": numbers(measurement.bandwidthShare),
-                    ]
-                }),
-        ]
     }
 }

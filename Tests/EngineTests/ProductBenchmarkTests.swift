@@ -49,7 +49,25 @@ import Testing
                 results.first { $0.format == "tiled-bitmap-f16" && $0.sparsity == sparsity })
             // 200 rows are padded to 7 panels of 32.
             #expect(abs(bitmap.bytesPerWeight - (0.125 * 224 / 200 + 2 * density)) < 0.03)
+            // 200 rows are padded to 13 panels of 16, 330 columns to 3 groups, each with a bf16 scale.
+            let integers = try #require(results.first { $0.format == "tiled-bitmap-i8" && $0.sparsity == sparsity })
+            let scales = 2 * 3.0 / 330
+            #expect(abs(integers.bytesPerWeight - ((0.125 + scales) * 208 / 200 + density)) < 0.03)
         }
+        for result in results {
+            #expect(result.isInteger == !result.format.hasSuffix("-f16"), "\(result.format)")
+        }
+    }
+
+    /// 40 tokens: where 90 % are zeros, the bitmap of 16-bit floats skips them.
+    @Test func measuresSkippedZeros() throws {
+        var benchmark = benchmark()
+        benchmark.tokens = [40]
+        benchmark.sparsities = [0.9]
+        benchmark.candidates = ProductCandidate.all.filter { $0.name.contains("f16") }
+        let results = try benchmark.run()
+        #expect(results.count == 2 * benchmark.candidates.count)
+        #expect(results.allSatisfy { $0.weightsPerSecond.median > 0 })
     }
 
     @Test func refusesWrongProducts() {
@@ -57,7 +75,8 @@ import Testing
         let good = ProductCandidate.all[1]
         // Every product of ours is right, so only a limit that none can keep is passed.
         benchmark.candidates = [
-            ProductCandidate(name: "strict", isDense: false, errorLimit: -1, pack: good.pack)
+            ProductCandidate(
+                name: "strict", isDense: false, isInteger: false, isStandard: true, errorLimit: -1, pack: good.pack)
         ]
         #expect {
             try benchmark.run()

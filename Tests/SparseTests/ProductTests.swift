@@ -136,7 +136,9 @@ import Testing
     }
 
     @Test func skippingZerosPaysForManyTokensOfSparseMatrices() throws {
-        for (density, tokens, pays) in [(0.2, 512, true), (0.9, 512, false), (0.2, 1, false), (0.2, 8, false)] {
+        for (density, tokens, pays) in [
+            (0.2, 512, true), (0.9, 512, false), (0.2, 1, false), (0.2, 16, false), (0, 1, false),
+        ] {
             let elements = randomMatrix(rows: 64, columns: 64, density: density, valueType: .f16, seed: 1)
             let bitmap = try TiledBitmap(rows: 64, columns: 64, elements: elements, valueType: .f16)
             #expect(PackedMatrix.tiledBitmap(bitmap).prefersTransposedInput(tokens: tokens, kernels: .best) == pays)

@@ -34,6 +34,26 @@ import Testing
         #expect(!table.text(for: .plain).contains("\u{1B}"))
     }
 
+    @Test func setsHeadlinesApart() {
+        var table = Table([.text("format"), .number("speed")])
+        table.appendHeadline("one token, a long line\u{7}")
+        table.append(["dense", "1.0"])
+        table.appendHeadline("two tokens")
+        table.append(["dense", "2.0"])
+        let expected = """
+            format  speed
+            ------  -----
+            one token, a long line\\u{7}
+            dense     1.0
+            ------  -----
+            two tokens
+            dense     2.0
+
+            """
+        #expect(table.text(for: .plain) == expected)
+        #expect(table.text(for: colourful).contains("\u{1B}[1mtwo tokens\u{1B}[0m\n"))
+    }
+
     @Test func leavesNoSpacesAtTheEndOfALine() {
         for line in table.text(for: .plain).split(separator: "\n") { #expect(line.last != " ") }
         #expect(Table([.text("only")]).text(for: .plain) == "only\n----\n")

@@ -49,8 +49,8 @@ ROWS = [
     model_row(SMALL, "prompt of 512", "dense f16", "F16", 1.0),
     model_row(SMALL, "16 sequences", "dense f16", "F16"),
     model_row(SMALL, "16 sequences", "70 % int8", "Q8_0", 1.5),
-    layer_row(["70 % tiled-bitmap-i8", "70 % tiled-bitmap-i8-g128"], "OpenVINO, int8", 0.3),
-    layer_row(["50 % tiled-bitmap-i4", "50 % tiled-bitmap-i4-g128"], "OpenVINO, int4", 0.3),
+    layer_row(["70 % tiled-bitmap-i8"], "OpenVINO, int8", 0.3),
+    layer_row(["50 % tiled-bitmap-i4"], "OpenVINO, int4", 0.3),
     layer_row(["80 % tiled-bitmap-f16"], "DeepSparse, 80 % f32", 0.45),
     layer_row(["90 % tiled-bitmap-f16"], "DeepSparse, 90 % f32"),
 ]

@@ -9,13 +9,17 @@ class Failure(Exception):
     """Something could not be made or measured; the text says what and why in one line."""
 
 
-def run(command, seconds, environment=None):
-    """Standard output of a program. It and what it started are ended, by their group's id, after `seconds`."""
+def run(command, seconds, environment=None, folder=None):
+    """Standard output of a program, run in a folder or in this one.
+
+    It and what it started are ended, by their group's id, after `seconds`.
+    """
     name = os.path.basename(command[0])
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            errors="replace", start_new_session=True, env={**os.environ, **(environment or {})})
+            errors="replace", start_new_session=True, cwd=folder,
+            env={**os.environ, **(environment or {})})
     except OSError as error:
         raise Failure(f"{name} does not start: {error.strerror}") from None
     try:

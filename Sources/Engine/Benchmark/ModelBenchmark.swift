@@ -8,6 +8,7 @@ public final class ModelBenchmark {
     public let model: LanguageModel
     public let pool: WorkerPool
     private let decoder: Decoder
+    private let cache: KeyValueCache
     private let blocksPerSequence: Int
     private let contextTokens: Int
     private var batch = Batch()
@@ -15,23 +16,36 @@ public final class ModelBenchmark {
     /// - Parameters:
     ///   - sequences: the largest batch that will be decoded.
     ///   - contextTokens: the longest sequence.
+    ///   - other: a benchmark of the same model and sizes, whose cache is used, too: long contexts take much memory,
+    ///     and what the cache holds makes no difference to the time.
     public init(
-        _ model: LanguageModel, sequences: Int, contextTokens: Int, pool: WorkerPool, options: RunnerOptions = .init()
+        _ model: LanguageModel, sequences: Int, contextTokens: Int, pool: WorkerPool, options: RunnerOptions = .init(),
+        sharingCacheOf other: ModelBenchmark? = nil
     ) {
         self.model = model
         self.pool = pool
         self.contextTokens = contextTokens
         blocksPerSequence = (contextTokens + KeyValueCache.blockTokens - 1) / KeyValueCache.blockTokens
-        let cache = KeyValueCache(
-            configuration: model.configuration, blockCount: blocksPerSequence * sequences,
-            element: options.cacheElement)
-        cache.clear()
+        cache =
+            other?.cache
+            ?? Self.cache(
+                model.configuration, blockCount: blocksPerSequence * sequences, element: options.cacheElement)
+        precondition(cache.blockCount >= blocksPerSequence * sequences && cache.element == options.cacheElement)
         decoder = Decoder(
             configuration: model.configuration,
             backend: CPUBackend(
                 configuration: model.configuration, weights: model.weights, cache: cache, pool: pool,
                 kernels: options.kernels, maximumBatchTokens: max(options.maximumBatchTokens, sequences),
                 maximumLogitsTokens: max(16, sequences)))
+    }
+
+    /// A cache whose memory is there before anything is timed.
+    private static func cache(
+        _ configuration: ModelConfiguration, blockCount: Int, element: ElementType
+    ) -> KeyValueCache {
+        let cache = KeyValueCache(configuration: configuration, blockCount: blockCount, element: element)
+        cache.clear()
+        return cache
     }
 
     /// Weight bytes that one decoding step reads, however many sequences share it.

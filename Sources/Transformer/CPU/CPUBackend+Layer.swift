@@ -11,7 +11,7 @@ extension CPUBackend {
         attentionPartials.reserve(partials: attentionPlan.partialCount, joins: attentionPlan.joins.count)
         // Sines and cosines take long.
         let width = configuration.hiddenSize + 16 * configuration.headSize
-        forEachToken(batch.tokens.count, width: width, EmbedStep(backend: self, batch: batch))
+        pool.forEachToken(batch.tokens.count, width: width, EmbedStep(backend: self, batch: batch))
     }
 
     public func projectAttention(layer index: Int, _ batch: Batch) {
@@ -20,15 +20,13 @@ extension CPUBackend {
         let keys = OutputRows(pointer: buffers.keys.pointer, stride: configuration.keyValueWidth)
         let values = OutputRows(pointer: buffers.values.pointer, stride: configuration.keyValueWidth)
         let group = layerProducts[index].queryKeyValue
-        let input = prepareInput(
-            .hidden(norm: weights.layers[index].inputNorm), forms: group.forms, tokens: tokens)
-        let loop = ProductLoop(
-            backend: self, group: group, tokens: tokens, input: input, outputs: (queries, keys, values))
+        prepareInput(.hidden(norm: weights.layers[index].inputNorm), forms: group.forms, tokens: tokens)
+        let loop = ProductLoop(backend: self, group: group, tokens: tokens, outputs: (queries, keys, values))
         pool.run(loop, chunkCount: group.chunks.count)
         var cacheLayer = cache.kernelLayer(index)
         withUnsafePointer(to: &cacheLayer) { cacheLayer in
             let width = configuration.queryWidth + 2 * configuration.keyValueWidth
-            forEachToken(tokens, width: width, AppendStep(backend: self, cacheLayer: cacheLayer))
+            pool.forEachToken(tokens, width: width, AppendStep(backend: self, cacheLayer: cacheLayer))
         }
     }
 
@@ -40,10 +38,9 @@ extension CPUBackend {
         let tokens = batch.tokens.count
         let layer = weights.layers[index]
         let rowRanges = layerProducts[index].gateUpRows
-        let input = prepareInput(
-            .hidden(norm: layer.postAttentionNorm), forms: layerProducts[index].gateUpForms, tokens: tokens)
+        prepareInput(.hidden(norm: layer.postAttentionNorm), forms: layerProducts[index].gateUpForms, tokens: tokens)
         pool.run(
-            GatedLoop(backend: self, layer: layer, rowRanges: rowRanges, tokens: tokens, input: input),
+            GatedLoop(backend: self, layer: layer, rowRanges: rowRanges, tokens: tokens),
             chunkCount: rowRanges.count)
         addToHidden(layerProducts[index].down, tokens: tokens, input: .gated)
     }
@@ -56,11 +53,10 @@ extension CPUBackend {
                 buffers.hidden.pointer + token * width, weights.finalNorm.pointer, Int64(width),
                 configuration.normEpsilon, buffers.normalized.pointer + row * width)
         }
-        quantize(buffers.normalized.pointer, columns: width, tokens: tokens.count, forms: headProducts.forms)
+        prepareInput(.normalized, forms: headProducts.forms, tokens: tokens.count)
         let output = OutputRows(pointer: buffers.logits.pointer, stride: configuration.vocabularySize)
         let loop = ProductLoop(
-            backend: self, group: headProducts, tokens: tokens.count, input: buffers.normalized.pointer,
-            outputs: (output, output, output))
+            backend: self, group: headProducts, tokens: tokens.count, outputs: (output, output, output))
         pool.run(loop, chunkCount: headProducts.chunks.count)
         return UnsafeBufferPointer(start: buffers.logits.pointer, count: tokens.count * configuration.vocabularySize)
     }

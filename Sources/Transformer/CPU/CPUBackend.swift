@@ -15,7 +15,8 @@ public final class CPUBackend: Backend {
     let layerProducts: [LayerProducts]
     let headProducts: ProductGroup
     let rotaryFrequencies: [Double]
-    let quantizedInputs: QuantizedInputs
+    /// The input of the current group of products.
+    let preparedInput: PreparedInput
     /// ``Kernels/scratchByteCount`` bytes for every thread, behind each other.
     let scratch: AlignedBuffer<UInt8>
     /// What the attention of the current batch is cut into.
@@ -28,7 +29,7 @@ public final class CPUBackend: Backend {
         let output: ProductGroup
         /// Rows that are computed of gate and up together.
         let gateUpRows: [Range<Int>]
-        let gateUpForms: [ActivationForm]
+        let gateUpForms: InputForms
         let down: ProductGroup
     }
 
@@ -56,14 +57,15 @@ public final class CPUBackend: Backend {
                 output: ProductGroup([layer.output], threadCount: threads),
                 gateUpRows: ProductGroup.rowRanges(
                     of: [layer.gate, layer.up], elementsPerChunk: layer.gate.rows * layer.gate.columns / (threads * 4)),
-                gateUpForms: ProductGroup.forms(of: [layer.gate, layer.up]),
+                gateUpForms: InputForms(of: [layer.gate, layer.up]),
                 down: ProductGroup([layer.down], threadCount: threads))
         }
         headProducts = ProductGroup([weights.head], threadCount: threads)
         rotaryFrequencies = configuration.rotary.frequencies(
             headSize: configuration.headSize, factors: weights.rotaryFactors)
-        quantizedInputs = QuantizedInputs(
-            for: weights.layers.flatMap(\.matrices) + [weights.head], maximumTokens: maximumBatchTokens)
+        preparedInput = PreparedInput(
+            for: weights.layers.flatMap(\.matrices) + [weights.head], maximumTokens: maximumBatchTokens,
+            kernels: kernels)
         attentionPlan = AttentionPlan(configuration)
         attentionPartials = AttentionPartials(headSize: configuration.headSize)
         scratch = AlignedBuffer(uninitializedCount: threads * Kernels.scratchByteCount)
@@ -78,31 +80,28 @@ public final class CPUBackend: Backend {
     }
 
     /// Brings the input of a group of products into the forms that its matrices read, all tokens, once for all chunks
-    /// of the group: the norm of the residual stream where it is that, then quantised forms.
-    func prepareInput(
-        _ source: ProductInput, forms: [ActivationForm], tokens: Int
-    ) -> UnsafePointer<Float> {
+    /// of the group: the norm of the residual stream where it is that, then ``PreparedInput``'s forms.
+    func prepareInput(_ source: InputSource, forms: InputForms, tokens: Int) {
         let input: UnsafePointer<Float>
         let columns: Int
         switch source {
         case .hidden(let norm):
             columns = configuration.hiddenSize
-            forEachToken(tokens, width: columns, NormStep(backend: self, weight: norm))
+            pool.forEachToken(tokens, width: columns, NormStep(backend: self, weight: norm))
             input = UnsafePointer(buffers.normalized.pointer)
+        case .normalized: (input, columns) = (UnsafePointer(buffers.normalized.pointer), configuration.hiddenSize)
         case .attended: (input, columns) = (UnsafePointer(buffers.attended.pointer), configuration.queryWidth)
         case .gated: (input, columns) = (UnsafePointer(buffers.gate.pointer), configuration.intermediateSize)
         }
-        quantize(input, columns: columns, tokens: tokens, forms: forms)
-        return input
+        preparedInput.prepare(input, columns: columns, tokens: tokens, forms: forms, pool: pool)
     }
 
     /// hidden += group * input
-    func addToHidden(_ group: ProductGroup, tokens: Int, input source: ProductInput) {
-        let input = prepareInput(source, forms: group.forms, tokens: tokens)
+    func addToHidden(_ group: ProductGroup, tokens: Int, input source: InputSource) {
+        prepareInput(source, forms: group.forms, tokens: tokens)
         let addend = OutputRows(pointer: buffers.addend.pointer, stride: configuration.hiddenSize)
         let loop = ProductLoop(
-            backend: self, group: group, tokens: tokens, input: input, outputs: (addend, addend, addend),
-            addsToHidden: true)
+            backend: self, group: group, tokens: tokens, outputs: (addend, addend, addend), addsToHidden: true)
         pool.run(loop, chunkCount: group.chunks.count)
     }
 }

@@ -7,7 +7,6 @@ struct ProductLoop: ChunkedLoop {
     let backend: CPUBackend
     let group: ProductGroup
     let tokens: Int
-    let input: UnsafePointer<Float>
     /// Where each of the group's matrices writes; those that it lacks are ignored.
     let outputs: (OutputRows, OutputRows, OutputRows)
     /// Whether the finished rows are added to the residual stream.
@@ -20,9 +19,9 @@ struct ProductLoop: ChunkedLoop {
         let kernels = backend.kernels
         matrix.multiply(
             rows: chunk.rows,
-            Operands(
-                input: input, inputStride: matrix.columns, output: output.pointer, outputStride: output.stride,
-                tokens: tokens, scratch: backend.scratch(ofThread: thread), quantized: backend.quantizedInputs[matrix]),
+            backend.preparedInput.operands(
+                for: matrix, output: output.pointer, outputStride: output.stride,
+                scratch: backend.scratch(ofThread: thread)),
             kernels: kernels)
         guard addsToHidden else { return }
         for token in 0..<tokens {
@@ -39,25 +38,25 @@ struct GatedLoop: ChunkedLoop {
     let layer: DecoderWeights.Layer
     let rowRanges: [Range<Int>]
     let tokens: Int
-    let input: UnsafePointer<Float>
 
     func run(chunk: Int, thread: Int) {
         let rows = rowRanges[chunk]
         let width = backend.configuration.intermediateSize
         let buffers = backend.buffers
-        var operands = Operands(
-            input: input, inputStride: backend.configuration.hiddenSize,
-            output: buffers.gate.pointer, outputStride: width, tokens: tokens,
-            scratch: backend.scratch(ofThread: thread), quantized: backend.quantizedInputs[layer.gate])
-        layer.gate.multiply(rows: rows, operands, kernels: backend.kernels)
-        operands.output = buffers.up.pointer
-        operands.quantized = backend.quantizedInputs[layer.up]
-        layer.up.multiply(rows: rows, operands, kernels: backend.kernels)
+        multiply(layer.gate, rows, into: buffers.gate, thread: thread)
+        multiply(layer.up, rows, into: buffers.up, thread: thread)
         for token in 0..<tokens {
             let first = token * width + rows.lowerBound
             backend.kernels.table.silu_multiply(
                 buffers.gate.pointer + first, buffers.up.pointer + first, Int64(rows.count))
         }
+    }
+
+    private func multiply(_ matrix: PackedMatrix, _ rows: Range<Int>, into output: AlignedBuffer<Float>, thread: Int) {
+        let operands = backend.preparedInput.operands(
+            for: matrix, output: output.pointer, outputStride: backend.configuration.intermediateSize,
+            scratch: backend.scratch(ofThread: thread))
+        matrix.multiply(rows: rows, operands, kernels: backend.kernels)
     }
 }
 

@@ -13,21 +13,17 @@ struct ProductGroup {
 
     let matrices: [PackedMatrix]
     let chunks: [Chunk]
-    /// The forms in which the matrices take their input, beside float32.
-    let forms: [ActivationForm]
+    /// The forms in which the matrices read their input.
+    let forms: InputForms
 
     init(_ matrices: [PackedMatrix], threadCount: Int) {
         self.matrices = matrices
-        forms = Self.forms(of: matrices)
+        forms = InputForms(of: matrices)
         let total = matrices.reduce(0) { $0 + $1.rows * $1.columns }
         let wanted = max(total / (threadCount * 4), 1)
         chunks = matrices.enumerated().flatMap { index, matrix in
             Self.rowRanges(of: [matrix], elementsPerChunk: wanted).map { Chunk(matrix: index, rows: $0) }
         }
-    }
-
-    static func forms(of matrices: [PackedMatrix]) -> [ActivationForm] {
-        Array(Set(matrices.compactMap(\.activationForm)))
     }
 
     /// Row ranges that suit all the given matrices, which have the same shape, of about so many elements each: as even
@@ -48,9 +44,11 @@ struct ProductGroup {
 }
 
 /// What a group of products multiplies its matrices with.
-enum ProductInput {
+enum InputSource {
     /// The residual stream, normalised.
     case hidden(norm: Storage<Float>)
+    /// What was normalised before.
+    case normalized
     /// What attention gives.
     case attended
     /// silu(gate) * up

@@ -6,10 +6,28 @@ struct NumberList: ExpressibleByArgument {
 
     init(values: [Int]) { self.values = values }
 
-    init?(argument: String) {
+    init?(argument: String) { self.init(argument: argument, range: 1...1024) }
+
+    fileprivate init?(argument: String, range: ClosedRange<Int>) {
         let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-        guard parts.allSatisfy({ $0.map { (1...1024).contains($0) } ?? false }) else { return nil }
+        guard parts.allSatisfy({ $0.map { range.contains($0) } ?? false }) else { return nil }
         values = parts.compactMap(\.self)
+    }
+
+    var defaultValueDescription: String { values.map(String.init).joined(separator: ",") }
+}
+
+/// Numbers of tokens in a cache, each once, with commas between: "64,8192".
+struct DepthList: ExpressibleByArgument {
+    let values: [Int]
+
+    init(values: [Int]) { self.values = values }
+
+    init?(argument: String) {
+        guard let list = NumberList(argument: argument, range: 1...1_000_000),
+            Set(list.values).count == list.values.count
+        else { return nil }
+        values = list.values
     }
 
     var defaultValueDescription: String { values.map(String.init).joined(separator: ",") }

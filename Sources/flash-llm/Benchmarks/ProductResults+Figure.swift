@@ -3,11 +3,12 @@ import Engine
 import Terminal
 
 /// Speed-ups and rooflines, a chart for every number of tokens. Where several shapes were measured, a point is their
-/// geometric mean; of several numbers of threads the largest is drawn.
+/// geometric mean; of several numbers of threads the largest is drawn. More formats than a picture can show are left to
+/// the tables: first those that are measured only if asked for.
 extension ProductResults {
     var figure: Figure {
         let threads = measurements.map(\.threads).max() ?? 1
-        let drawn = measurements.filter { $0.threads == threads }
+        let drawn = measurements.filter { $0.threads == threads && !omittedFormats.contains($0.format) }
         let tokenCounts = Set(drawn.map(\.tokens)).sorted()
         var shapes: [String] = []
         for measurement in drawn where !shapes.contains(measurement.shape.description) {
@@ -26,6 +27,7 @@ extension ProductResults {
             "the same kernel on weights that lie in the second-level cache. Further right means fewer bytes for each "
                 + "weight, zeros included.",
         ]
+        if !omittedFormats.isEmpty { notes.append("Not drawn: \(omittedFormats.joined(separator: ", ")).") }
         if let processor = Machine.processorName { notes.append("Processor: \(processor).") }
         return Figure(
             title: "Products with sparse weights",
@@ -43,6 +45,14 @@ extension ProductResults {
                     }),
             ],
             notes: notes)
+    }
+
+    /// What is measured only if asked for, where there are more formats than eight, which a picture can show.
+    private var omittedFormats: [String] {
+        let measured = ProductCandidate.all.filter { candidate in
+            measurements.contains { $0.format == candidate.name }
+        }
+        return measured.count <= 8 ? [] : measured.filter { !$0.isStandard }.map(\.name)
     }
 
     /// A format at one sparsity, all shapes together.
@@ -132,7 +142,9 @@ extension ProductResults {
         for format in formats(points) {
             let style = styles.style(format)
             var line = points.filter { $0.format == format }
-            let named = line.count <= 3 ? line.map(\.sparsity) : [line[0].sparsity, line[line.count - 1].sparsity]
+            // Of many formats only the ends are labelled.
+            let hasRoom = line.count <= 3 && formats(points).count <= 4
+            let named = hasRoom ? line.map(\.sparsity) : [line[0].sparsity, line[line.count - 1].sparsity]
             if line[0].isDense { line = [mean(line)] }
             var ceiling = style
             ceiling.marker = .none

@@ -9,50 +9,50 @@ struct ProductResults {
     let instructionSet: String
     let caches: ProcessorCaches
 
-    /// The dense baselines that were measured: dense f16 first.
-    var baselines: [String] {
-        var names: [String] = []
-        for measurement in measurements where measurement.isDense && !names.contains(measurement.format) {
-            names.append(measurement.format)
-        }
-        return names
-    }
-
     /// Speed as a multiple of a format's on the same matrix, tokens and threads; nil if that is the format itself.
     func ratio(_ measurement: ProductMeasurement, to format: String) -> Spread? {
         guard measurement.format != format else { return nil }
         return measurements.first { $0.format == format && $0.isComparable(to: measurement) }.map(measurement.ratio)
     }
 
+    /// To dense i8, for what works with integers; nil for the rest, and for dense i8 itself.
+    func integerRatio(_ measurement: ProductMeasurement) -> Spread? {
+        measurement.isInteger ? ratio(measurement, to: ProductCandidate.integerBaseline) : nil
+    }
+
+    /// A setting is a headline, so that a line has room for a format's figures in 100 columns.
     func table(for traits: OutputTraits) -> String {
-        let integerBaseline = baselines.first { $0 == "dense-i8" }
+        let hasIntegers = measurements.contains { integerRatio($0) != nil }
         var columns: [Table.Column] = [
-            .text("shape"), .number("zeros"), .number("tokens"), .number("threads"), .text("format"),
-            .number("bytes/weight"), .number("Gweights/s"), .number("quartiles"), .number("GB/s"),
-            .number("of memory"), .number("of compute"), .number("of bound"), .number("ratio"),
+            .text("format"), .number("B/weight"), .number("Gweights/s"), .number("quartiles"), .number("memory"),
+            .number("compute"), .number("bound"), .number("to f16"),
         ]
-        if integerBaseline != nil { columns.append(.number("to dense-i8")) }
+        if hasIntegers { columns.append(.number("to i8")) }
         var table = Table(columns)
         var last: ProductMeasurement?
         for measurement in measurements {
-            if let last, !last.isComparable(to: measurement) { table.appendRule() }
+            if !(last?.isComparable(to: measurement) ?? false) { table.appendHeadline(Self.headline(measurement)) }
             last = measurement
             let speed = measurement.weightsPerSecond
             func share(_ spread: Spread) -> String { Format.percentage(spread.median, decimals: 0) }
             func times(_ spread: Spread?) -> String { spread.map { Format.fixed($0.median, decimals: 2) + "x" } ?? "" }
             var cells = [
-                measurement.shape.description, Format.percentage(measurement.sparsity, decimals: 0),
-                "\(measurement.tokens)", "\(measurement.threads)", measurement.format,
-                Format.fixed(measurement.bytesPerWeight, decimals: 3), giga(speed.median),
+                measurement.format, Format.fixed(measurement.bytesPerWeight, decimals: 3), giga(speed.median),
                 "\(giga(speed.lowerQuartile))-\(giga(speed.upperQuartile))",
-                Format.fixed(measurement.compressedBytesPerSecond.median / 1e9, decimals: 1),
                 share(measurement.bandwidthShare), share(measurement.computeShare), share(measurement.boundShare),
                 times(ratio(measurement, to: ProductCandidate.baseline)),
             ]
-            if let integerBaseline { cells.append(times(ratio(measurement, to: integerBaseline))) }
+            if hasIntegers { cells.append(times(integerRatio(measurement))) }
             table.append(cells)
         }
         return table.text(for: traits) + notes.map { $0 + "\n" }.joined()
+    }
+
+    /// "4096x4096, 70 % zeros, 4 tokens, 2 threads"
+    private static func headline(_ measurement: ProductMeasurement) -> String {
+        func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+        return "\(measurement.shape), \(Format.percentage(measurement.sparsity, decimals: 0)) zeros, "
+            + "\(count(measurement.tokens, "token")), \(count(measurement.threads, "thread"))"
     }
 
     private func giga(_ value: Double) -> String { Format.fixed(value / 1e9, decimals: 2) }
@@ -87,7 +87,7 @@ struct ProductResults {
             "rows", "columns", "sparsity", "tokens", "threads", "format", "bytes_per_weight", "weights_per_second",
             "lower_quartile", "upper_quartile", "compressed_bytes_per_second", "bandwidth_bytes_per_second",
             "cached_weights_per_second", "share_of_bandwidth", "share_of_compute", "share_of_bound",
-            "ratio_to_dense_f16",
+            "ratio_to_dense_f16", "ratio_to_dense_i8",
         ])
         for measurement in measurements {
             let speed = measurement.weightsPerSecond
@@ -102,7 +102,7 @@ struct ProductResults {
                 [
                     "\(measurement.shape.rows)", "\(measurement.shape.columns)", "\(measurement.sparsity)",
                     "\(measurement.tokens)", "\(measurement.threads)", measurement.format,
-                ] + numbers.map { "\($0)" })
+                ] + numbers.map { "\($0)" } + [integerRatio(measurement).map { "\($0.median)" } ?? ""])
         }
         return values
     }
@@ -134,6 +134,7 @@ struct ProductResults {
                         "share_of_compute": .number(measurement.computeShare.median),
                         "share_of_bound": .number(measurement.boundShare.median),
                         "ratio_to_dense_f16": ratio(measurement, to: ProductCandidate.baseline).map(samples) ?? .null,
+                        "ratio_to_dense_i8": integerRatio(measurement).map(samples) ?? .null,
                     ]
                 }),
         ]

@@ -11,8 +11,10 @@ struct BenchModelCommand: AsyncParsableCommand {
         abstract: "Measure decoding and prompt speed, several models in turns (the default).",
         discussion: """
             Every round measures memory bandwidth, then each model once at every setting, so that a machine that \
-            slows down slows all of them; reported are medians and quartiles. The last column is the share of the \
-            measured bandwidth that a model's weights pass at; the ratio is to the first model at the same setting.
+            slows down slows all of them; reported are medians and quartiles. 'Of bandwidth' is the share of the \
+            measured bandwidth that a model's weights pass at; the ratio is to the first model at the same setting. A \
+            round's value is the mean of its steps. With several depths 'attention' is the share of a step by which it \
+            takes longer than one with the fewest tokens in the cache: what looking back at the others costs.
 
             Examples:
               flash-llm bench smollm2-135m
@@ -20,6 +22,7 @@ struct BenchModelCommand: AsyncParsableCommand {
               flash-llm bench smollm2-135m ./packed --full         1, 2, 4, 8 and 16 sequences
               flash-llm bench ./packed --threads 1,2 --batch 1,4,16
               flash-llm bench ./packed --prompt 512 --json
+              flash-llm bench ./packed --depth 64,4096             short and long contexts
               flash-llm bench dense packed --full --csv speed.csv --plot speed.svg
             """)
 
@@ -41,8 +44,8 @@ struct BenchModelCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Decoding steps of each round.", valueName: "n"))
     var steps = 16
 
-    @Option(help: ArgumentHelp("Tokens in the cache when decoding is measured.", valueName: "n"))
-    var depth = 64
+    @Option(help: ArgumentHelp("Tokens in the cache when decoding is measured.", valueName: "n,n"))
+    var depth = DepthList(values: [64])
 
     @Option(help: ArgumentHelp("Rounds.", valueName: "n"))
     var rounds = 7
@@ -56,7 +59,7 @@ struct BenchModelCommand: AsyncParsableCommand {
     @OptionGroup var reports: BenchmarkReports
 
     func validate() throws {
-        for (name, value) in [("steps", steps), ("rounds", rounds), ("depth", depth)]
+        for (name, value) in [("steps", steps), ("rounds", rounds)]
         where !(1...100_000).contains(value) {
             throw ValidationError("--\(name) must be in 1...100000, found \(value)")
         }
@@ -83,12 +86,16 @@ struct BenchModelCommand: AsyncParsableCommand {
             }
         }
         let context = opened.map(\.configuration.maximumContext).min() ?? 1
-        guard max(prompt, depth + 1) <= context else {
-            throw ValidationError("--prompt and --depth must fit the context of \(context) tokens")
+        let depths = depth.values.sorted()
+        // The token that is decoded is one more.
+        for (name, tokens, limit) in [("prompt", prompt, context), ("depth", depths.last ?? 0, context - 1)]
+        where tokens > limit {
+            throw ValidationError(
+                "--\(name) must fit the context of \(context) tokens: expected at most \(limit), found \(tokens)")
         }
         let run = BenchmarkRun(
             names: models, models: opened, threadCounts: threads.values, batches: batches, promptTokens: prompt,
-            steps: steps, depth: depth, rounds: rounds, cacheElement: cache.element)
+            steps: steps, depths: depths, rounds: rounds, cacheElement: cache.element)
         let results = try run.measure { done, total in
             progress.update("measuring", completed: done, of: total, unit: .things("rounds"))
         }

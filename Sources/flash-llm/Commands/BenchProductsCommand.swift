@@ -12,21 +12,29 @@ struct BenchProductsCommand: ParsableCommand {
             A matrix with zeros at random places is multiplied with the activations of some tokens, by the decoder's \
             own kernels and worker pool. Copies of it that take four times the largest cache are walked over in turn, \
             so that every weight comes from memory. Before anything is timed, each product is checked against one in \
-            double precision.
+            double precision of the same stored weights and the same quantised activations.
 
-            Gweights/s are 10^9 elements of the matrix a second, zeros included; GB/s the stored bytes that passed. \
-            Two ceilings are measured in the same rounds: 'of memory' is the share of the bandwidth at which plain \
-            loads read; 'of compute' the share of the speed that the same kernel reaches on a matrix that lies in the \
-            second-level cache, which is what its instructions and the processor's ports allow. No product passes the \
-            lower one: 'of bound' is the share of that. The ratio is to dense f16, round by round.
+            Timed is what the decoder does behind a norm: the activations are brought into the form that the matrix \
+            reads (quantised once for formats of integers; turned into columns where a bitmap has tokens enough to \
+            skip its zeros), then multiplied by all threads.
+
+            Gweights/s are 10^9 elements of the matrix a second, zeros included; B/weight the stored bytes of each, \
+            scales included. Two ceilings are measured in the same rounds: 'memory' is the share of the bandwidth at \
+            which plain loads read; 'compute' the share of the speed that the same kernel reaches on a matrix that \
+            lies in the second-level cache, which is what its instructions and the processor's ports allow \
+            (activations are ready then). No product passes the lower one: 'bound' is the share of that. Ratios are \
+            to dense f16, of integers to dense i8, too, round by round.
 
             Shapes: rows x columns, or the products of a model: \(setNames).
-            Formats: \(ProductCandidate.all.map(\.name).joined(separator: ", ")).
+            Formats: \(names(where: \.isStandard)).
+            Only if asked for: \(names { !$0.isStandard }).
+            Integers have a scale for 128 columns of a row; -g32: for 32; -row: for the row. '--formats all' is all.
 
             Examples:
               flash-llm bench spmm
               flash-llm bench spmm --shapes smollm2,llama-1.1b --tokens 1,4,16 --threads 1,2
               flash-llm bench spmm --shapes opt --sparsity 0.5,0.6,0.7,0.8,0.9 --memory 16
+              flash-llm bench spmm --formats tiled-bitmap-f16,tiled-bitmap-i8,tiled-bitmap-i8-row
               flash-llm bench spmm --csv products.csv --plot products.svg
             """)
 
@@ -44,7 +52,10 @@ struct BenchProductsCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Thread counts. (default: one per processor)", valueName: "n,n"))
     var threads = NumberList(values: [WorkerPool.availableProcessorCount])
 
-    @Option(help: ArgumentHelp("Formats; dense-f16 is always measured, too. (default: all)", valueName: "name,name"))
+    @Option(
+        help: ArgumentHelp(
+            "Formats; dense-f16 is measured, too, and dense-i8 with integers. (default: all but variants)",
+            valueName: "name,name"))
     var formats: WordList?
 
     @Option(help: ArgumentHelp("Counted rounds.", valueName: "n"))
@@ -84,10 +95,12 @@ struct BenchProductsCommand: ParsableCommand {
     }
 
     private func candidates() throws(ValidationError) -> [ProductCandidate] {
-        guard let formats else { return ProductCandidate.all }
+        guard let formats else { return ProductCandidate.all.filter(\.isStandard) }
+        if formats.words == ["all"] { return ProductCandidate.all }
         let all = ProductCandidate.all.map { ($0.name, $0) }
-        var names: Set<String> = [ProductCandidate.baseline]
-        for word in formats.words { names.insert(try named(word, "format", among: all).name) }
+        let chosen = try formats.words.map { word throws(ValidationError) in try named(word, "format", among: all) }
+        var names = Set(chosen.map(\.name) + [ProductCandidate.baseline])
+        if chosen.contains(where: \.isInteger) { names.insert(ProductCandidate.integerBaseline) }
         return ProductCandidate.all.filter { names.contains($0.name) }
     }
 
@@ -114,6 +127,10 @@ struct BenchProductsCommand: ParsableCommand {
             caches: benchmark.caches)
         try reports.write(
             json: results.json, table: results.table(for: console.output), csv: results.csv, figure: results.figure)
+    }
+
+    private static func names(where isIncluded: (ProductCandidate) -> Bool) -> String {
+        ProductCandidate.all.filter(isIncluded).map(\.name).joined(separator: ", ")
     }
 
     private static var setNames: String { ProductShape.sets.map(\.name).joined(separator: ", ") }

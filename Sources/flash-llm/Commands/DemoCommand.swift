@@ -111,7 +111,7 @@ struct DemoCommand: AsyncParsableCommand {
     private func measure(_ contestants: [Contestant], progress: ProgressReporter) throws -> [Spread] {
         let run = BenchmarkRun(
             names: contestants.map(\.label), models: contestants.map(\.model),
-            threadCounts: [WorkerPool.availableProcessorCount], batches: [1], promptTokens: 0, steps: 16, depth: 64,
+            threadCounts: [WorkerPool.availableProcessorCount], batches: [1], promptTokens: 0, steps: 16, depths: [64],
             rounds: 7)
         let results = try run.measure { done, total in
             progress.update("measuring speed", completed: done, of: total, unit: .things("rounds"))

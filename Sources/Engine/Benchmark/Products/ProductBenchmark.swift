@@ -5,7 +5,8 @@ import Tensors
 ///
 /// Of every shape and sparsity, each round measures the memory's bandwidth and then every format once at every number
 /// of tokens and threads, so that a machine that slows down slows all of them. Products run as in the decoder: a worker
-/// pool, a fork-join each, chunks of rows.
+/// pool, the input brought into the form that the matrix reads (quantised, or by columns where zeros are skipped), a
+/// fork-join over chunks of rows. All of that is timed.
 public struct ProductBenchmark {
     public var shapes: [ProductShape] = []
     /// Shares of zeros, 0..<1.
@@ -36,14 +37,15 @@ public struct ProductBenchmark {
         var done = 0
         var results: [ProductMeasurement] = []
         for shape in shapes {
-            var generator = Xoshiro256(seed: UInt64(shape.elementCount))
-            let operands = tokens.map {
-                ProductOperands(
-                    tokens: $0, shape: shape, threadCount: threadCounts.max() ?? 1, generator: &generator)
-            }
             for sparsity in sparsities {
                 let sets = try workingSets(shape, sparsity: sparsity, pool: packing)
-                try check(sets, operands)
+                var generator = Xoshiro256(seed: UInt64(shape.elementCount))
+                let operands = tokens.map {
+                    ProductOperands(
+                        tokens: $0, sets: sets, threadCount: threadCounts.max() ?? 1, kernels: kernels,
+                        generator: &generator)
+                }
+                try check(sets, operands, pool: packing)
                 results += measure(
                     sets, operands, shape: shape, sparsity: sparsity, pools: pools, probe: probe,
                     progress: {
@@ -73,10 +75,10 @@ public struct ProductBenchmark {
     }
 
     /// A benchmark of wrong results would be worth nothing.
-    private func check(_ sets: [ProductWorkingSet], _ operands: [ProductOperands]) throws {
+    private func check(_ sets: [ProductWorkingSet], _ operands: [ProductOperands], pool: WorkerPool) throws {
         for set in sets {
             for operands in operands {
-                let error = set.relativeError(operands, kernels: kernels)
+                let error = set.relativeError(operands, pool: pool, kernels: kernels)
                 if !(error <= set.candidate.errorLimit) {
                     throw ProductBenchmarkError.wrong(
                         format: set.candidate.name, tokens: operands.tokens, error: error,
@@ -102,9 +104,9 @@ public struct ProductBenchmark {
                             results.append(
                                 ProductMeasurement(
                                     shape: shape, sparsity: sparsity, format: set.candidate.name,
-                                    isDense: set.candidate.isDense, tokens: operands.tokens,
-                                    threads: pool.threadCount, bytesPerWeight: set.bytesPerWeight,
-                                    workingSetByteCount: set.byteCount))
+                                    isDense: set.candidate.isDense, isInteger: set.candidate.isInteger,
+                                    tokens: operands.tokens, threads: pool.threadCount,
+                                    bytesPerWeight: set.bytesPerWeight, workingSetByteCount: set.byteCount))
                         }
                         let speed = set.walk(operands, seconds: seconds, pool: pool, kernels: kernels)
                         let resident = set.residentSpeed(operands, seconds: seconds / 4, pool: pool, kernels: kernels)

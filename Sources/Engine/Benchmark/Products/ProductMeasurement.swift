@@ -6,9 +6,10 @@ public struct ProductMeasurement: Sendable {
     /// The candidate's name.
     public let format: String
     public let isDense: Bool
+    public let isInteger: Bool
     public let tokens: Int
     public let threads: Int
-    /// Stored bytes per element of the matrix, zeros included.
+    /// Stored bytes, scales and all, per element of the matrix, zeros included.
     public let bytesPerWeight: Double
     /// Bytes of all copies that were walked over.
     public let workingSetByteCount: Int

@@ -4,11 +4,14 @@ import Tensors
 /// One candidate's matrices: copies enough to lie beyond the caches, and one small enough to lie in one.
 final class ProductWorkingSet {
     let candidate: ProductCandidate
-    private let copies: [PackedMatrix]
+    let copies: [PackedMatrix]
+    /// What a product of one of these reads.
+    private let forms: InputForms
     /// Where the next walk begins: what has not been read for the longest time.
     private var cursor = 0
     /// All threads multiply the same one.
     let resident: PackedMatrix
+    private let residentForms: InputForms
 
     /// Rows of the resident matrix: a multiple of every format's granularity.
     private static let residentRows = 128
@@ -29,6 +32,7 @@ final class ProductWorkingSet {
         let count = max(min(wanted, byteLimit / size), 1)
         let arena = Arena()
         copies = (0..<count).map { _ in first.copied(in: arena) }
+        forms = InputForms(of: [copies[0]])
         let columns = Self.residentColumns(shape, caches: caches)
         let piece = ProductShape(rows: min(Self.residentRows, shape.rows), columns: columns)
         let small = AlignedBuffer<UInt16>(uninitializedCount: piece.elementCount)
@@ -36,6 +40,7 @@ final class ProductWorkingSet {
             (small.pointer + row * columns).update(from: elements.pointer + row * shape.columns, count: columns)
         }
         resident = try candidate.pack(piece, small.frozen(), pool)
+        residentForms = InputForms(of: [resident])
     }
 
     /// Even dense f16 takes a quarter of the second-level cache: activations, results and scratch lie there, too.
@@ -49,7 +54,7 @@ final class ProductWorkingSet {
         Double(copies[0].storedByteCount) / Double(copies[0].rows * copies[0].columns)
     }
 
-    /// Multiplies copy after copy for at least `seconds`.
+    /// Multiplies copy after copy for at least `seconds`, each time with the input prepared anew.
     /// - Returns: elements per second.
     func walk(_ operands: ProductOperands, seconds: Double, pool: WorkerPool, kernels: Kernels) -> Double {
         let rowRanges = rowRanges(threadCount: pool.threadCount)
@@ -62,6 +67,7 @@ final class ProductWorkingSet {
         repeat {
             let matrix = copies[cursor]
             cursor = (cursor + 1) % copies.count
+            operands.prepare(columns: matrix.columns, forms: forms, pool: pool)
             pool.run(
                 Product(matrix: matrix, rowRanges: rowRanges, operands: operands, kernels: kernels),
                 chunkCount: rowRanges.count)
@@ -71,12 +77,14 @@ final class ProductWorkingSet {
         return Double(elements) / elapsed
     }
 
-    /// Every thread multiplies the resident matrix again and again for about `seconds`.
+    /// Every thread multiplies the resident matrix again and again for about `seconds`. The input is prepared once
+    /// before: with so few rows its preparation would count many times over.
     /// - Returns: elements per second of all threads together.
     func residentSpeed(_ operands: ProductOperands, seconds: Double, pool: WorkerPool, kernels: Kernels) -> Double {
         let rates = AlignedBuffer<Double>(repeating: 0, count: pool.threadCount)
+        operands.prepare(columns: resident.columns, forms: residentForms, pool: pool)
         pool.forEachChunk(pool.threadCount) { chunk, thread in
-            let own = operands.operands(columns: resident.columns, rows: resident.rows, thread: thread, isPrivate: true)
+            let own = operands.operands(for: resident, thread: thread, isPrivate: true)
             let clock = ContinuousClock()
             // Once before the clock runs: now it lies in the cache.
             resident.multiply(rows: 0..<resident.rows, own, kernels: kernels)
@@ -94,9 +102,11 @@ final class ProductWorkingSet {
         return rates.elements.reduce(0, +)
     }
 
-    /// How far the product of the resident matrix is off the double-precision one, relative to its size.
-    func relativeError(_ operands: ProductOperands, kernels: Kernels) -> Double {
-        let own = operands.operands(columns: resident.columns, rows: resident.rows, thread: 0, isPrivate: true)
+    /// How far the product of the resident matrix is off the double-precision one with the same stored weights and
+    /// quantised activations, relative to its size.
+    func relativeError(_ operands: ProductOperands, pool: WorkerPool, kernels: Kernels) -> Double {
+        operands.prepare(columns: resident.columns, forms: residentForms, pool: pool)
+        let own = operands.operands(for: resident, thread: 0, isPrivate: true)
         let count = operands.tokens * resident.rows
         resident.multiply(rows: 0..<resident.rows, own, kernels: kernels)
         let found = Array(UnsafeBufferPointer(start: own.output, count: count))
@@ -126,37 +136,7 @@ private struct Product: ChunkedLoop {
     let kernels: Kernels
 
     func run(chunk: Int, thread: Int) {
-        let own = operands.operands(columns: matrix.columns, rows: matrix.rows, thread: thread, isPrivate: false)
+        let own = operands.operands(for: matrix, thread: thread, isPrivate: false)
         matrix.multiply(rows: rowRanges[chunk], own, kernels: kernels)
-    }
-}
-
-/// Activations, results and scratch memory of products with some number of tokens.
-struct ProductOperands {
-    let tokens: Int
-    /// `[tokens, columns]` float32, random.
-    private let input: AlignedBuffer<Float>
-    /// `[tokens, rows]` float32, then `[tokens, 128]` for every thread; overwritten by every product.
-    private let output: AlignedBuffer<Float>
-    private let privateStart: Int
-    private let scratch: AlignedBuffer<UInt8>
-
-    /// - Parameter shape: the largest.
-    init(tokens: Int, shape: ProductShape, threadCount: Int, generator: inout Xoshiro256) {
-        self.tokens = tokens
-        input = AlignedBuffer(repeating: 0, count: tokens * shape.columns)
-        for index in 0..<input.count { input.pointer[index] = Float(generator.uniform() * 2 - 1) }
-        privateStart = tokens * shape.rows
-        output = AlignedBuffer(repeating: 0, count: privateStart + threadCount * tokens * 128)
-        scratch = AlignedBuffer(uninitializedCount: threadCount * Kernels.scratchByteCount)
-    }
-
-    /// - Parameter isPrivate: whether the results are the thread's own, of at most 128 rows.
-    func operands(columns: Int, rows: Int, thread: Int, isPrivate: Bool) -> Operands {
-        Operands(
-            input: input.pointer, inputStride: columns,
-            output: output.pointer + (isPrivate ? privateStart + thread * tokens * 128 : 0), outputStride: rows,
-            tokens: tokens,
-            scratch: UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount))
     }
 }
