@@ -86,7 +86,7 @@ struct PackCommand: ParsableCommand {
 
     private func choice() throws(ValidationError) -> FormatChoice {
         let formats = PackedFormat.allCases.map { (name: $0.rawValue, value: FormatChoice.fixed($0)) }
-        return try named(format, "format", among: [(Self.automaticName, .automatic)] + formats)
+        return try named(format, "format", among: [(Self.automaticName, .smallest)] + formats)
     }
 
     func run() throws {
