@@ -9,7 +9,7 @@ extension ModelInspection {
     /// - Parameter everyMatrix: one row per matrix; else one per kind of matrix, over all layers.
     func text(everyMatrix: Bool, for traits: OutputTraits) -> String {
         let table = everyMatrix ? matrixTable(traits) : kindTable(traits)
-        return summary + "\n" + table.text(for: traits) + "\n" + notes
+        return summary + "\n" + table.text(for: traits) + choices(everyMatrix: everyMatrix, for: traits) + "\n" + notes
     }
 
     private var summary: String {
@@ -117,7 +117,7 @@ extension ModelInspection {
     private var notes: String {
         let dense = "Dense counts 16 bits per weight."
         if files.packed == nil {
-            return "\(dense) Packed size and format are what 'flash-llm pack' would choose.\n"
+            return "\(dense) Packed size and format are what 'flash-llm pack' would choose on that machine.\n"
         }
         if let verifiedCount {
             return "\(dense) Verified: all \(verifiedCount) matrices and tensors match their checksums and formats.\n"
@@ -126,7 +126,7 @@ extension ModelInspection {
     }
 
     /// `q_proj` of `self_attn.q_proj`: within a family the last part tells the matrices apart.
-    private static func shortName(_ module: String) -> String {
+    static func shortName(_ module: String) -> String {
         module.split(separator: ".").last.map(String.init) ?? module
     }
 
