@@ -78,7 +78,8 @@ public struct MachineProfiler {
         }
     }
 
-    /// Elements that all threads together multiply in a second.
+    /// Elements that all threads together multiply in a second: by each thread's median product, which does not notice
+    /// that the system took the processor away for a while.
     private func speed(of matrix: PackedMatrix, _ operands: CalibrationOperands, pool: WorkerPool) -> Double {
         let rates = AlignedBuffer<Double>(repeating: 0, count: pool.threadCount)
         pool.forEachChunk(pool.threadCount) { chunk, thread in
@@ -87,14 +88,15 @@ public struct MachineProfiler {
             matrix.multiply(rows: 0..<matrix.rows, own, kernels: kernels)
             let clock = ContinuousClock()
             let start = clock.now
-            var products = 0
+            var times = Spread()
             var elapsed = 0.0
             repeat {
+                let begin = elapsed
                 matrix.multiply(rows: 0..<matrix.rows, own, kernels: kernels)
-                products += 1
                 elapsed = (clock.now - start) / .seconds(1)
+                times.add(elapsed - begin)
             } while elapsed < sampleSeconds
-            rates.pointer[chunk] = Double(products * matrix.rows * matrix.columns) / elapsed
+            rates.pointer[chunk] = Double(matrix.rows * matrix.columns) / max(times.median, 1e-9)
         }
         defer { withExtendedLifetime(rates) {} }  // its elements do not keep it alive
         return rates.elements.reduce(0, +)

@@ -12,7 +12,8 @@ struct BenchModelCommand: AsyncParsableCommand {
         discussion: """
             Every round measures memory bandwidth, then each model once at every setting, so that a machine that \
             slows down slows all of them; reported are medians and quartiles. The last column is the share of the \
-            measured bandwidth that a model's weights pass at; the ratio is to the first model at the same setting.
+            measured bandwidth that a model's weights pass at; the ratio is to the first model at the same setting. \
+            Models are measured as they are stored; with --pack auto as 'flash-llm run' runs them.
 
             Examples:
               flash-llm bench smollm2-135m
@@ -53,6 +54,8 @@ struct BenchModelCommand: AsyncParsableCommand {
     @Option(help: "Keep keys and values as f32, f16 or i8.")
     var cache: CachePrecision = .f16
 
+    @OptionGroup var packing: LoadPackingOptions
+
     @OptionGroup var reports: BenchmarkReports
 
     func validate() throws {
@@ -76,11 +79,18 @@ struct BenchModelCommand: AsyncParsableCommand {
         try reports.check()
         let progress = ProgressReporter(traits: console.errors)
         let loadingPool = WorkerPool(threadCount: WorkerPool.availableProcessorCount)
+        let packing = try packing.packing(
+            default: "none", threads: threads.values.max() ?? 1, console: console, progress: progress)
         let opened = try models.map { name in
             let path = try ModelArgument.path(of: name, console: console)
-            return try LanguageModel.open(path: path, type: weights.type, pool: loadingPool) { done, total in
+            let model = try LanguageModel.open(
+                path: path, type: weights.type, packing: packing, pool: loadingPool
+            ) { done, total in
                 progress.update("loading \(name)", completed: done, of: total, unit: .things("layers"))
             }
+            progress.finish()
+            LoadPackingOptions.report(model.weights, console: console)
+            return model
         }
         let context = opened.map(\.configuration.maximumContext).min() ?? 1
         guard max(prompt, depth + 1) <= context else {
