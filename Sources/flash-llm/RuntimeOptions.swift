@@ -26,6 +26,9 @@ struct RuntimeOptions: ParsableArguments {
     @OptionGroup var packing: LoadPackingOptions
 
     func validate() throws {
+        if weights == .f32, packing.pack == "f16" {
+            throw ValidationError("--pack f16 would round what --weights f32 keeps: leave out one of them")
+        }
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads must be in 1...1024, found \(threads)")
         }

@@ -9,7 +9,8 @@ import Tensors
 public struct MachineProfiler {
     public var kernels = Kernels.best
     public var caches = ProcessorCaches.current
-    public var rounds = 5
+    public var rounds = Self.defaultRounds
+    public static let defaultRounds = 5
     /// Of one sample: a few dozen products of one token, a few of 64.
     public var sampleSeconds = 0.0015
 

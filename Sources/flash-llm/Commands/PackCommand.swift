@@ -134,7 +134,8 @@ struct PackCommand: ParsableCommand {
             try packer.pack(to: $0, choice: choice, values: values, tableValues: tableValues)
         }
         let result = PackResult(
-            requestedFormat: format, choice: choice, path: output.output, reports: reports, folderByteCount: output.writtenByteCount,
+            requestedFormat: format, choice: choice, path: output.output, reports: reports,
+            folderByteCount: output.writtenByteCount,
             seconds: seconds)
         print(json ? result.json.text() + "\n" : result.text(for: console.output), terminator: "")
     }

@@ -28,6 +28,9 @@ struct ProfileCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Threads to measure with. (default: one per processor)", valueName: "n"))
     var threads: Int?
 
+    @Option(help: ArgumentHelp("Rounds of a measurement.", valueName: "n"))
+    var rounds = MachineProfiler.defaultRounds
+
     @Flag(help: "Measure even if this machine has been measured before.")
     var remeasure = false
 
@@ -35,7 +38,8 @@ struct ProfileCommand: ParsableCommand {
     var profile: String?
 
     @Option(
-        help: ArgumentHelp("Measure the kernels of this instruction set: avx512, avx2 or portable.", visibility: .hidden))
+        help: ArgumentHelp(
+            "Measure the kernels of this instruction set: avx512, avx2 or portable.", visibility: .hidden))
     var instructionSet: String?
 
     @Flag(help: "Print the profile as one JSON object, as --profile of other commands reads it.")
@@ -45,6 +49,7 @@ struct ProfileCommand: ParsableCommand {
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads must be in 1...1024, found \(threads)")
         }
+        if !(1...1000).contains(rounds) { throw ValidationError("--rounds must be in 1...1000, found \(rounds)") }
         if let instructionSet, Kernels(instructionSet: instructionSet) == nil {
             throw ValidationError("--instruction-set must be one that this processor has, found '\(instructionSet)'")
         }
@@ -60,8 +65,8 @@ struct ProfileCommand: ParsableCommand {
         }
         let (profile, wasKept) = try ProfileOptions.own(
             threads: threads ?? WorkerPool.availableProcessorCount,
-            kernels: instructionSet.flatMap { Kernels(instructionSet: $0) } ?? .best, measuresAnew: remeasure,
-            console: console, progress: ProgressReporter(traits: console.errors))
+            kernels: instructionSet.flatMap { Kernels(instructionSet: $0) } ?? .best, rounds: rounds,
+            measuresAnew: remeasure, console: console, progress: ProgressReporter(traits: console.errors))
         let path = ProfileStore(environment: console.environment).path(of: profile.machine)
         show(profile, origin: wasKept ? "measured before, kept in \(path ?? "")" : "measured now", console: console)
     }

@@ -30,8 +30,8 @@ struct ProfileOptions: ParsableArguments {
     /// This machine's profile.
     /// - Parameter measuresAnew: whether one that was kept does not count.
     static func own(
-        threads: Int, kernels: Kernels = .best, measuresAnew: Bool = false, console: Console,
-        progress: ProgressReporter
+        threads: Int, kernels: Kernels = .best, rounds: Int = MachineProfiler.defaultRounds,
+        measuresAnew: Bool = false, console: Console, progress: ProgressReporter
     ) throws -> (profile: MachineProfile, wasKept: Bool) {
         let store = ProfileStore(environment: console.environment)
         let machine = try MachineProfile.Machine(
@@ -39,6 +39,7 @@ struct ProfileOptions: ParsableArguments {
         if !measuresAnew, let profile = store.profile(of: machine) { return (profile, true) }
         var profiler = MachineProfiler(processor: machine.processor, threads: threads)
         profiler.kernels = kernels
+        profiler.rounds = rounds
         defer { progress.finish() }
         let profile = try profiler.measure { done, total in
             progress.update("measuring this machine", completed: done, of: total, unit: .things("rounds"))

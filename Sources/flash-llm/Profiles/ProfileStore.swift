@@ -48,9 +48,11 @@ struct ProfileStore {
         let bytes = try Checkpoint.fileBytes(path)
         // Longer ones are refused for their size, so their end need not be read.
         let text = Array(bytes.buffer.prefix(MachineProfile.fileByteLimit + 1))
-        do throws(ProfileError) { return try withExtendedLifetime(bytes) { () throws(ProfileError) in
-            try MachineProfile(parsing: text)
-        } } catch {
+        do throws(ProfileError) {
+            return try withExtendedLifetime(bytes) { () throws(ProfileError) in
+                try MachineProfile(parsing: text)
+            }
+        } catch {
             throw CommandFailure("\(path) is no profile of a machine: \(error)")
         }
     }
