@@ -1,3 +1,4 @@
+import CKernels
 public import Sparse
 import Tensors
 
@@ -41,11 +42,12 @@ public struct MachineProfiler {
         let operands = Self.tokens.map {
             CalibrationOperands(tokens: $0, columns: columns, threads: threads, forms: forms, kernels: kernels)
         }
-        let probe = BandwidthProbe(byteCount: min(max(2 * caches.lastLevelByteCount, 128 << 20), 512 << 20))
+        let memory = AlignedBuffer<UInt8>(
+            repeating: 1, count: min(max(2 * caches.lastLevelByteCount, 128 << 20), 512 << 20))
         var bandwidth = Spread()
         var speeds = subjects.map { _ in Self.tokens.map { _ in Spread() } }
         for round in 0..<rounds {
-            bandwidth.add(probe.measure(pool))
+            bandwidth.add(Self.bandwidth(of: memory, pool: pool))
             for (index, subject) in subjects.enumerated() {
                 for (column, operands) in operands.enumerated() {
                     speeds[index][column].add(speed(of: subject.matrix, operands, pool: pool))
@@ -77,6 +79,28 @@ public struct MachineProfiler {
                 return Subject(kind: kind, density: density, matrix: packing.matrix)
             }
         }
+    }
+
+    /// Bytes that all threads together read in a second, each its own part of `memory`: by each thread's median piece,
+    /// as speeds are, or a busy machine would seem to be slow at the one and not at the other.
+    private static func bandwidth(of memory: AlignedBuffer<UInt8>, pool: WorkerPool) -> Double {
+        let rates = AlignedBuffer<Double>(repeating: 0, count: pool.threadCount)
+        let share = memory.count / pool.threadCount
+        let pieceSize = min(256 << 10, share)
+        pool.forEachChunk(pool.threadCount) { chunk, _ in
+            let clock = ContinuousClock()
+            var times = Spread()
+            for piece in 0..<share / pieceSize {
+                let start = clock.now
+                // The checksum keeps the reads; every byte is 1, so it is known.
+                let address = memory.pointer + chunk * share + piece * pieceSize
+                precondition(flash_read_bandwidth(address, Int64(pieceSize)) != 0)
+                times.add((clock.now - start) / .seconds(1))
+            }
+            rates.pointer[chunk] = Double(pieceSize) / max(times.median, 1e-9)
+        }
+        defer { withExtendedLifetime((rates, memory)) {} }  // their elements do not keep them alive
+        return rates.elements.reduce(0, +)
     }
 
     /// Elements that all threads together multiply in a second: by each thread's median product, which does not notice
