@@ -62,7 +62,7 @@ import Testing
         let section = try StoredModel(scratch.path("packed")).checkpoint.configuration["flash_llm"]
         #expect(section?["profile"] == nil && section?["matrices"]?.objectValue?.values.first?["choice"] == nil)
         let inspected = try Tool.run("inspect", "packed", in: scratch).output
-        #expect(!inspected.contains("speed-up"))
+        #expect(!inspected.contains("speed-up") && inspected.contains("tiled-bitmap"))
     }
 
     @Test func writesDownWhatItWasChosenBy() throws {

@@ -67,20 +67,26 @@ extension ModelInspection {
         ].joined(separator: ", ")
     }
 
+    /// Formats stand here only where no second table says them, with reasons: lines would become too long.
+    private var formatColumn: [Table.Column] { choice == nil ? [.text("format")] : [] }
+
+    private func formatCell(_ matrices: [Matrix]) -> [String] { choice == nil ? [Self.formats(matrices)] : [] }
+
     /// One row for the same matrix of all layers.
     private func kindTable(_ traits: OutputTraits) -> Table {
-        var table = Table([
-            .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"), .number("least"),
-            .number("most"), .number("dense"), .number("packed"), .number("bytes/weight"), .text("format"),
-        ])
+        var table = Table(
+            [
+                .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"), .number("least"),
+                .number("most"), .number("dense"), .number("packed"), .number("bytes/weight"),
+            ] + formatColumn)
         func row(_ name: String, _ shape: String, _ stored: String, _ matrices: [Matrix]) -> [String] {
             let sparsities = matrices.map(\.sparsity)
             return [
                 name, shape, stored, Self.sparsity(matrices.sparsity, traits),
                 Format.percentage(sparsities.min() ?? 0), Format.percentage(sparsities.max() ?? 0),
                 Format.bytes(matrices.denseByteCount), Format.bytes(matrices.packedByteCount),
-                Self.bytesPerWeight(matrices), Self.formats(matrices),
-            ]
+                Self.bytesPerWeight(matrices),
+            ] + formatCell(matrices)
         }
         let kinds = OrderedDictionary(grouping: matrices, by: \.projection.module)
         for (module, matrices) in kinds {
@@ -93,24 +99,24 @@ extension ModelInspection {
     }
 
     private func matrixTable(_ traits: OutputTraits) -> Table {
-        var table = Table([
-            .number("layer"), .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"),
-            .number("dense"), .number("packed"), .number("bytes/weight"), .text("format"),
-        ])
+        var table = Table(
+            [
+                .number("layer"), .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"),
+                .number("dense"), .number("packed"), .number("bytes/weight"),
+            ] + formatColumn)
+        func append(_ start: [String], _ matrices: [Matrix]) {
+            table.append(
+                start + [
+                    Self.sparsity(matrices.sparsity, traits), Format.bytes(matrices.denseByteCount),
+                    Format.bytes(matrices.packedByteCount), Self.bytesPerWeight(matrices),
+                ] + formatCell(matrices))
+        }
         for matrix in matrices {
-            table.append([
-                "\(matrix.projection.layer)", Self.shortName(matrix.projection.module), Self.shape(matrix),
-                Self.stored(matrix),
-                Self.sparsity(matrix.sparsity, traits), Format.bytes(matrix.denseByteCount),
-                Format.bytes(matrix.packedByteCount), Self.bytesPerWeight([matrix]), matrix.format.rawValue,
-            ])
+            let name = Self.shortName(matrix.projection.module)
+            append(["\(matrix.projection.layer)", name, Self.shape(matrix), Self.stored(matrix)], [matrix])
         }
         table.appendRule()
-        table.append([
-            "", "\(matrices.count) matrices", "", "", Self.sparsity(matrices.sparsity, traits),
-            Format.bytes(matrices.denseByteCount), Format.bytes(matrices.packedByteCount),
-            Self.bytesPerWeight(matrices), Self.formats(matrices),
-        ])
+        append(["", "\(matrices.count) matrices", "", ""], matrices)
         return table
     }
 
