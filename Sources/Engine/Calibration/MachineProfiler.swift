@@ -1,8 +1,9 @@
 import CKernels
 public import Sparse
+import Synchronization
 import Tensors
 
-/// Measures what a machine can, in about two seconds.
+/// Measures what a machine can, in about three seconds; one that is busy with other things takes longer.
 ///
 /// As in the benchmark of products, every round measures the memory's bandwidth and then every kernel once at every
 /// density and number of tokens, so that a machine that slows down slows all of them; medians of the rounds count.
@@ -107,10 +108,12 @@ public struct MachineProfiler {
     /// that the system took the processor away for a while.
     private func speed(of matrix: PackedMatrix, _ operands: CalibrationOperands, pool: WorkerPool) -> Double {
         let rates = AlignedBuffer<Double>(repeating: 0, count: pool.threadCount)
+        let gathering = Gathering(count: pool.threadCount, patienceSeconds: sampleSeconds)
         pool.forEachChunk(pool.threadCount) { chunk, thread in
             let own = operands.operands(for: matrix, thread: thread, kernels: kernels)
             // Once before the clock runs: now it lies in the cache.
             matrix.multiply(rows: 0..<matrix.rows, own, kernels: kernels)
+            gathering.start()
             let clock = ContinuousClock()
             let start = clock.now
             var times = Spread()
@@ -121,6 +124,7 @@ public struct MachineProfiler {
                 elapsed = (clock.now - start) / .seconds(1)
                 times.add(elapsed - begin)
             } while elapsed < sampleSeconds
+            gathering.finish { matrix.multiply(rows: 0..<matrix.rows, own, kernels: kernels) }
             rates.pointer[chunk] = Double(matrix.rows * matrix.columns) / max(times.median, 1e-9)
         }
         defer { withExtendedLifetime(rates) {} }  // its elements do not keep it alive
@@ -138,6 +142,37 @@ public struct MachineProfiler {
         return try MachineProfile(
             machine: .init(processor: processor, instructionSet: self.kernels.instructionSet, threads: threads),
             bytesPerSecond: bandwidth.median.rounded(), kernels: kernels)
+    }
+}
+
+/// Threads that measure at the same time, as they compute: two that share a core slow each other down, and one alone
+/// would seem up to twice as fast. Whoever is kept waiting too long, on a machine that is busy, goes on alone.
+private final class Gathering: Sendable {
+    private let count: Int
+    private let patience: Duration
+    private let started = Atomic(0)
+    private let finished = Atomic(0)
+
+    init(count: Int, patienceSeconds: Double) {
+        self.count = count
+        patience = .seconds(patienceSeconds)
+    }
+
+    /// Waits until all are here.
+    func start() {
+        started.add(1, ordering: .relaxed)
+        wait(for: started) {}
+    }
+
+    /// Goes on working until all have what they came for.
+    func finish(_ work: () -> Void) {
+        finished.add(1, ordering: .relaxed)
+        wait(for: finished, work)
+    }
+
+    private func wait(for arrived: borrowing Atomic<Int>, _ work: () -> Void) {
+        let end = ContinuousClock.now + patience
+        while arrived.load(ordering: .relaxed) < count && ContinuousClock.now < end { work() }
     }
 }
 
