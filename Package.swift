@@ -133,7 +133,8 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Checkpoints", "Engine", "ModelFixtures", "Sparse", "Tensors", "TestSupport", "Transformer",
+                "Checkpoints", "Engine", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport",
+                "Transformer",
             ], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x

@@ -1,8 +1,11 @@
 public import Tensors
 
-/// What `pack` is asked for: one format for all matrices, or the best for each.
+/// What `pack` is asked for: one format for all matrices, or the best for each among those that hold the values.
 public enum FormatChoice: Sendable, Equatable {
-    case automatic
+    /// That of the fewest bytes, which is the same on every machine.
+    case smallest
+    /// That of the least predicted time.
+    case fastest(CostModel)
     case fixed(PackedFormat)
 }
 
@@ -15,15 +18,22 @@ public enum ValueChoice: Sendable, Equatable {
 }
 
 extension PackedMatrix {
+    /// What packing a matrix has come to.
+    public struct Packing: Sendable {
+        public let matrix: PackedMatrix
+        public let nonzeroCount: Int
+        /// nil where no cost model was asked.
+        public let decision: FormatDecision?
+    }
+
     /// Bytes that each format takes for a matrix with these elements, the smallest first; formats of equal size in the
     /// order of ``PackedFormat``.
     /// - Complexity: O(rows * columns).
     public static func sizes(
-        rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType
+        rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType, pool: WorkerPool? = nil
     ) throws(SparseError) -> (nonzeroCount: Int, sizes: [(format: PackedFormat, byteCount: Int)]) {
         let source = try TiledCSL.Source(rows: rows, columns: columns, elements: elements, valueType: valueType)
-        var counts: [Int] = []
-        for tileRow in 0..<source.tileRowCount { counts += try source.nonzeroCounts(inTileRow: tileRow) }
+        let counts = try source.nonzeroCounts(pool: pool)
         let nonzeroCount = counts.reduce(0, +)
         let sizes = PackedFormat.allCases.map { format -> (format: PackedFormat, byteCount: Int) in
             switch format {
@@ -32,7 +42,10 @@ extension PackedMatrix {
             case .tiledBitmap:
                 (format, TiledBitmap.storedByteCount(rows: rows, columns: columns, nonzeroCount: nonzeroCount))
             case .slicedEllpack:
-                (format, SlicedEllpack.storedByteCount(rows: rows, columns: columns, elements: elements))
+                (
+                    format,
+                    SlicedEllpack.storedByteCount(rows: rows, columns: columns, elements: elements, pool: pool)
+                )
             }
         }
         return (nonzeroCount, sizes.sorted { $0.byteCount < $1.byteCount })
@@ -41,53 +54,71 @@ extension PackedMatrix {
     /// Packs a dense matrix.
     /// - Parameters:
     ///   - elements: `[rows, columns]`, row-major 16-bit patterns of `valueType`.
-    ///   - choice: `automatic` takes the format of the fewest bytes among those that hold the values asked for.
     ///   - values: what is stored of the values.
     /// - Throws: `SparseError.notFinite` for a NaN or an infinity; `.unsupportedIntegers` for integers in a format that
     ///   has none.
     public static func pack(
         rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType, choice: FormatChoice,
         values: ValueChoice = .exact, pool: WorkerPool
-    ) throws(SparseError) -> (matrix: PackedMatrix, nonzeroCount: Int) {
+    ) throws(SparseError) -> Packing {
         let dense = DenseMatrix(rows: rows, columns: columns, element: valueType, bytes: elements.bytes)
         if case .quantized(let coding, let group) = values {
-            let matrix = try QuantizedMatrix(
-                dense, coding: coding, group: group, positions: try positions(choice, coding: coding), pool: pool)
-            return (.quantized(matrix), matrix.countNonzeros())
+            return try quantize(dense, coding: coding, group: group, choice: choice, pool: pool)
         }
-        let (nonzeroCount, sizes) = try sizes(rows: rows, columns: columns, elements: elements, valueType: valueType)
-        let format: PackedFormat =
-            switch choice {
-            case .automatic: sizes[0].format
-            case .fixed(let format): format
-            }
-        switch format {
-        case .dense:
-            return (.dense(dense), nonzeroCount)
+        let (nonzeroCount, sizes) = try sizes(
+            rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool)
+        var decision: FormatDecision?
+        let format: PackedFormat
+        switch choice {
+        case .smallest: format = sizes[0].format
+        case .fixed(let asked): format = asked
+        case .fastest(let costs):
+            let made = costs.decide(
+                sizes: sizes, coding: nil, weights: rows * columns, nonzeroCount: nonzeroCount)
+            decision = made
+            format = made.chosen.format
+        }
+        let matrix = try encode(dense, elements, as: format, pool: pool)
+        return Packing(matrix: matrix, nonzeroCount: nonzeroCount, decision: decision)
+    }
+
+    private static func encode(
+        _ dense: DenseMatrix, _ elements: Storage<UInt16>, as format: PackedFormat, pool: WorkerPool
+    ) throws(SparseError) -> PackedMatrix {
+        let (rows, columns, type) = (dense.rows, dense.columns, dense.element)
+        return switch format {
+        case .dense: .dense(dense)
         case .tiledBitmap:
-            let matrix = try TiledBitmap(
-                rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool)
-            return (.tiledBitmap(matrix), nonzeroCount)
+            .tiledBitmap(
+                try TiledBitmap(rows: rows, columns: columns, elements: elements, valueType: type, pool: pool))
         case .slicedEllpack:
-            let matrix = try SlicedEllpack(
-                rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool)
-            return (.slicedEllpack(matrix), nonzeroCount)
+            .slicedEllpack(
+                try SlicedEllpack(rows: rows, columns: columns, elements: elements, valueType: type, pool: pool))
         case .tiledCSL:
-            let matrix = try TiledCSL(rows: rows, columns: columns, elements: elements, valueType: valueType)
-            return (.tiledCSL(matrix), nonzeroCount)
+            .tiledCSL(try TiledCSL(rows: rows, columns: columns, elements: elements, valueType: type))
         }
     }
 
-    /// The positions of a quantised matrix in the format asked for; nil for the smaller ones.
-    private static func positions(
-        _ choice: FormatChoice, coding: QuantizedCoding
-    ) throws(SparseError) -> QuantizedMatrix.Positions? {
-        switch choice {
-        case .automatic: nil
-        case .fixed(.dense): .dense
-        case .fixed(.tiledBitmap): .bitmap
-        case .fixed(let format): throw .unsupportedIntegers(format, coding)
+    private static func quantize(
+        _ dense: DenseMatrix, coding: QuantizedCoding, group: ScaleGroup, choice: FormatChoice, pool: WorkerPool
+    ) throws(SparseError) -> Packing {
+        if case .fixed(let format) = choice, !format.holdsIntegers { throw .unsupportedIntegers(format, coding) }
+        var decision: FormatDecision?
+        var nonzeroCount = 0
+        let matrix = try QuantizedMatrix(dense, coding: coding, group: group, pool: pool) { rounded in
+            nonzeroCount = rounded.nonzeroCount
+            switch choice {
+            case .smallest: return rounded.smallest
+            case .fixed(let format): return format == .dense ? .dense : .bitmap
+            case .fastest(let costs):
+                let made = costs.decide(
+                    sizes: [(.dense, rounded.denseByteCount), (.tiledBitmap, rounded.bitmapByteCount)], coding: coding,
+                    weights: dense.rows * dense.columns, nonzeroCount: nonzeroCount)
+                decision = made
+                return made.chosen.format == .dense ? .dense : .bitmap
+            }
         }
+        return Packing(matrix: .quantized(matrix), nonzeroCount: nonzeroCount, decision: decision)
     }
 }
 

@@ -42,8 +42,10 @@ extension SlicedEllpack {
 
     /// Bytes that the matrix with these elements takes.
     /// - Complexity: O(rows * columns).
-    static func storedByteCount(rows: Int, columns: Int, elements: Storage<UInt16>) -> Int {
-        let plan = SlicePlan(rows: rows, columns: columns, elements: elements, pool: nil)
+    static func storedByteCount(
+        rows: Int, columns: Int, elements: Storage<UInt16>, pool: WorkerPool? = nil
+    ) -> Int {
+        let plan = SlicePlan(rows: rows, columns: columns, elements: elements, pool: pool)
         return plan.stepCount * sliceRows * 3 + plan.sliceOffsets.byteCount + plan.laneRows.byteCount
     }
 

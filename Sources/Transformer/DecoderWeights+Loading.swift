@@ -9,14 +9,16 @@ extension DecoderWeights {
     /// Packed matrices are checked at their first use.
     /// - Parameters:
     ///   - type: what weights are decoded to; bf16 weights stay bf16 unless f32 is asked for.
+    ///   - packing: what becomes of dense matrices; nil leaves them as they are. A packed model stays what it is, and
+    ///     weights that shall be f32 are never cut to 16 bits to pack them.
     ///   - progress: called with the number of layers done and in all.
     /// - Throws: `CheckpointError` or `ModelError` naming the tensor that is missing, damaged or of another shape than
-    ///   the configuration says.
+    ///   the configuration says; `ModelError` for a packed model whose values shall become integers.
     public init(
-        _ checkpoint: Checkpoint, configuration: ModelConfiguration, type: WeightType = .f16, pool: WorkerPool,
-        progress: (Int, Int) -> Void = { _, _ in }
+        _ checkpoint: Checkpoint, configuration: ModelConfiguration, type: WeightType = .f16,
+        packing: LoadPacking? = nil, pool: WorkerPool, progress: (Int, Int) -> Void = { _, _ in }
     ) throws {
-        let loader = try Loader(checkpoint: checkpoint, type: type, pool: pool)
+        let loader = try Loader(checkpoint: checkpoint, type: type, packing: packing, pool: pool)
         let family = configuration.family
         let hidden = configuration.hiddenSize
         var pending: [[PendingChecks.Check]] = []
@@ -48,6 +50,7 @@ extension DecoderWeights {
             try checkpoint[factors] == nil
             ? nil : Array(loader.vector(factors, count: configuration.headSize / 2))
         pendingChecks = PendingChecks(pending + [outside])
+        packedAtLoad = loader.packer?.result ?? PackedAtLoad()
     }
 }
 
@@ -59,12 +62,25 @@ private struct Loader {
     let pool: WorkerPool
     /// Where decoded weights lie behind each other.
     let arena = Arena()
+    /// nil where matrices stay as they are.
+    let packer: LoadPacker?
 
-    init(checkpoint: Checkpoint, type: WeightType, pool: WorkerPool) throws(CheckpointError) {
+    init(checkpoint: Checkpoint, type: WeightType, packing: LoadPacking?, pool: WorkerPool) throws {
         self.checkpoint = checkpoint
         self.type = type
         self.pool = pool
         packed = try PackedWeights(checkpoint)
+        guard let packing else {
+            packer = nil
+            return
+        }
+        if packed != nil, packing.values != .exact {
+            throw ModelError(
+                "\(checkpoint.path): integers at loading", expected: "a model that is not packed",
+                found: "a packed one")
+        }
+        let keeps = packed != nil || (packing.values == .exact && type == .f32)
+        packer = keeps ? nil : LoadPacker(packing, checkpoint: checkpoint, pool: pool)
     }
 
     func layer(
@@ -81,7 +97,7 @@ private struct Loader {
             if checkpoint[bias] != nil {
                 throw ModelError(bias, expected: "no biases in models of type \(family.name)", found: "one")
             }
-            let loaded = try matrix(prefix + name, rows: rows, columns: columns)
+            let loaded = try matrix(prefix + name, rows: rows, columns: columns, packer: packer)
             checks += loaded.checks
             return loaded.matrix
         }
@@ -99,7 +115,7 @@ private struct Loader {
     }
 
     func matrix(
-        _ name: String, rows: Int, columns: Int
+        _ name: String, rows: Int, columns: Int, packer: LoadPacker? = nil
     ) throws -> (matrix: PackedMatrix, checks: [PendingChecks.Check]) {
         if let packed, let matrix = try packed.matrix(name) {
             try requireShape(name, [rows, columns], found: [matrix.rows, matrix.columns])
@@ -111,6 +127,11 @@ private struct Loader {
         try requireShape(name, [rows, columns], found: description.shape)
         let stored = description.encoding.elementType
         let type = type != .f32 && stored == .bf16 ? .bf16 : type
+        if let packer {
+            let sixteenBits: WeightType = type == .f32 ? .f16 : type
+            let packed = try packer.pack(name, rows: rows, columns: columns, as: sixteenBits, arena: arena)
+            if let packed { return (packed, []) }
+        }
         let bytes = try checkpoint.elements(name, as: type, pool: pool, arena: arena)
         let matrix = DenseMatrix(rows: rows, columns: columns, element: type.elementType, bytes: bytes)
         return (.dense(matrix), packed.map { [check($0, name)] } ?? [])

@@ -40,6 +40,8 @@ public struct DecoderWeights: Sendable {
     public let rotaryFactors: [Float]?
     /// Checks that wait for a layer's first use, so that opening a model does not read it whole.
     let pendingChecks: PendingChecks
+    /// What became of matrices that were packed when the model was opened.
+    public internal(set) var packedAtLoad = PackedAtLoad()
 
     /// Bytes of everything above, a tied head counted once.
     public var byteCount: Int { byteCountPerStep + (headIsTied ? 0 : embedding.storedByteCount) }

@@ -33,7 +33,7 @@ struct DemoModels {
         let files = try ModelFiles(path: path)
         let packer = ModelPacker(files.checkpoint, matrices: files.layout.projections.map(\.name), pool: pool)
         let target = root + "/packed"
-        let reports = try write("packing", files, to: target) { try packer.pack(to: $0, choice: .automatic) }
+        let reports = try write("packing", files, to: target) { try packer.pack(to: $0, choice: .smallest) }
         return (
             target, reports.reduce(0) { $0 + $1.denseByteCount }, reports.reduce(0) { $0 + $1.packedByteCount }
         )

@@ -14,7 +14,8 @@ struct FlashLLMCommand: AsyncParsableCommand {
             """,
         subcommands: [
             PullCommand.self, ModelsCommand.self, InspectCommand.self, PruneCommand.self, PackCommand.self,
-            RunCommand.self, PerplexityCommand.self, BenchCommand.self, MakeSyntheticCommand.self, DemoCommand.self,
+            RunCommand.self, PerplexityCommand.self, BenchCommand.self, ProfileCommand.self, MakeSyntheticCommand.self,
+            DemoCommand.self,
         ])
 
     /// Replaces ArgumentParser's own `main`, so that every error has the same form: one sentence after `error: `.

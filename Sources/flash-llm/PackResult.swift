@@ -7,6 +7,7 @@ import Terminal
 /// What packing a model has come to.
 struct PackResult {
     let requestedFormat: String
+    let choice: FormatChoice
     let path: String
     let reports: [ModelPacker.Report]
     /// Bytes of the whole folder.
@@ -48,6 +49,9 @@ struct PackResult {
         }
     }
 
+    /// What chose the formats, if it was a cost model.
+    private var costs: CostModel? { if case .fastest(let costs) = choice { costs } else { nil } }
+
     /// A format with the values in it, as far as they were used, in the order of the formats' declaration.
     private var kinds: [(format: PackedFormat, values: String, sum: Sum)] {
         PackedFormat.allCases.flatMap { format in
@@ -80,8 +84,10 @@ struct PackResult {
             reports.allSatisfy({ $0.values.group == nil })
         {
             text +=
-                "no matrix is sparse enough to become smaller, so all stay dense ('flash-llm prune' makes zeros)\n"
+                "no matrix is sparse enough to become \(costs == nil ? "smaller" : "faster"), so all stay dense "
+                + "('flash-llm prune' makes zeros)\n"
         }
+        if let costs { text += costs.summary + "\n" }
         return text
             + "wrote \(Format.bytes(folderByteCount)) in \(Format.duration(seconds: seconds)): \(path.printable)\n"
     }
@@ -90,6 +96,7 @@ struct PackResult {
         [
             "path": .string(path),
             "requested_format": .string(requestedFormat),
+            "profile": costs?.json ?? .null,
             "formats": .object(.init(uniqueKeysWithValues: formats.map { ($0.format.rawValue, $0.sum.members) })),
             "totals": Sum(reports).members,
             "matrices": .array(
@@ -101,6 +108,8 @@ struct PackResult {
                         "rows": .integer(report.rows), "columns": .integer(report.columns),
                         "nonzeros": .integer(report.nonzeroCount), "dense_bytes": .integer(report.denseByteCount),
                         "packed_bytes": .integer(report.packedByteCount),
+                        "choice": report.decision?.reason?.json ?? .null,
+                        "candidates": report.decision?.json ?? .null,
                     ]
                 }),
             "bytes": .integer(folderByteCount),

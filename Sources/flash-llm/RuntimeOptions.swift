@@ -3,6 +3,7 @@ import Checkpoints
 import Engine
 import Sparse
 import Tensors
+import Terminal
 
 /// Options of every command that computes.
 struct RuntimeOptions: ParsableArguments {
@@ -22,7 +23,12 @@ struct RuntimeOptions: ParsableArguments {
         help: ArgumentHelp("Use the kernels of this instruction set: avx512, avx2 or portable.", visibility: .hidden))
     var instructionSet: String?
 
+    @OptionGroup var packing: LoadPackingOptions
+
     func validate() throws {
+        if weights == .f32, packing.pack == "f16" {
+            throw ValidationError("--pack f16 would round what --weights f32 keeps: leave out one of them")
+        }
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads must be in 1...1024, found \(threads)")
         }
@@ -30,6 +36,18 @@ struct RuntimeOptions: ParsableArguments {
             throw ValidationError(
                 "--instruction-set must be one that this processor has, found '\(instructionSet)'")
         }
+    }
+
+    /// Opens the model that is to be run, and says so where its matrices were packed.
+    func open(_ path: String, pool: WorkerPool, console: Console, progress: ProgressReporter) throws -> LanguageModel {
+        let packing = try packing.packing(
+            threads: pool.threadCount, kernels: runnerOptions.kernels, console: console, progress: progress)
+        let model = try LanguageModel.open(path: path, type: weights.type, packing: packing, pool: pool) {
+            progress.update("loading", completed: $0, of: $1, unit: .things("layers"))
+        }
+        progress.finish()
+        LoadPackingOptions.report(model.weights, console: console)
+        return model
     }
 
     func makePool() -> WorkerPool { WorkerPool(threadCount: threads ?? WorkerPool.availableProcessorCount) }

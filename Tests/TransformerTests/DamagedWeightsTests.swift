@@ -77,7 +77,7 @@ import Transformer
 
     /// Vectors are read at once, so their damage shows at opening.
     @Test func namesNormsThatChangedBeforeOpening() throws {
-        let folder = try PackedFolder(TinyModel(), .automatic)
+        let folder = try PackedFolder(TinyModel(), .smallest)
         let norms = try folder.tensors().filter { $0.name.contains("norm") }
         #expect(norms.count == 5)
         for (name, range) in norms {
@@ -94,7 +94,7 @@ import Transformer
 
     /// Only the layer with the damage is refused; nothing else was read at opening.
     @Test func readsNothingBeforeItsFirstUse() throws {
-        let folder = try PackedFolder(TinyModel(), .automatic)
+        let folder = try PackedFolder(TinyModel(), .smallest)
         for (name, range) in try folder.tensors() where !name.hasPrefix("__") && !name.contains("norm") {
             try folder.flip(bit: 0, at: range.lowerBound)
         }

@@ -32,7 +32,7 @@ import Testing
         var model = TinyModel()
         model.sparsity = sparsity
         let tokens = model.randomTokens(24, seed: 7)
-        for choice in [FormatChoice.automatic, .fixed(.dense), .fixed(.tiledBitmap)] {
+        for choice in [FormatChoice.smallest, .fixed(.dense), .fixed(.tiledBitmap)] {
             let open = try OpenModel(model, packing: choice, values: values)
             let weights = try Self.storedWeights(model, open)
             #expect(weights.count == 14)
@@ -52,7 +52,7 @@ import Testing
         model.tiesHead = tied
         let tokens = model.randomTokens(24, seed: 8)
         let values = ValueChoice.quantized(coding, .columns32)
-        let open = try OpenModel(model, packing: .automatic, tableValues: values)
+        let open = try OpenModel(model, packing: .smallest, tableValues: values)
         #expect(open.weights.headIsTied == tied)
         let weights = try Self.storedWeights(model, open)
         #expect(weights.count == (tied ? 1 : 2))
@@ -61,7 +61,7 @@ import Testing
             let error = largestDifference(try open.logits(tokens, promptTokens: 19, kernels: kernels), expected)
             #expect(error <= Self.tolerance(values), "\(kernels.instructionSet)")
         }
-        #expect(open.weights.byteCount < (try OpenModel(model, packing: .automatic).weights.byteCount))
+        #expect(open.weights.byteCount < (try OpenModel(model, packing: .smallest).weights.byteCount))
     }
 
     /// Matrices with the same input may want it in different forms, or none.
@@ -103,7 +103,7 @@ import Testing
         model.sparsity = 0.6
         let values = ValueChoice.quantized(coding, .columns64)
         let open = try OpenModel(
-            model, packing: .automatic, values: values, tableValues: .quantized(.i8, .columns64))
+            model, packing: .smallest, values: values, tableValues: .quantized(.i8, .columns64))
         let tokens = model.randomTokens(40, seed: 10)
         for kernels in availableKernels {
             let expected = try open.logits(tokens, promptTokens: 35, kernels: kernels, threads: 1)

@@ -44,12 +44,13 @@ struct OpenModel {
         precondition(reports.count == 7 * model.layerCount + (tableValues == .exact ? 0 : tables.count))
     }
 
-    init(path: String, type: WeightType, folder: ScratchFolder) throws {
+    init(path: String, type: WeightType, folder: ScratchFolder, loadPacking: LoadPacking? = nil) throws {
         let checkpoint = try Checkpoint.open(path: path)
         self.folder = folder
         configuration = try ModelConfiguration(checkpoint.configuration)
         weights = try DecoderWeights(
-            checkpoint, configuration: configuration, type: type, pool: WorkerPool(threadCount: 2))
+            checkpoint, configuration: configuration, type: type, packing: loadPacking,
+            pool: WorkerPool(threadCount: 2))
     }
 
     /// Logits after every token: the first `promptTokens` in one batch, the others one by one.

@@ -15,6 +15,8 @@ public struct ModelPacker {
         /// Bytes as dense 16-bit elements, and as packed.
         public let denseByteCount: Int
         public let packedByteCount: Int
+        /// nil where no cost model was asked.
+        public let decision: FormatDecision?
     }
 
     private let checkpoint: Checkpoint
@@ -44,22 +46,23 @@ public struct ModelPacker {
     ) throws -> [Report] {
         var reports: [Report] = []
         var manifest = PackedManifest()
+        if case .fastest(let costs) = choice { manifest.choice = PackedManifest.Choice(costs) }
         let packed = tableValues == .exact ? matrices : matrices + tables
         try ModelRewriter(checkpoint, matrices: packed, pool: pool).write(
             to: destination, stored: { name in PackedArrays.all.map { name + $0 } },
             rewrite: { name, writer in
-                let (matrix, entry) =
+                let (packing, entry) =
                     try tables.contains(name)
                     ? pack(name, choice: .fixed(.dense), values: tableValues)
                     : pack(name, choice: choice, values: values)
-                try writer.append(name, matrix)
+                try writer.append(name, packing.matrix)
                 manifest.matrices[name] = entry
                 reports.append(
                     Report(
                         name: name, format: entry.format, values: entry.values, rows: entry.rows,
                         columns: entry.columns, nonzeroCount: entry.nonzeroCount,
                         denseByteCount: 2 * entry.rows * entry.columns,
-                        packedByteCount: matrix.storedByteCount))
+                        packedByteCount: packing.matrix.storedByteCount, decision: packing.decision))
             },
             finish: { writer in
                 manifest.checksums = writer.checksums
@@ -72,7 +75,7 @@ public struct ModelPacker {
 
     private func pack(
         _ name: String, choice: FormatChoice, values: ValueChoice
-    ) throws(CheckpointError) -> (matrix: PackedMatrix, entry: PackedManifest.Matrix) {
+    ) throws(CheckpointError) -> (packing: PackedMatrix.Packing, entry: PackedManifest.Matrix) {
         let dense = try checkpoint.sixteenBitMatrix(name, pool: pool)
         let packed = try checkpoint.naming(name) { () throws(SparseError) in
             try PackedMatrix.pack(
@@ -86,8 +89,8 @@ public struct ModelPacker {
             }
         let entry = PackedManifest.Matrix(
             format: packed.matrix.format, values: stored, rows: dense.rows, columns: dense.columns,
-            nonzeroCount: packed.nonzeroCount)
-        return (packed.matrix, entry)
+            nonzeroCount: packed.nonzeroCount, reason: packed.decision?.reason)
+        return (packed, entry)
     }
 }
 
@@ -101,12 +104,13 @@ extension Checkpoint {
         let dense = try sixteenBitMatrix(name, pool: pool)
         return try naming(name) { () throws(SparseError) in
             try PackedMatrix.sizes(
-                rows: dense.rows, columns: dense.columns, elements: dense.elements, valueType: dense.type.elementType)
+                rows: dense.rows, columns: dense.columns, elements: dense.elements, valueType: dense.type.elementType,
+                pool: pool)
         }
     }
 
     /// Puts the name of the matrix in front of what a format finds wrong with its elements.
-    fileprivate func naming<Result>(
+    public func naming<Result>(
         _ name: String, _ body: () throws(SparseError) -> Result
     ) throws(CheckpointError) -> Result {
         do throws(SparseError) { return try body() } catch {

@@ -8,15 +8,17 @@ import Tensors
 ///     "flash_llm": {
 ///       "format_version": 1,
 ///       "matrices": {"model.layers.0.mlp.up_proj.weight":
-///         {"format": "tiled-bitmap", "values": "f16", "rows": 1536, "columns": 576, "nonzeros": 176947},
+///         {"format": "tiled-bitmap", "values": "f16", "rows": 1536, "columns": 576, "nonzeros": 176947,
+///          "choice": {"bound": "memory", "speed_up": 1.88}},
 ///        "model.embed_tokens.weight":
 ///         {"format": "dense", "values": "i8", "group": "128", "rows": 49152, ...}, ...},
-///       "checksums": {"model.layers.0.mlp.up_proj.weight.masks": "1a2b3c4d", ...}
+///       "checksums": {"model.layers.0.mlp.up_proj.weight.masks": "1a2b3c4d", ...},
+///       "profile": {...}
 ///     }
 ///
 /// A checksum is the CRC-32C of a tensor's bytes; every tensor of the folder has one. A matrix of integers says how
 /// many columns share a scale, 32, 64, 128 or all of a "row"; folders with such have version 2, which programs that
-/// know nothing of them refuse.
+/// know nothing of them refuse. `choice` and ``Choice`` say why a matrix has its format, where a cost model chose it.
 public struct PackedManifest: Sendable, Equatable {
     public static let key = "flash_llm"
     public static let versions = 1...2
@@ -27,10 +29,13 @@ public struct PackedManifest: Sendable, Equatable {
         public let rows: Int
         public let columns: Int
         public let nonzeroCount: Int
+        /// nil if its format was asked for, or is that of the fewest bytes.
+        public let reason: ChoiceReason?
     }
 
     public internal(set) var matrices: OrderedDictionary<String, Matrix> = [:]
     public internal(set) var checksums: OrderedDictionary<String, UInt32> = [:]
+    public internal(set) var choice: Choice?
 
     init() {}
 
@@ -64,8 +69,10 @@ public struct PackedManifest: Sendable, Equatable {
                     expected: "format, values, rows, columns and nonzeros, and a group for integers", found: entry)
             }
             matrices[name] = Matrix(
-                format: format, values: values, rows: rows, columns: columns, nonzeroCount: nonzeroCount)
+                format: format, values: values, rows: rows, columns: columns, nonzeroCount: nonzeroCount,
+                reason: ChoiceReason(entry["choice"]))
         }
+        choice = Choice(section["profile"])
         guard let sums = section["checksums"]?.objectValue else {
             throw damaged("\(Self.key).checksums", expected: "an object", found: section["checksums"])
         }
@@ -106,12 +113,15 @@ public struct PackedManifest: Sendable, Equatable {
             members["rows"] = .integer(matrix.rows)
             members["columns"] = .integer(matrix.columns)
             members["nonzeros"] = .integer(matrix.nonzeroCount)
+            if let reason = matrix.reason { members["choice"] = reason.json }
             return .object(members)
         }
         let sums = checksums.mapValues { JSON.string($0.eightDigits) }
-        return [
+        var section: OrderedDictionary<String, JSON> = [
             "format_version": .integer(usesIntegers ? 2 : 1), "matrices": .object(entries), "checksums": .object(sums),
         ]
+        if let choice { section["profile"] = choice.json }
+        return .object(section)
     }
 }
 

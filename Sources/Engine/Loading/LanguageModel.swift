@@ -18,10 +18,12 @@ public struct LanguageModel: Sendable {
     /// Opens what is at `path`: a GGUF file, a Hugging Face folder, a packed folder.
     /// - Parameters:
     ///   - type: what weights are decoded to that the kernels cannot read as they are.
+    ///   - packing: what becomes of dense matrices; nil leaves them as they are.
     ///   - progress: called with the number of layers done and in all.
     /// - Throws: `CheckpointError`, `ModelError`, `TokenizerError` or `ChatTemplateError`.
     public static func open(
-        path: String, type: WeightType = .f16, pool: WorkerPool, progress: (Int, Int) -> Void = { _, _ in }
+        path: String, type: WeightType = .f16, packing: LoadPacking? = nil, pool: WorkerPool,
+        progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> LanguageModel {
         let checkpoint = try Checkpoint.open(path: path)
         let configuration = try ModelConfiguration(checkpoint.configuration)
@@ -36,7 +38,8 @@ public struct LanguageModel: Sendable {
         return LanguageModel(
             checkpoint: checkpoint, configuration: configuration,
             weights: try DecoderWeights(
-                checkpoint, configuration: configuration, type: type, pool: pool, progress: progress),
+                checkpoint, configuration: configuration, type: type, packing: packing, pool: pool,
+                progress: progress),
             tokenizer: tokenizer,
             chatTemplate: try files.chatTemplate.map { source in try ChatTemplate(source: source) },
             endTokens: Set(ends.compactMap(Int32.init(exactly:))))

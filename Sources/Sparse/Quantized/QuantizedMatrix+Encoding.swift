@@ -17,9 +17,28 @@ extension QuantizedMatrix {
         _ dense: DenseMatrix, coding: QuantizedCoding, group: ScaleGroup, positions: Positions? = nil,
         pool: WorkerPool = WorkerPool(threadCount: 1), kernels: Kernels = .best
     ) throws(SparseError) {
+        try self.init(dense, coding: coding, group: group, pool: pool, kernels: kernels) { positions ?? $0.smallest }
+    }
+
+    /// What is known of a matrix of integers before they are stored.
+    struct Rounded {
+        /// Integers that are not zero: weights can round to it.
+        let nonzeroCount: Int
+        /// Bytes of all arrays in either form.
+        let denseByteCount: Int
+        let bitmapByteCount: Int
+
+        var smallest: Positions { bitmapByteCount < denseByteCount ? .bitmap : .dense }
+    }
+
+    /// The same with positions that are chosen when it is known what each would take.
+    init(
+        _ dense: DenseMatrix, coding: QuantizedCoding, group: ScaleGroup, pool: WorkerPool, kernels: Kernels = .best,
+        choosing choose: (Rounded) -> Positions
+    ) throws(SparseError) {
         let shape = Shape(rows: dense.rows, columns: dense.columns, coding: coding, group: group)
         let rounding = try QuantizedRounding(dense, shape: shape, pool: pool, kernels: kernels)
-        self = rounding.matrix(positions ?? rounding.smallestPositions, pool: pool)
+        self = rounding.matrix(choose(rounding.rounded), pool: pool)
     }
 }
 
@@ -114,12 +133,14 @@ private struct QuantizedRounding {
         }
     }
 
-    var smallestPositions: QuantizedMatrix.Positions {
+    var rounded: QuantizedMatrix.Rounded {
         func byteCount(_ positions: QuantizedMatrix.Positions) -> Int {
             shape.storedByteCount(
                 positions, valueByteCount: (0..<shape.panels).reduce(0) { $0 + panelByteCount($1, positions) })
         }
-        return byteCount(.bitmap) < byteCount(.dense) ? .bitmap : .dense
+        return QuantizedMatrix.Rounded(
+            nonzeroCount: counts.elements.reduce(0, +), denseByteCount: byteCount(.dense),
+            bitmapByteCount: byteCount(.bitmap))
     }
 
     func matrix(_ positions: QuantizedMatrix.Positions, pool: WorkerPool) -> QuantizedMatrix {

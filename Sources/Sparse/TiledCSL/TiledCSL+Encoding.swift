@@ -1,3 +1,4 @@
+import Synchronization
 public import Tensors
 
 extension TiledCSL {
@@ -95,6 +96,25 @@ extension TiledCSL {
             counts.reserveCapacity(shape.tileCount)
             for tileRow in 0..<tileRowCount { counts += try nonzeroCounts(inTileRow: tileRow) }
             return counts
+        }
+
+        /// The same, the tile rows spread over the threads of `pool`.
+        /// - Throws: `SparseError.notFinite` with the first NaN or infinity.
+        func nonzeroCounts(pool: WorkerPool?) throws(SparseError) -> [Int] {
+            guard let pool, tileRowCount > 1 else { return try nonzeroCounts() }
+            let found = Mutex<(counts: [[Int]], failure: (tileRow: Int, error: SparseError)?)>(
+                (Array(repeating: [], count: tileRowCount), nil))
+            pool.forEachChunk(tileRowCount) { tileRow, _ in
+                do throws(SparseError) {
+                    let counts = try nonzeroCounts(inTileRow: tileRow)
+                    found.withLock { $0.counts[tileRow] = counts }
+                } catch {
+                    found.withLock { if tileRow < $0.failure?.tileRow ?? .max { $0.failure = (tileRow, error) } }
+                }
+            }
+            let (counts, failure) = found.withLock { $0 }
+            if let failure { throw failure.error }
+            return Array(counts.joined())
         }
 
         /// Counts the nonzeros among at most 64 elements, without branches so that it is vectorised.

@@ -14,7 +14,8 @@ struct BenchModelCommand: AsyncParsableCommand {
             slows down slows all of them; reported are medians and quartiles. 'Of bandwidth' is the share of the \
             measured bandwidth that a model's weights pass at; the ratio is to the first model at the same setting. A \
             round's value is the mean of its steps. With several depths 'attention' is the share of a step by which it \
-            takes longer than one with the fewest tokens in the cache: what looking back at the others costs.
+            takes longer than one with the fewest tokens in the cache: what looking back at the others costs. Models \
+            are measured as they are stored; with --pack auto as 'flash-llm run' runs them.
 
             Examples:
               flash-llm bench smollm2-135m
@@ -56,6 +57,8 @@ struct BenchModelCommand: AsyncParsableCommand {
     @Option(help: "Keep keys and values as f32, f16 or i8.")
     var cache: CachePrecision = .f16
 
+    @OptionGroup var packing: LoadPackingOptions
+
     @OptionGroup var reports: BenchmarkReports
 
     func validate() throws {
@@ -79,11 +82,18 @@ struct BenchModelCommand: AsyncParsableCommand {
         try reports.check()
         let progress = ProgressReporter(traits: console.errors)
         let loadingPool = WorkerPool(threadCount: WorkerPool.availableProcessorCount)
+        let packing = try packing.packing(
+            default: "none", threads: threads.values.max() ?? 1, console: console, progress: progress)
         let opened = try models.map { name in
             let path = try ModelArgument.path(of: name, console: console)
-            return try LanguageModel.open(path: path, type: weights.type, pool: loadingPool) { done, total in
+            let model = try LanguageModel.open(
+                path: path, type: weights.type, packing: packing, pool: loadingPool
+            ) { done, total in
                 progress.update("loading \(name)", completed: done, of: total, unit: .things("layers"))
             }
+            progress.finish()
+            LoadPackingOptions.report(model.weights, console: console)
+            return model
         }
         let context = opened.map(\.configuration.maximumContext).min() ?? 1
         let depths = depth.values.sorted()

@@ -1,5 +1,6 @@
 import ArgumentParser
 import OrderedJSON
+import Sparse
 import Tensors
 import Terminal
 
@@ -16,11 +17,17 @@ struct InspectCommand: ParsableCommand {
             All weights of a model that is not packed are read, to count zeros, and a NaN or an infinity among them is \
             an error. Of a packed model only its description is read, unless --verify asks for more.
 
+            A second table says why: a product takes as long as its bytes take to come from memory or its instructions \
+            to run, whichever is longer, and the format of the least predicted time is taken. Of a packed model it \
+            shows what was written down when it was packed; for another one this machine is measured, once.
+
             Examples:
               flash-llm inspect smollm2-135m
               flash-llm inspect ./packed --verify        check every byte of a packed model
               flash-llm inspect ./pruned --all           one row for every matrix
+              flash-llm inspect ./pruned --profile server.json       what packing for a server would choose
               flash-llm inspect ./pruned --json | jq .totals.sparsity
+              flash-llm inspect ./pruned --json | jq '.matrices[0].candidates'
             """)
 
     @OptionGroup var model: ModelArgument
@@ -30,6 +37,8 @@ struct InspectCommand: ParsableCommand {
 
     @Flag(help: "Read a packed model whole and check every checksum and format.")
     var verify = false
+
+    @OptionGroup var profile: ProfileOptions
 
     @Flag(help: "Print one JSON object; it always has every matrix.")
     var json = false
@@ -46,7 +55,10 @@ struct InspectCommand: ParsableCommand {
             ? files.verify(pool: pool) { done, total in
                 progress.update("verifying", completed: done, of: total, unit: .things("tensors"))
             } : nil
-        var inspection = try ModelInspection(files, pool: pool) { done, total in
+        let costs =
+            try files.packed == nil
+            ? CostModel(profile: profile.load(threads: pool.threadCount, console: console, progress: progress)) : nil
+        var inspection = try ModelInspection(files, costs: costs, pool: pool) { done, total in
             progress.update("reading", completed: done, of: total, unit: .things("tensors"))
         }
         inspection.verifiedCount = verifiedCount

@@ -17,8 +17,12 @@ struct PackCommand: ParsableCommand {
             'flash-llm perplexity'. Weights that round to zero take no space in a bitmap.
 
             Formats:
-              auto          for each matrix the one of the fewest bytes that holds
-                            the values asked for
+              auto          for each matrix the one of the least predicted time
+                            among those that hold the values asked for, by how
+                            fast this machine was measured to be ('flash-llm
+                            profile'), or the machine of --profile
+              smallest      for each matrix the one of the fewest bytes: the same
+                            on every machine
               tiled-bitmap  1 bit per weight and a value per nonzero: smaller than
                             dense from a sparsity of about 7 % on with values of
                             16 bits, of 13 % with i8, of 25 % with i4
@@ -43,13 +47,23 @@ struct PackCommand: ParsableCommand {
               flash-llm pack pruned -o packed --values i8 --head i8
               flash-llm pack pruned -o packed --values i4 --group 32
               flash-llm pack pruned -o packed --force --format tiled-csl
+              flash-llm pack pruned -o packed --tokens 1,16        also for batches
+              flash-llm pack pruned -o packed --profile server.json
               flash-llm pack pruned -o packed --json | jq .totals
             """)
 
     @OptionGroup var model: ModelArgument
 
-    @Option(help: "auto, tiled-bitmap, sliced-ellpack, tiled-csl or dense.")
+    @Option(help: "auto, smallest, tiled-bitmap, sliced-ellpack, tiled-csl or dense.")
     var format = automaticName
+
+    @Option(
+        help: ArgumentHelp(
+            "Tokens of the products that --format auto makes fast: 1 is decoding one sequence. (default: 1)",
+            valueName: "n,n"))
+    var tokens: NumberList?
+
+    @OptionGroup var profile: ProfileOptions
 
     @Option(help: "What weights are stored as: f16, i16, i8 or i4.")
     var values = exactName
@@ -66,13 +80,21 @@ struct PackCommand: ParsableCommand {
     var json = false
 
     private static let automaticName = "auto"
+    private static let smallestName = "smallest"
     private static let exactName = "f16"
 
     func validate() throws {
         _ = try valueChoice(head, "type of head", QuantizedCoding.allCases.filter { $0 != .i16 })
         let exact = try valueChoice(values, "type of values", QuantizedCoding.allCases) == .exact
-        if case .fixed(let format) = try choice(), !exact, !format.holdsIntegers {
+        let format = try fixedFormat()
+        if case .fixed(let format) = format, !exact, !format.holdsIntegers {
             throw ValidationError("--format \(format.rawValue) stores f16 only, and --values is \(values)")
+        }
+        if format != nil, tokens != nil || profile.profile != nil {
+            throw ValidationError("--tokens and --profile are for --format auto, and --format is \(self.format)")
+        }
+        if let tokens, !(1...16).contains(tokens.values.count) {
+            throw ValidationError("--tokens must be 1 to 16 numbers, found \(tokens.values.count)")
         }
     }
 
@@ -84,9 +106,19 @@ struct PackCommand: ParsableCommand {
         return try named(word, what, among: [(Self.exactName, .exact)] + integers)
     }
 
-    private func choice() throws(ValidationError) -> FormatChoice {
-        let formats = PackedFormat.allCases.map { (name: $0.rawValue, value: FormatChoice.fixed($0)) }
-        return try named(format, "format", among: [(Self.automaticName, .automatic)] + formats)
+    /// nil for the one that the cost model chooses.
+    private func fixedFormat() throws(ValidationError) -> FormatChoice? {
+        let formats = PackedFormat.allCases.map { (name: $0.rawValue, value: FormatChoice?.some(.fixed($0))) }
+        return try named(
+            format, "format", among: [(Self.automaticName, nil), (Self.smallestName, .smallest)] + formats)
+    }
+
+    /// Measures this machine if the choice depends on it.
+    private func choice(threads: Int, console: Console) throws -> FormatChoice {
+        if let fixed = try fixedFormat() { return fixed }
+        let profile = try profile.load(
+            threads: threads, console: console, progress: ProgressReporter(traits: console.errors))
+        return .fastest(CostModel(profile: profile, tokenCounts: tokens?.values ?? [1]))
     }
 
     func run() throws {
@@ -95,14 +127,15 @@ struct PackCommand: ParsableCommand {
         let pool = WorkerPool(threadCount: WorkerPool.availableProcessorCount)
         let packer = ModelPacker(
             files.checkpoint, matrices: files.layout.projections.map(\.name), tables: files.layout.tables, pool: pool)
-        let choice = try choice()
+        let choice = try choice(threads: pool.threadCount, console: console)
         let values = try valueChoice(values, "type of values", QuantizedCoding.allCases)
         let tableValues = try valueChoice(head, "type of head", QuantizedCoding.allCases)
         let (reports, seconds) = try output.write("packing \(model.model)", copying: files, console: console) {
             try packer.pack(to: $0, choice: choice, values: values, tableValues: tableValues)
         }
         let result = PackResult(
-            requestedFormat: format, path: output.output, reports: reports, folderByteCount: output.writtenByteCount,
+            requestedFormat: format, choice: choice, path: output.output, reports: reports,
+            folderByteCount: output.writtenByteCount,
             seconds: seconds)
         print(json ? result.json.text() + "\n" : result.text(for: console.output), terminator: "")
     }

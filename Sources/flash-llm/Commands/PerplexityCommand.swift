@@ -48,11 +48,8 @@ struct PerplexityCommand: AsyncParsableCommand {
         let text = try readText()
         let progress = ProgressReporter(traits: console.errors)
         let pool = runtime.makePool()
-        let opened = try LanguageModel.open(
-            path: try model.path(console: console), type: runtime.weights.type, pool: pool
-        ) { done, total in
-            progress.update("loading", completed: done, of: total, unit: .things("layers"))
-        }
+        let opened = try runtime.open(
+            try model.path(console: console), pool: pool, console: console, progress: progress)
         let limit = opened.configuration.maximumContext
         guard window <= limit else {
             throw ValidationError(

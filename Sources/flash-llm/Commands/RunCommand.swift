@@ -71,10 +71,7 @@ struct RunCommand: AsyncParsableCommand {
         let text = isChat ? nil : try prompt ?? StandardInput.readText(source: "the prompt")
         let progress = ProgressReporter(traits: console.errors)
         let pool = runtime.makePool()
-        let opened = try LanguageModel.open(path: path, type: runtime.weights.type, pool: pool) { done, total in
-            progress.update("loading", completed: done, of: total, unit: .things("layers"))
-        }
-        progress.finish()
+        let opened = try runtime.open(path, pool: pool, console: console, progress: progress)
         let options = GenerationOptions(
             maximumTokens: maxTokens, sampling: try sampling.parameters(), stops: try StopStrings(stop),
             ignoresEnd: ignoreEos)

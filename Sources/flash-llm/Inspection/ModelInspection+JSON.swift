@@ -1,5 +1,6 @@
 import Engine
 import OrderedJSON
+import Sparse
 import Transformer
 
 extension ModelInspection {
@@ -22,6 +23,7 @@ extension ModelInspection {
             "tied_head": .bool(configuration.tiesHead),
             "rotary": rotary,
             "tokenizer": tokenizer.map(Self.tokenizer) ?? .null,
+            "profile": choice.map { CostModel.json(of: $0.machine, tokenCounts: $0.tokenCounts) } ?? .null,
             "matrices": .array(matrices.map(\.json)),
             "other_tensors": .array(
                 others.map { tensor in
@@ -92,6 +94,8 @@ extension ModelInspection.Matrix {
             "dense_bytes": .integer(denseByteCount),
             "packed_bytes": .integer(packedByteCount),
             "bytes_per_weight": .number(bytesPerWeight),
+            "choice": reason?.json ?? .null,
+            "candidates": decision?.json ?? .null,
         ]
     }
 }

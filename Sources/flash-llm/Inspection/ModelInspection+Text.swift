@@ -9,7 +9,7 @@ extension ModelInspection {
     /// - Parameter everyMatrix: one row per matrix; else one per kind of matrix, over all layers.
     func text(everyMatrix: Bool, for traits: OutputTraits) -> String {
         let table = everyMatrix ? matrixTable(traits) : kindTable(traits)
-        return summary + "\n" + table.text(for: traits) + "\n" + notes
+        return summary + "\n" + table.text(for: traits) + choices(everyMatrix: everyMatrix, for: traits) + "\n" + notes
     }
 
     private var summary: String {
@@ -67,20 +67,26 @@ extension ModelInspection {
         ].joined(separator: ", ")
     }
 
+    /// Formats stand here only where no second table says them, with reasons: lines would become too long.
+    private var formatColumn: [Table.Column] { choice == nil ? [.text("format")] : [] }
+
+    private func formatCell(_ matrices: [Matrix]) -> [String] { choice == nil ? [Self.formats(matrices)] : [] }
+
     /// One row for the same matrix of all layers.
     private func kindTable(_ traits: OutputTraits) -> Table {
-        var table = Table([
-            .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"), .number("least"),
-            .number("most"), .number("dense"), .number("packed"), .number("bytes/weight"), .text("format"),
-        ])
+        var table = Table(
+            [
+                .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"), .number("least"),
+                .number("most"), .number("dense"), .number("packed"), .number("bytes/weight"),
+            ] + formatColumn)
         func row(_ name: String, _ shape: String, _ stored: String, _ matrices: [Matrix]) -> [String] {
             let sparsities = matrices.map(\.sparsity)
             return [
                 name, shape, stored, Self.sparsity(matrices.sparsity, traits),
                 Format.percentage(sparsities.min() ?? 0), Format.percentage(sparsities.max() ?? 0),
                 Format.bytes(matrices.denseByteCount), Format.bytes(matrices.packedByteCount),
-                Self.bytesPerWeight(matrices), Self.formats(matrices),
-            ]
+                Self.bytesPerWeight(matrices),
+            ] + formatCell(matrices)
         }
         let kinds = OrderedDictionary(grouping: matrices, by: \.projection.module)
         for (module, matrices) in kinds {
@@ -93,31 +99,31 @@ extension ModelInspection {
     }
 
     private func matrixTable(_ traits: OutputTraits) -> Table {
-        var table = Table([
-            .number("layer"), .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"),
-            .number("dense"), .number("packed"), .number("bytes/weight"), .text("format"),
-        ])
+        var table = Table(
+            [
+                .number("layer"), .text("matrix"), .number("shape"), .text("stored"), .number("sparsity"),
+                .number("dense"), .number("packed"), .number("bytes/weight"),
+            ] + formatColumn)
+        func append(_ start: [String], _ matrices: [Matrix]) {
+            table.append(
+                start + [
+                    Self.sparsity(matrices.sparsity, traits), Format.bytes(matrices.denseByteCount),
+                    Format.bytes(matrices.packedByteCount), Self.bytesPerWeight(matrices),
+                ] + formatCell(matrices))
+        }
         for matrix in matrices {
-            table.append([
-                "\(matrix.projection.layer)", Self.shortName(matrix.projection.module), Self.shape(matrix),
-                Self.stored(matrix),
-                Self.sparsity(matrix.sparsity, traits), Format.bytes(matrix.denseByteCount),
-                Format.bytes(matrix.packedByteCount), Self.bytesPerWeight([matrix]), matrix.format.rawValue,
-            ])
+            let name = Self.shortName(matrix.projection.module)
+            append(["\(matrix.projection.layer)", name, Self.shape(matrix), Self.stored(matrix)], [matrix])
         }
         table.appendRule()
-        table.append([
-            "", "\(matrices.count) matrices", "", "", Self.sparsity(matrices.sparsity, traits),
-            Format.bytes(matrices.denseByteCount), Format.bytes(matrices.packedByteCount),
-            Self.bytesPerWeight(matrices), Self.formats(matrices),
-        ])
+        append(["", "\(matrices.count) matrices", "", ""], matrices)
         return table
     }
 
     private var notes: String {
         let dense = "Dense counts 16 bits per weight."
         if files.packed == nil {
-            return "\(dense) Packed size and format are what 'flash-llm pack' would choose.\n"
+            return "\(dense) Packed size and format are what 'flash-llm pack' would choose on that machine.\n"
         }
         if let verifiedCount {
             return "\(dense) Verified: all \(verifiedCount) matrices and tensors match their checksums and formats.\n"
@@ -126,7 +132,7 @@ extension ModelInspection {
     }
 
     /// `q_proj` of `self_attn.q_proj`: within a family the last part tells the matrices apart.
-    private static func shortName(_ module: String) -> String {
+    static func shortName(_ module: String) -> String {
         module.split(separator: ".").last.map(String.init) ?? module
     }
 

@@ -17,6 +17,10 @@ struct ModelInspection {
         let format: PackedFormat
         let nonzeroCount: Int
         let packedByteCount: Int
+        /// nil for a packed model whose formats no cost model chose.
+        var reason: ChoiceReason?
+        /// What else a model that is not packed could become.
+        var decision: FormatDecision?
 
         var denseByteCount: Int { 2 * projection.elementCount }
         var bytesPerWeight: Double { Double(packedByteCount) / Double(projection.elementCount) }
@@ -41,12 +45,26 @@ struct ModelInspection {
     /// How many matrices and tensors were checked against their checksums; nil if none were asked for.
     var verifiedCount: Int?
 
+    /// What chooses formats for a model that is not packed.
+    private let costs: CostModel?
+
+    /// What chose the formats, or would; nil if that was the number of bytes or a person.
+    var choice: (machine: MachineProfile.Machine, tokenCounts: [Int])? {
+        costs.map { ($0.profile.machine, $0.tokenCounts) }
+            ?? files.packed?.manifest.choice.map { ($0.machine, $0.tokenCounts) }
+    }
+
     /// Reads all weights of a model that is not packed, to count zeros and to find what is not finite; of a packed one
     /// it reads what was written down about them.
-    /// - Parameter progress: called with the number of tensors read and to read, from several threads.
+    /// - Parameters:
+    ///   - costs: what chooses formats for a model that is not packed; without it that is the number of bytes.
+    ///   - progress: called with the number of tensors read and to read, from several threads.
     /// - Throws: the first error in the order of the layers.
-    init(_ files: ModelFiles, pool: WorkerPool, progress: @Sendable (Int, Int) -> Void) throws {
+    init(
+        _ files: ModelFiles, costs: CostModel?, pool: WorkerPool, progress: @Sendable (Int, Int) -> Void
+    ) throws {
         self.files = files
+        self.costs = costs
         tokenizer = try files.hasTokenizer ? try files.tokenizer() : nil
         let checkpoint = files.checkpoint
         let projections = files.layout.projections
@@ -62,7 +80,7 @@ struct ModelInspection {
         let done = Atomic(0)
         try pool.forEachIndex(total) { index, thread in
             if index < projections.count {
-                let matrix = try Self.inspect(projections[index], files, pool: alone[thread])
+                let matrix = try Self.inspect(projections[index], files, costs: costs, pool: alone[thread])
                 found.withLock { $0[index] = matrix }
             } else {
                 try Self.checkFinite(unchecked[index - projections.count], checkpoint, pool: alone[thread])
@@ -74,19 +92,24 @@ struct ModelInspection {
     }
 
     private static func inspect(
-        _ projection: DecoderLayout.Projection, _ files: ModelFiles, pool: WorkerPool
+        _ projection: DecoderLayout.Projection, _ files: ModelFiles, costs: CostModel?, pool: WorkerPool
     ) throws(CheckpointError) -> Matrix {
         let name = projection.name
         if let entry = files.packed?.manifest.matrices[name], let matrix = try files.packed?.matrix(name) {
             return Matrix(
                 projection: projection, storedType: entry.values.name.uppercased(), group: entry.values.group,
-                format: entry.format, nonzeroCount: entry.nonzeroCount, packedByteCount: matrix.storedByteCount)
+                format: entry.format, nonzeroCount: entry.nonzeroCount, packedByteCount: matrix.storedByteCount,
+                reason: entry.reason)
         }
         defer { files.checkpoint.release(name) }
         let (nonzeroCount, sizes) = try files.checkpoint.packedSizes(name, pool: pool)
+        let decision = costs?.decide(
+            sizes: sizes, coding: nil, weights: projection.elementCount, nonzeroCount: nonzeroCount)
         return Matrix(
-            projection: projection, storedType: files.checkpoint[name]?.storedType ?? "", format: sizes[0].format,
-            nonzeroCount: nonzeroCount, packedByteCount: sizes[0].byteCount)
+            projection: projection, storedType: files.checkpoint[name]?.storedType ?? "",
+            format: decision?.chosen.format ?? sizes[0].format, nonzeroCount: nonzeroCount,
+            packedByteCount: decision?.chosen.byteCount ?? sizes[0].byteCount, reason: decision?.reason,
+            decision: decision)
     }
 
     private static func other(_ name: String, _ files: ModelFiles) throws(CheckpointError) -> Other? {

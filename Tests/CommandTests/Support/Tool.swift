@@ -45,8 +45,11 @@ enum Tool {
     }()
 
     /// Starts the tool with its standard output and error in files of `scratch`.
-    static func start(_ arguments: [String], in scratch: ScratchFolder) throws -> Run {
-        try Run(path, arguments, scratch)
+    /// - Parameter environment: variables to set beside those that every test gets.
+    static func start(
+        _ arguments: [String], in scratch: ScratchFolder, environment: [String: String] = [:]
+    ) throws -> Run {
+        try Run(path, arguments, scratch, environment)
     }
 
     /// Runs the tool in `scratch` and waits for its end.
@@ -64,12 +67,18 @@ enum Tool {
         let process = Process()
         private let logs = ScratchFolder()
 
-        fileprivate init(_ executable: String, _ arguments: [String], _ scratch: ScratchFolder) throws {
+        fileprivate init(
+            _ executable: String, _ arguments: [String], _ scratch: ScratchFolder, _ variables: [String: String] = [:]
+        ) throws {
             process.executableURL = URL(fileURLWithPath: executable)
             process.arguments = arguments
             process.currentDirectoryURL = URL(fileURLWithPath: scratch.path)
             var environment = ProcessInfo.processInfo.environment
             environment["FLASH_LLM_HOME"] = scratch.path("no-cache")
+            // Measuring the machine would take seconds, and give other formats every time.
+            try logs.write(TestProfile().text, to: "profile.json")
+            environment["FLASH_LLM_PROFILE"] = logs.path("profile.json")
+            environment.merge(variables) { $1 }
             process.environment = environment
             process.standardInput = FileHandle.nullDevice
             for name in ["output", "errors"] { try logs.write("", to: name) }
