@@ -1,0 +1,14 @@
+#include "EmulatedKernels.h"
+
+// Wide vectors are passed in memory where the processor has no registers for them; nothing here crosses this file.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+#include "intrinsics/avx512.h"
+
+#include "../../Sources/CKernels/vectors/avx512.h"
+
+#include "../../Sources/CKernels/kernels/all.inc.h"
+
+static const struct flash_kernels kernels = KERNEL_TABLE("avx512-emulated");
+
+const struct flash_kernels *emulated_avx512_kernels(void) { return &kernels; }
