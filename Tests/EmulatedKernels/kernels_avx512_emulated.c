@@ -1,8 +1,5 @@
 #include "EmulatedKernels.h"
 
-// Wide vectors are passed in memory where the processor has no registers for them; nothing here crosses this file.
-#pragma clang diagnostic ignored "-Wpsabi"
-
 #include "intrinsics/avx512.h"
 
 #include "../../Sources/CKernels/vectors/avx512.h"

@@ -11,6 +11,9 @@
 
 #define EMULATED_INTRINSICS
 
+// Wide vectors are passed in memory where the processor has no registers for them; none leaves its file.
+#pragma clang diagnostic ignored "-Wpsabi"
+
 #include "types.h"
 
 #include "memory.h"

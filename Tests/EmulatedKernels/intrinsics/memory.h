@@ -1,4 +1,5 @@
-// Loads, stores, constants, and values seen as another type.
+// Loads, stores, constants, and values seen as another type. Addresses are void: a pointer to a vector would promise that
+// they are aligned.
 #ifndef FLASH_LLM_EMULATED_MEMORY_H
 #define FLASH_LLM_EMULATED_MEMORY_H
 
@@ -14,26 +15,26 @@ INTRINSIC __m512i _mm512_loadu_si512(const void *address) {
     __builtin_memcpy(&a, address, sizeof a);
     return a;
 }
-INTRINSIC __m256i _mm256_loadu_si256(const __m256i *address) {
+INTRINSIC __m256i _mm256_loadu_si256(const void *address) {
     __m256i a;
     __builtin_memcpy(&a, address, sizeof a);
     return a;
 }
-INTRINSIC __m128i _mm_loadu_si128(const __m128i *address) {
+INTRINSIC __m128i _mm_loadu_si128(const void *address) {
     __m128i a;
     __builtin_memcpy(&a, address, sizeof a);
     return a;
 }
-INTRINSIC __m128i _mm_loadl_epi64(const __m128i *address) {
+INTRINSIC __m128i _mm_loadl_epi64(const void *address) {
     __m128i a = {0, 0};
     __builtin_memcpy(&a, address, 8);
     return a;
 }
 INTRINSIC void _mm512_storeu_ps(void *address, __m512 a) { __builtin_memcpy(address, &a, sizeof a); }
 INTRINSIC void _mm512_storeu_si512(void *address, __m512i a) { __builtin_memcpy(address, &a, sizeof a); }
-INTRINSIC void _mm256_storeu_si256(__m256i *address, __m256i a) { __builtin_memcpy(address, &a, sizeof a); }
-INTRINSIC void _mm_storeu_si128(__m128i *address, __m128i a) { __builtin_memcpy(address, &a, sizeof a); }
-INTRINSIC void _mm_storeu_ps(float *address, __m128 a) { __builtin_memcpy(address, &a, sizeof a); }
+INTRINSIC void _mm256_storeu_si256(void *address, __m256i a) { __builtin_memcpy(address, &a, sizeof a); }
+INTRINSIC void _mm_storeu_si128(void *address, __m128i a) { __builtin_memcpy(address, &a, sizeof a); }
+INTRINSIC void _mm_storeu_ps(void *address, __m128 a) { __builtin_memcpy(address, &a, sizeof a); }
 
 // Lanes whose bit is not set are neither read nor written.
 LONG_INTRINSIC __m512 _mm512_maskz_loadu_ps(__mmask16 mask, const void *address) {
@@ -48,7 +49,7 @@ LONG_INTRINSIC void _mm512_mask_storeu_ps(void *address, __mmask16 mask, __m512 
 LONG_INTRINSIC __m256i _mm256_maskz_loadu_epi16(__mmask16 mask, const void *address) {
     uint16_t lanes[16];
     for (int i = 0; i < 16; i++) lanes[i] = mask >> i & 1 ? ((const uint16_t *)address)[i] : 0;
-    return _mm256_loadu_si256((const __m256i *)lanes);
+    return _mm256_loadu_si256(lanes);
 }
 
 LONG_INTRINSIC __m512 _mm512_i32gather_ps(__m512i index, const void *base, int scale) {
