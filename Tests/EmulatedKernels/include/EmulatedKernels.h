@@ -7,8 +7,8 @@
 extern "C" {
 #endif
 
-/// The kernels of AVX-512, compiled over an emulation of its instructions: the table "avx512-emulated". For tests alone,
-/// on any processor. Sliced ELLPACK takes the path with the gather instruction.
+/// The kernels of AVX-512, compiled over an emulation of its instructions: the table "avx512-emulated". For tests
+/// alone, on any processor. Sliced ELLPACK takes the path with the gather instruction.
 const struct flash_kernels *emulated_avx512_kernels(void);
 
 #ifdef __cplusplus

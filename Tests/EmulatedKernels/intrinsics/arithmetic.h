@@ -12,11 +12,12 @@ INTRINSIC __m512 _mm512_sub_ps(__m512 a, __m512 b) { return a - b; }
 INTRINSIC __m512 _mm512_mul_ps(__m512 a, __m512 b) { return a * b; }
 INTRINSIC __m512 _mm512_div_ps(__m512 a, __m512 b) { return a / b; }
 
-// a * b + c, rounded once. The product of two float32 is exact in double. What rounding the sum to double loses is found
-// exactly (Knuth's two-sum); where something was lost the sum is moved to the neighbour on the truth's side whose last
-// bit is 1 ("round to odd"), from which rounding to float32 cannot go wrong (Boldo, Melquiond, doi:10.1109/TC.2007.70819).
+// a * b + c, rounded once. The product of two float32 is exact in double. What rounding the sum to double loses is
+// found exactly (Knuth's two-sum); where something was lost the sum is moved to the neighbour on the truth's side whose
+// last bit is 1 ("round to odd"), from which rounding to float32 cannot go wrong (Boldo, Melquiond,
+// doi:10.1109/TC.2007.70819).
 #define DEFINE_FUSED_MULTIPLY_ADD(FLOATS, DOUBLES, WORDS)                                                            \
-    LONG_OVERLOADED FLOATS fused_multiply_add(FLOATS a, FLOATS b, FLOATS c) {                                             \
+    LONG_OVERLOADED FLOATS fused_multiply_add(FLOATS a, FLOATS b, FLOATS c) {                                        \
         const DOUBLES product = __builtin_convertvector(a, DOUBLES) * __builtin_convertvector(b, DOUBLES);           \
         const DOUBLES addend = __builtin_convertvector(c, DOUBLES), sum = product + addend, zero = {0};              \
         const DOUBLES part = sum - product, lost = (product - (sum - part)) + (addend - part);                       \
@@ -57,8 +58,8 @@ LONG_INTRINSIC __m512 _mm512_mask_blend_ps(__mmask16 mask, __m512 a, __m512 b) {
     return a;
 }
 
-// Rounds to integers; other roundings and fraction bits are not in use. From 2^23 on every float32 is an integer; below,
-// adding 2^23 to the magnitude leaves no room for a fraction.
+// Rounds to integers; other roundings and fraction bits are not in use. From 2^23 on every float32 is an integer;
+// below, adding 2^23 to the magnitude leaves no room for a fraction.
 LONG_INTRINSIC __m512 nearest_integers(__m512 a) {
     const lanes_u32x16 sign = (lanes_u32x16)a & 0x80000000u, magnitude = (lanes_u32x16)a & 0x7FFFFFFF;
     const lanes_u32x16 rounded = (lanes_u32x16)(((__m512)magnitude + 0x1p23f) - 0x1p23f) | sign;

@@ -1,8 +1,8 @@
 // The intrinsics that vectors/avx512.h uses, in plain C over the compiler's vector types, for any processor.
 //
-// Each does what Intel's Software Developer's Manual, volume 2, says of its instruction, with the default MXCSR: round to
-// nearest even, subnormals kept, no exceptions. Only the intrinsics in use are here. A load or store touches the bytes
-// that the instruction touches and no others, so that guard pages find the same mistakes.
+// Each does what Intel's Software Developer's Manual, volume 2, says of its instruction, with the default MXCSR: round
+// to nearest even, subnormals kept, no exceptions. Only the intrinsics in use are here. A load or store touches the
+// bytes that the instruction touches and no others, so that guard pages find the same mistakes.
 //
 // scripts/test-kernels holds each of them against its definition, against the AVX2 instruction that does the same and,
 // on a processor that has AVX-512, against the instruction itself.

@@ -41,10 +41,10 @@ LONG_INTRINSIC __m512i _mm512_cvtps_epi32(__m512 a) {
     return result;
 }
 
-// binary16 to float32. Moved up by 13 bits a binary16 is the float32 that is 2^112 times too small, subnormals included;
-// the product is exact. NaN becomes quiet and keeps its payload.
+// binary16 to float32. Moved up by 13 bits a binary16 is the float32 that is 2^112 times too small, subnormals
+// included; the product is exact. NaN becomes quiet and keeps its payload.
 #define DEFINE_WIDEN_HALVES(HALVES, WORDS, FLOATS)                                                                   \
-    LONG_OVERLOADED FLOATS widen_halves(HALVES halves) {                                                                  \
+    LONG_OVERLOADED FLOATS widen_halves(HALVES halves) {                                                             \
         const WORDS bits = __builtin_convertvector(halves, WORDS), magnitude = (bits & 0x7FFF) << 13;                \
         const WORDS number = (WORDS)((FLOATS)magnitude * 0x1p112f);                                                  \
         const WORDS isSpecial = (WORDS)(magnitude >= 0x7C00u << 13), isNaN = (WORDS)(magnitude > 0x7C00u << 13);     \

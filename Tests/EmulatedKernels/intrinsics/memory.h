@@ -1,5 +1,5 @@
-// Loads, stores, constants, and values seen as another type. Addresses are void: a pointer to a vector would promise that
-// they are aligned.
+// Loads, stores, constants, and values seen as another type. Addresses are void: a pointer to a vector would promise
+// that they are aligned.
 #ifndef FLASH_LLM_EMULATED_MEMORY_H
 #define FLASH_LLM_EMULATED_MEMORY_H
 

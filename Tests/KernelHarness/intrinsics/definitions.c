@@ -126,6 +126,7 @@ static void dpbusd_epi32(const struct operands *in, uint8_t *result) {
 #define ROW(name, isFloat) {#name, isFloat, name}
 const struct operation defined_operations[] = {
     ROW(fmadd_ps, 1), ROW(roundscale_ps, 1), ROW(scalef_ps, 1), ROW(mask_blend_ps, 0), ROW(reduce_add_ps, 1),
-    ROW(reduce_max_ps, 1), ROW(maskz_loadu_ps, 0), ROW(mask_storeu_ps, 0), ROW(maskz_loadu_epi16, 0), ROW(cvtepi32_epi8, 0),
+    ROW(reduce_max_ps, 1), ROW(maskz_loadu_ps, 0), ROW(mask_storeu_ps, 0), ROW(maskz_loadu_epi16, 0),
+    ROW(cvtepi32_epi8, 0),
     ROW(cvtepi32_epi16, 0), ROW(cvtph_ps_512, 1), ROW(shuffle_f32x4_88, 0), ROW(shuffle_f32x4_DD, 0),
     ROW(maskz_expand_epi16, 0), ROW(maskz_expand_epi8, 0), ROW(dpbusd_epi32, 0), {NULL, 0, NULL}};

@@ -70,8 +70,9 @@ static int compare(const struct operation *operation, const struct operation *ot
             memset(expected, 0xA5, sizeof expected);
             operation->run(&in, found);
             others->run(&in, expected);
-            check(are_alike(found, expected, operation->isFloat || others->isFloat), "%s differs from its %s in round %d",
-                  operation->name, kind, round);
+            const int isFloat = operation->isFloat || others->isFloat;
+            check(are_alike(found, expected, isFloat), "%s differs from its %s in round %d", operation->name, kind,
+                  round);
         }
         return 1;
     }

@@ -17,7 +17,7 @@ struct operation {
     void (*run)(const struct operands *in, uint8_t result[64]);
 };
 
-// All that avx512.h uses and that is no plain move, over the emulation. Ends with a name that is NULL, as do the others.
+// All that avx512.h uses and that is no plain move, over the emulation. Ends with the name NULL, as do the others.
 extern const struct operation emulated_operations[];
 // The same by the processor's own AVX-512; empty unless it has that.
 const struct operation *native_operations(void);
