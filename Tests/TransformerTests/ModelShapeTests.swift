@@ -1,4 +1,5 @@
 import KernelsUnderTest
+import Sparse
 import OrderedJSON
 import Tensors
 import Testing
