@@ -1,6 +1,6 @@
 import KernelsUnderTest
-import Sparse
 import OrderedJSON
+import Sparse
 import Tensors
 import Testing
 import ModelFixtures
