@@ -83,6 +83,13 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        // The kernels of AVX-512 for any processor; no product carries them.
+        .target(
+            name: "EmulatedKernels", dependencies: ["CKernels"], path: "Tests/EmulatedKernels",
+            cSettings: kernelSettings),
+        .target(
+            name: "KernelsUnderTest", dependencies: ["EmulatedKernels", "Sparse"], path: "Tests/KernelsUnderTest",
+            swiftSettings: swiftSettings),
         .target(
             name: "ModelFixtures",
             dependencies: ["Checkpoints", "OrderedJSON", "Tensors", "TestSupport", "Tokenizers"],
@@ -101,13 +108,13 @@ let package = Package(
         .testTarget(
             name: "PruningTests", dependencies: ["Pruning", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "SparseTests", dependencies: ["CKernels", "Sparse", "Tensors", "TestSupport"],
+            name: "SparseTests", dependencies: ["CKernels", "KernelsUnderTest", "Sparse", "Tensors", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "TransformerTests",
             dependencies: [
-                "CKernels", "Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport",
-                "Transformer",
+                "CKernels", "Checkpoints", "KernelsUnderTest", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors",
+                "TestSupport", "Transformer",
             ],
             // The naive decoder they compare with is plain Swift.
             exclude: ["Fixtures"], swiftSettings: vectorSettings),

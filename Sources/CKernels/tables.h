@@ -7,6 +7,9 @@ extern const struct flash_kernels flash_kernels_portable;
 #if defined(__x86_64__)
 extern const struct flash_kernels flash_kernels_avx2;
 extern const struct flash_kernels flash_kernels_avx512;
+#elif defined(__aarch64__)
+extern const struct flash_kernels flash_kernels_neon;
+extern const struct flash_kernels flash_kernels_neon_dotprod;
 #endif
 
 #endif

@@ -1,6 +1,8 @@
 /// The exit codes of our programs.
 public enum ExitStatus {
     public static let failure: Int32 = 1
+    /// An environment variable of ours says what cannot be done.
+    public static let environment: Int32 = 2
     /// Wrong usage: `EX_USAGE` of sysexits.h, which ArgumentParser uses too.
     public static let usage: Int32 = 64
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Sparse
 import Terminal
 
 @main
@@ -10,7 +11,11 @@ struct FlashLLMCommand: AsyncParsableCommand {
             A MODEL is the name of a pulled model ('flash-llm models' lists them), a GGUF file or a model folder.
 
             Progress is shown on a terminal only, on standard error; what a command was asked for goes to standard \
-            output, plainly when it is piped. Exit codes: 0 success, 1 failure, 64 wrong usage, 130 interrupted.
+            output, plainly when it is piped. Exit codes: 0 success, 1 failure, 2 wrong environment, 64 wrong usage, \
+            130 interrupted.
+
+            The environment variable FLASH_LLM_ISA makes a command compute with the instructions that it names \
+            (\(Kernels.instructionSets.joined(separator: ", "))) instead of the best that this processor has.
             """,
         subcommands: [
             PullCommand.self, ModelsCommand.self, InspectCommand.self, PruneCommand.self, PackCommand.self,
@@ -23,6 +28,7 @@ struct FlashLLMCommand: AsyncParsableCommand {
         do {
             try checkArguments()
             var command = try parseAsRoot()
+            if CommandLine.arguments.dropFirst().first != "help" { try Kernels.checkEnvironment() }
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -65,7 +71,9 @@ struct FlashLLMCommand: AsyncParsableCommand {
                 exitCode: ExitStatus.usage)
             usage = message.count > 1 ? message[1] + "\n" : ""
         } else {
-            presentation = ErrorPresentation(error)
+            let isEnvironment = error is InstructionSetError
+            presentation = ErrorPresentation(
+                error, exitCode: isEnvironment ? ExitStatus.environment : ExitStatus.failure)
         }
         TextSink.standardError.write(presentation.text(for: console.errors) + usage)
         return presentation.exitCode

@@ -20,7 +20,8 @@ struct RuntimeOptions: ParsableArguments {
     var cache: CachePrecision?
 
     @Option(
-        help: ArgumentHelp("Use the kernels of this instruction set: avx512, avx2 or portable.", visibility: .hidden))
+        help: ArgumentHelp("Use the kernels of this instruction set, whatever FLASH_LLM_ISA says.", visibility: .hidden)
+    )
     var instructionSet: String?
 
     @OptionGroup var packing: LoadPackingOptions
@@ -32,10 +33,7 @@ struct RuntimeOptions: ParsableArguments {
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads must be in 1...1024, found \(threads)")
         }
-        if let instructionSet, Kernels(instructionSet: instructionSet) == nil {
-            throw ValidationError(
-                "--instruction-set must be one that this processor has, found '\(instructionSet)'")
-        }
+        _ = try instructionSet.map(kernels(ofInstructionSet:))
     }
 
     /// Opens the model that is to be run, and says so where its matrices were packed.
@@ -56,6 +54,15 @@ struct RuntimeOptions: ParsableArguments {
         RunnerOptions(
             kernels: instructionSet.flatMap { Kernels(instructionSet: $0) } ?? .best,
             cacheElement: cache?.element ?? (weights == .f32 ? .f32 : .f16))
+    }
+}
+
+/// The kernels that `--instruction-set` names.
+func kernels(ofInstructionSet name: String) throws(ValidationError) -> Kernels {
+    do {
+        return try Kernels(named: name, by: "--instruction-set")
+    } catch {
+        throw ValidationError(error.description)
     }
 }
 

@@ -1,3 +1,4 @@
+import KernelsUnderTest
 import Sparse
 import TestSupport
 import Tensors
@@ -53,7 +54,7 @@ import Testing
                 let matrix = try Self.guarded(matrix)
                 for tokens in [1, 2, 3, 7, 8, 9, 13] {
                     let input = randomActivations(tokens * columns, seed: 12)
-                    for kernels in availableKernels {
+                    for kernels in Kernels.underTest {
                         let expected = matrix.product(of: input, tokens: tokens, kernels: kernels)
                         let guardedInput = GuardedBuffer(input)
                         let output = GuardedBuffer([Float](repeating: .nan, count: tokens * rows))
@@ -78,7 +79,7 @@ import Testing
             let matrix = DenseMatrix(
                 rows: 2, columns: columns, element: .bf16, bytes: Self.guarded(elements.bytes))
             let expected = elements.dropFirst(columns).map { Float(bitPattern: UInt32($0) << 16) }
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 let output = GuardedBuffer([Float](repeating: .nan, count: columns))
                 matrix.widenRow(1, into: output.pointer, kernels: kernels)
                 #expect(Array(output.elements) == expected, "\(kernels.instructionSet)")

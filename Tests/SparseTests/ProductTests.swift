@@ -1,3 +1,4 @@
+import KernelsUnderTest
 import Sparse
 import Tensors
 import Testing
@@ -27,7 +28,7 @@ import Testing
                 for matrix in matrices {
                     let reference = matrix.product(of: input, tokens: tokens, kernels: nil)
                     #expect(largestDifference(reference, expected) == 0, "\(matrix.format) reference")
-                    for kernels in availableKernels {
+                    for kernels in Kernels.underTest {
                         let found = matrix.product(of: input, tokens: tokens, kernels: kernels)
                         let error = largestDifference(found, expected)
                         #expect(
@@ -45,7 +46,7 @@ import Testing
         let input = randomActivations(tokens * columns, seed: 4)
         for matrix in try everyFormat(rows: rows, columns: columns, elements: elements, valueType: .f16) {
             let expected = matrix.product(of: input, tokens: tokens, kernels: nil)
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 let error = largestDifference(matrix.product(of: input, tokens: tokens, kernels: kernels), expected)
                 #expect(error <= Self.tolerance(columns: columns), "\(kernels.instructionSet) \(matrix.format)")
             }
@@ -59,7 +60,7 @@ import Testing
             DenseMatrix(rows: rows, columns: columns, element: .f32, bytes: weights.bytes))
         let input = randomActivations(tokens * columns, seed: 6)
         let expected = matrix.product(of: input, tokens: tokens, kernels: nil)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let error = largestDifference(matrix.product(of: input, tokens: tokens, kernels: kernels), expected)
             #expect(error <= Self.tolerance(columns: columns), "\(kernels.instructionSet)")
         }
@@ -71,7 +72,7 @@ import Testing
         let elements = randomMatrix(rows: rows, columns: columns, density: 0.4, valueType: .f16, seed: 8)
         let input = randomActivations(tokens * columns, seed: 9)
         for matrix in try everyFormat(rows: rows, columns: columns, elements: elements, valueType: .f16) {
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 let whole = matrix.product(of: input, tokens: tokens, kernels: kernels)
                 for first in stride(from: 0, to: rows, by: matrix.rowGranularity) {
                     let range = first..<min(first + matrix.rowGranularity, rows)
@@ -104,7 +105,7 @@ import Testing
             let tokens = Self.tokenCounts[(index * 5 + shape.rows) % Self.tokenCounts.count]
             let input = randomActivations(tokens * shape.columns, seed: 7)
             let expected = matrix.product(of: input, tokens: tokens, kernels: nil)
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 let found = matrix.product(of: input, tokens: tokens, kernels: kernels, byColumns: true)
                 let error = largestDifference(found, expected)
                 #expect(
@@ -120,7 +121,7 @@ import Testing
         let input = randomActivations(tokens * columns, seed: 9)
         let matrix = PackedMatrix.tiledBitmap(
             try TiledBitmap(rows: rows, columns: columns, elements: elements, valueType: .f16))
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let whole = matrix.product(of: input, tokens: tokens, kernels: kernels, byColumns: true)
             for range in [0..<32, 32..<160, 160..<300] {
                 let part = matrix.product(

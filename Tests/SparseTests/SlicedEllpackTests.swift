@@ -1,4 +1,5 @@
 import CKernels
+import KernelsUnderTest
 import Sparse
 import Tensors
 import TestSupport
@@ -49,7 +50,7 @@ import Testing
             try SlicedEllpack(rows: rows, columns: columns, elements: elements, valueType: .bf16))
         let input = randomActivations(tokens * columns, seed: 22)
         let expected = matrix.product(of: input, tokens: tokens, kernels: nil)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let error = largestDifference(matrix.product(of: input, tokens: tokens, kernels: kernels), expected)
             #expect(error <= ProductTests.tolerance(columns: columns), "\(kernels.instructionSet)")
         }
@@ -62,7 +63,7 @@ import Testing
         let matrix = PackedMatrix.slicedEllpack(
             try SlicedEllpack(rows: rows, columns: columns, elements: elements, valueType: .f16))
         let input = randomActivations(tokens * columns, seed: 24)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let together = matrix.product(of: input, tokens: tokens, kernels: kernels)
             for token in 0..<tokens {
                 let alone = matrix.product(

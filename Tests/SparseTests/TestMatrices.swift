@@ -45,9 +45,6 @@ func everyQuantization(rows: Int, columns: Int, elements: Storage<UInt16>) throw
     }
 }
 
-/// The instruction sets that this processor has.
-let availableKernels = Kernels.instructionSets.compactMap { Kernels(instructionSet: $0) }
-
 extension PackedMatrix {
     /// The product's input in the form that the matrix asks for; nil if it reads float32.
     func quantized(_ input: UnsafePointer<Float>, tokens: Int, kernels: Kernels) -> QuantizedActivations? {

@@ -54,6 +54,13 @@ enum House {
                 }
             }
         }
+        // A header that is called like its module stands for it.
+        for file in files where file.isC {
+            guard let target = manifest.target(ofFile: file.path) else { continue }
+            for dependency in target.dependencies where includes("/\(dependency).h", in: file) {
+                used[target.name, default: []].insert(dependency)
+            }
+        }
         for target in manifest.targets {
             for dependency in target.dependencies where used[target.name]?.contains(dependency) != true {
                 found.append(

@@ -1,5 +1,6 @@
 import CKernels
 import Foundation
+import KernelsUnderTest
 import Sparse
 import TestSupport
 import Testing
@@ -73,7 +74,7 @@ import Testing
             let cache = AttentionCache(tokens: length, heads: 3, width: width, type: type, seed: 3)
             for head in [0, 2] {
                 let sample = Case(cache, head: head, length: length)
-                for kernels in availableKernels {
+                for kernels in Kernels.underTest {
                     for count in Self.queryCounts {
                         let found = cache.attend(
                             kernels, head: head, scale: sample.scale, queries: Array(sample.queries[..<count]),
@@ -93,7 +94,7 @@ import Testing
             let sample = Case(cache, head: 1, length: length)
             for ends in [[length], [16, length], [16, 32, 160, 288, length]] {
                 if ends.count > 2 && length < 300 { continue }
-                for kernels in availableKernels {
+                for kernels in Kernels.underTest {
                     for count in [1, 3, 4, 13] {
                         let found = cache.attendInParts(
                             kernels, head: 1, scale: sample.scale, queries: Array(sample.queries[..<count]),
@@ -112,7 +113,7 @@ import Testing
             let cache = AttentionCache(tokens: 40, heads: 1, width: 16, type: FLASH_CACHE_F32, seed: 4)
             let query = randomValues(16, seed: 5)
             let expected = cache.reference(head: 0, scale: scale, query: query, length: 40)
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 let found = cache.attend(kernels, head: 0, scale: scale, queries: [query], lengths: [40])
                 #expect(largestDifference(found, [expected.map(Double.init)]) <= 1e-5, "\(kernels.instructionSet)")
             }
@@ -125,7 +126,7 @@ import Testing
         var broken = randomValues(8, seed: 7)
         broken[3] = .nan
         let whole = randomValues(8, seed: 8)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let found = cache.attend(kernels, head: 0, scale: 1, queries: [broken, whole], lengths: [20, 20])
             #expect(found[0].allSatisfy { $0.isNaN })
             #expect(found[1].allSatisfy { $0.isFinite })
@@ -135,7 +136,7 @@ import Testing
     @Test(arguments: types) func appendsToOneSlotOnly(type: flash_cache_type) {
         for width in Self.headWidths {
             let cache = AttentionCache(tokens: 1, heads: 3, width: width, type: type, seed: 9)
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 let keys = randomValues(3 * width, seed: 10)
                 let values = randomValues(3 * width, seed: 11)
                 let before = cache.memory
@@ -162,7 +163,7 @@ import Testing
 
     /// Half a step at most: what int8 costs each element, and so each output.
     @Test(arguments: headWidths) func int8ErrsByHalfAStep(width: Int) {
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             for magnitude: Float in [1e-30, 1e-3, 1, 1e30] {
                 let cache = AttentionCache(tokens: 1, heads: 1, width: width, type: FLASH_CACHE_I8, seed: 20)
                 let keys = randomValues(width, seed: 21).map { $0 * magnitude }
@@ -181,7 +182,7 @@ import Testing
 
     /// Zeros are zeros, and what is broken stays visible.
     @Test func int8KeepsZerosAndBrokenValues() {
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let cache = AttentionCache(tokens: 2, heads: 1, width: 9, type: FLASH_CACHE_I8, seed: 23)
             for small: Float in [0, -0.0, 1e-40, 1e-36] {
                 let tiny = [Float](repeating: small, count: 9)

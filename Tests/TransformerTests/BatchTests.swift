@@ -1,3 +1,4 @@
+import KernelsUnderTest
 import Sparse
 import Tensors
 import TestSupport
@@ -40,7 +41,7 @@ import Transformer
         let naive = NaiveDecoder(model)
         let seeds: [UInt64] = [1, 100]
         let expected = seeds.map { seed in Self.sequences(model, seed: seed).map { naive.logits($0.tokens) } }
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let decoder = Decoder(
                 configuration: open.configuration,
                 backend: CPUBackend(

@@ -1,5 +1,6 @@
 import CKernels
 import Foundation
+import KernelsUnderTest
 import Sparse
 import TestSupport
 import Testing
@@ -20,7 +21,7 @@ import Testing
             let mean = input.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(width)
             let factor = 1 / (mean + Double(epsilon)).squareRoot()
             let expected = zip(input, weight).map { Double($0) * factor * Double($1) }
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 let (x, w) = (GuardedBuffer(input), GuardedBuffer(weight))
                 let output = GuardedBuffer([Float](repeating: .nan, count: width))
                 kernels.table.rms_norm(x.pointer, w.pointer, Int64(width), epsilon, output.pointer)
@@ -43,7 +44,7 @@ import Testing
                 expected[second] = b * cos(angles[pair]) + a * sin(angles[pair])
             }
         }
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let values = GuardedBuffer(input)
             let cosines = GuardedBuffer(angles.map { Float(cos($0)) })
             let sines = GuardedBuffer(angles.map { Float(sin($0)) })
@@ -59,7 +60,7 @@ import Testing
             let gate = randomValues(width, seed: 5).map { $0 / 2 * range }
             let up = randomValues(width, seed: 6)
             let expected = zip(gate, up).map { Double($0) / (1 + exp(-Double($0))) * Double($1) }
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 let (g, u) = (GuardedBuffer(gate), GuardedBuffer(up))
                 kernels.table.silu_multiply(g.pointer, u.pointer, Int64(width))
                 let isClose = Self.isClose(Array(g.elements), expected, 1e-6)
@@ -69,7 +70,7 @@ import Testing
     }
 
     @Test func activationPassesNaNOn() {
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             for width in [1, 17] {
                 let gate = GuardedBuffer([Float](repeating: 1, count: width))
                 gate.elements[width - 1] = .nan
@@ -83,7 +84,7 @@ import Testing
 
     @Test(arguments: widths) func adds(width: Int) {
         let (a, b) = (randomValues(width, seed: 7), randomValues(width, seed: 8))
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let (target, addend) = (GuardedBuffer(a), GuardedBuffer(b))
             kernels.table.add(target.pointer, addend.pointer, Int64(width))
             #expect(Array(target.elements) == zip(a, b).map { $0 + $1 })
@@ -93,7 +94,7 @@ import Testing
     /// Every pattern of 16 bits, and runs of every length.
     @Test func widensExactly() {
         let patterns = Array(UInt16.min...UInt16.max)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             for (element, expected) in [
                 (FLASH_F16, patterns.map { Float(Float16(bitPattern: $0)) }),
                 (FLASH_BF16, patterns.map { Float(bitPattern: UInt32($0) << 16) }),

@@ -1,4 +1,6 @@
+import KernelsUnderTest
 import OrderedJSON
+import Sparse
 import Tensors
 import Testing
 import ModelFixtures
@@ -11,7 +13,7 @@ import ModelFixtures
         let tokens = model.randomTokens(21, seed: 3)
         let expected = NaiveDecoder(model, frequencies: frequencies).logits(tokens)
         let open = try OpenModel(model)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let found = try open.logits(tokens, promptTokens: 18, kernels: kernels)
             let error = largestDifference(found, expected)
             #expect(error <= PackedModelTests.tolerance, "\(kernels.instructionSet)")

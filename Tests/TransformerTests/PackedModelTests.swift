@@ -1,4 +1,5 @@
 import Checkpoints
+import KernelsUnderTest
 import Sparse
 import Tensors
 import Testing
@@ -26,7 +27,7 @@ import Transformer
         let expected = NaiveDecoder(model).logits(tokens)
         for choice in Self.choices {
             let open = try OpenModel(model, packing: choice)
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 let found = try open.logits(tokens, promptTokens: 29, kernels: kernels)
                 let error = largestDifference(found, expected)
                 #expect(error <= Self.tolerance, "\(kernels.instructionSet), \(String(describing: choice))")
@@ -40,7 +41,7 @@ import Transformer
         let tokens = model.randomTokens(36, seed: 8)
         let expected = NaiveDecoder(model).logits(tokens)
         let open = try OpenModel(model, packing: choice)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let found = try open.logits(tokens, promptTokens: 20, cache: .f16, kernels: kernels)
             let error = largestDifference(found, expected)
             #expect(error <= Self.halfCacheTolerance, "\(kernels.instructionSet)")
@@ -52,7 +53,7 @@ import Transformer
         model.type = .f32
         let tokens = model.randomTokens(20, seed: 9)
         let expected = NaiveDecoder(model).logits(tokens)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let found = try OpenModel(model).logits(tokens, promptTokens: 15, kernels: kernels)
             let error = largestDifference(found, expected)
             #expect(error <= Self.tolerance, "\(kernels.instructionSet)")
@@ -84,7 +85,7 @@ import Transformer
         model.sparsity = 0.7
         let open = try OpenModel(model, packing: choice)
         let tokens = model.randomTokens(40, seed: 10)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             for cache in [ElementType.f16, .f32] {
                 let expected = try open.logits(tokens, promptTokens: 35, cache: cache, kernels: kernels, threads: 1)
                 for threads in [2, 3, 5] {

@@ -1,4 +1,5 @@
 import Checkpoints
+import KernelsUnderTest
 import ModelFixtures
 import Sparse
 import Testing
@@ -37,7 +38,7 @@ import Testing
             let weights = try Self.storedWeights(model, open)
             #expect(weights.count == 14)
             let expected = NaiveDecoder(model, weights: weights).logits(tokens)
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 let found = try open.logits(tokens, promptTokens: 19, kernels: kernels)
                 let error = largestDifference(found, expected)
                 #expect(error <= Self.tolerance(values), "\(kernels.instructionSet)")
@@ -57,7 +58,7 @@ import Testing
         let weights = try Self.storedWeights(model, open)
         #expect(weights.count == (tied ? 1 : 2))
         let expected = NaiveDecoder(model, weights: weights).logits(tokens)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let error = largestDifference(try open.logits(tokens, promptTokens: 19, kernels: kernels), expected)
             #expect(error <= Self.tolerance(values), "\(kernels.instructionSet)")
         }
@@ -90,7 +91,7 @@ import Testing
             embedding: first.embedding, layers: layers, finalNorm: first.finalNorm, head: first.head,
             headIsTied: first.headIsTied, rotaryFactors: nil, pendingChecks: PendingChecks([[], [], []]))
         let expected = NaiveDecoder(model, weights: weights).logits(tokens)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let sequence = SingleSequence(opened[0].configuration, mixed, kernels: kernels)
             try sequence.run(tokens)
             let error = largestDifference(sequence.logits(Array(0..<tokens.count)), expected)
@@ -105,7 +106,7 @@ import Testing
         let open = try OpenModel(
             model, packing: .smallest, values: values, tableValues: .quantized(.i8, .columns64))
         let tokens = model.randomTokens(40, seed: 10)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let expected = try open.logits(tokens, promptTokens: 35, kernels: kernels, threads: 1)
             for threads in [2, 3, 5] {
                 let found = try open.logits(tokens, promptTokens: 35, kernels: kernels, threads: threads)

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import KernelsUnderTest
 import OrderedJSON
 import Sparse
 import Tensors
@@ -130,7 +131,7 @@ struct ReferenceTests {
     @Test func giveTheSameTextOnEveryInstructionSet() throws {
         let (configuration, weights) = try Self.weights(.f16)
         let prompt = ReferencePrompt.all[0]
-        for kernels in Kernels.instructionSets.compactMap({ Kernels(instructionSet: $0) }) {
+        for kernels in Kernels.underTest {
             let sequence = SingleSequence(configuration, weights, kernels: kernels)
             try sequence.run(prompt.ids)
             let logits = sequence.logits([prompt.ids.count - 1])[0]

@@ -5,9 +5,6 @@ import TestSupport
 import ModelFixtures
 import Transformer
 
-/// The instruction sets that this processor has.
-let availableKernels = Kernels.instructionSets.compactMap { Kernels(instructionSet: $0) }
-
 /// A model on disk, opened.
 struct OpenModel {
     let folder: ScratchFolder

@@ -184,7 +184,7 @@ struct flash_attention {
 // ---- The table ------------------------------------------------------------------------------------------------------
 
 struct flash_kernels {
-    const char *name;  // "avx512", "avx2", "portable"
+    const char *name;  // "avx512", "avx2", "neon-dotprod", "neon", "portable"
     // Tokens of one block of transposed activations.
     int64_t skip_tokens;
 

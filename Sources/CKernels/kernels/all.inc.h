@@ -2,9 +2,12 @@
 #include <math.h>
 #include <stddef.h>
 
+// A vector layer whose vectors are no registers defines these itself.
+#ifndef UNROLL
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 // Accumulators live in registers only if every loop over them is unrolled completely.
 #define UNROLL _Pragma("clang loop unroll(full)")
+#endif
 
 #include "panel.inc.h"
 #include "dense.inc.h"

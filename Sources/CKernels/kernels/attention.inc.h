@@ -10,8 +10,10 @@
 
 // Register blocking: queries x vectors of sums, at least 8 to hide the latency of the multiply-add, at most what leaves
 // room for the operands. Fewer queries take more blocks at a time.
+#ifndef QUERY_BLOCK
 #define ATTENTION_SUMS (LANES == 16 ? 24 : 12)
 #define QUERY_BLOCK (LANES == 16 ? 12 : LANES == 8 ? 6 : 3)
+#endif
 ALWAYS_INLINE int score_blocks(const int count) {
     const int most = ATTENTION_SUMS / (count * BLOCK_VECTORS);
     return most >= 4 ? 4 : most >= 2 ? 2 : 1;

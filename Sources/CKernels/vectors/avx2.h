@@ -1,6 +1,8 @@
 // The vector layer on AVX2 with FMA and F16C: 8 float32 lanes.
 #include <immintrin.h>
 
+#include "byte_shuffles.h"
+
 #define LANES 8
 typedef __m256 vec;
 
@@ -90,23 +92,10 @@ static inline void vec_transpose(vec tile[8]) {
     }
 }
 
-// For each mask of eight rows the byte shuffle that moves its packed 16-bit values to their rows; 0x80 makes a zero.
-#define SHUFFLE_BYTE(m, r, b) ((m) >> (r) & 1 ? 2 * __builtin_popcount((m) & ((1 << (r)) - 1)) + (b) : 0x80)
-#define SHUFFLE_ROW(m, r) SHUFFLE_BYTE(m, r, 0), SHUFFLE_BYTE(m, r, 1)
-#define SHUFFLE(m)                                                                                                   \
-    {                                                                                                                \
-        SHUFFLE_ROW(m, 0), SHUFFLE_ROW(m, 1), SHUFFLE_ROW(m, 2), SHUFFLE_ROW(m, 3), SHUFFLE_ROW(m, 4),               \
-            SHUFFLE_ROW(m, 5), SHUFFLE_ROW(m, 6), SHUFFLE_ROW(m, 7),                                                 \
-    }
-#define SHUFFLES_4(m) SHUFFLE(m), SHUFFLE((m) + 1), SHUFFLE((m) + 2), SHUFFLE((m) + 3)
-#define SHUFFLES_16(m) SHUFFLES_4(m), SHUFFLES_4((m) + 4), SHUFFLES_4((m) + 8), SHUFFLES_4((m) + 12)
-#define SHUFFLES_64(m) SHUFFLES_16(m), SHUFFLES_16((m) + 16), SHUFFLES_16((m) + 32), SHUFFLES_16((m) + 48)
-static const uint8_t expand_shuffles[256][16] = {SHUFFLES_64(0), SHUFFLES_64(64), SHUFFLES_64(128), SHUFFLES_64(192)};
-
 // Eight words to their places.
 static inline __m128i expand_8_words(uint32_t eight, const void *values) {
     return _mm_shuffle_epi8(
-        _mm_loadu_si128((const __m128i *)values), _mm_loadu_si128((const __m128i *)expand_shuffles[eight]));
+        _mm_loadu_si128((const __m128i *)values), _mm_loadu_si128((const __m128i *)word_shuffles[eight]));
 }
 
 // One column of a bitmap panel: 32 rows as four vectors; returns where the next column's values lie. Reads up to 8
@@ -163,37 +152,11 @@ static inline void vec_store_i8(int8_t *p, vec a) {
     _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(words, words));
 }
 
-// For each mask of eight bytes the shuffle that moves packed bytes to their places, taken from byte `o` of a register
-// on; 0x80 makes a zero.
-#define BYTE_SHUFFLE_1(m, i, o) ((m) >> (i) & 1 ? __builtin_popcount((m) & ((1 << (i)) - 1)) + (o) : 0x80)
-#define BYTE_SHUFFLE(m, o)                                                                                           \
-    {                                                                                                                \
-        BYTE_SHUFFLE_1(m, 0, o), BYTE_SHUFFLE_1(m, 1, o), BYTE_SHUFFLE_1(m, 2, o), BYTE_SHUFFLE_1(m, 3, o),          \
-            BYTE_SHUFFLE_1(m, 4, o), BYTE_SHUFFLE_1(m, 5, o), BYTE_SHUFFLE_1(m, 6, o), BYTE_SHUFFLE_1(m, 7, o),      \
-    }
-#define BYTE_SHUFFLES_4(m, o)                                                                                        \
-    BYTE_SHUFFLE(m, o), BYTE_SHUFFLE((m) + 1, o), BYTE_SHUFFLE((m) + 2, o), BYTE_SHUFFLE((m) + 3, o)
-#define BYTE_SHUFFLES_16(m, o)                                                                                       \
-    BYTE_SHUFFLES_4(m, o), BYTE_SHUFFLES_4((m) + 4, o), BYTE_SHUFFLES_4((m) + 8, o), BYTE_SHUFFLES_4((m) + 12, o)
-#define BYTE_SHUFFLES_64(m, o)                                                                                       \
-    BYTE_SHUFFLES_16(m, o), BYTE_SHUFFLES_16((m) + 16, o), BYTE_SHUFFLES_16((m) + 32, o), BYTE_SHUFFLES_16((m) + 48, o)
-#define BYTE_SHUFFLES(o)                                                                                             \
-    {BYTE_SHUFFLES_64(0, o), BYTE_SHUFFLES_64(64, o), BYTE_SHUFFLES_64(128, o), BYTE_SHUFFLES_64(192, o)}
-static const uint8_t byte_shuffles[9][256][8] = {
-    BYTE_SHUFFLES(0), BYTE_SHUFFLES(1), BYTE_SHUFFLES(2), BYTE_SHUFFLES(3), BYTE_SHUFFLES(4),
-    BYTE_SHUFFLES(5), BYTE_SHUFFLES(6), BYTE_SHUFFLES(7), BYTE_SHUFFLES(8)};
-
 // For each mask of eight bytes the shuffles of the eight bytes behind them, whose values follow those of the mask: one
-// load instead of counting, scaling and adding. 22 KB of tables stay in the first-level cache; of the nine tables of
+// load instead of counting, scaling and adding. 20 KB of tables stay in the first-level cache; of the nine tables of
 // shuffles a matrix of even sparsity uses three or four.
 #define NEXT_SHUFFLES(m) byte_shuffles[__builtin_popcount(m)]
-#define NEXT_SHUFFLES_4(m) NEXT_SHUFFLES(m), NEXT_SHUFFLES((m) + 1), NEXT_SHUFFLES((m) + 2), NEXT_SHUFFLES((m) + 3)
-#define NEXT_SHUFFLES_16(m)                                                                                          \
-    NEXT_SHUFFLES_4(m), NEXT_SHUFFLES_4((m) + 4), NEXT_SHUFFLES_4((m) + 8), NEXT_SHUFFLES_4((m) + 12)
-#define NEXT_SHUFFLES_64(m)                                                                                          \
-    NEXT_SHUFFLES_16(m), NEXT_SHUFFLES_16((m) + 16), NEXT_SHUFFLES_16((m) + 32), NEXT_SHUFFLES_16((m) + 48)
-static const uint8_t (*const next_shuffles[256])[8] = {
-    NEXT_SHUFFLES_64(0), NEXT_SHUFFLES_64(64), NEXT_SHUFFLES_64(128), NEXT_SHUFFLES_64(192)};
+static const uint8_t (*const next_shuffles[256])[8] = {EACH_256(NEXT_SHUFFLES)};
 
 // 32 bytes to their places, zeros where the mask at `masks` has none; returns where the next values lie.
 //

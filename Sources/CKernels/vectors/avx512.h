@@ -1,5 +1,13 @@
 // The vector layer on AVX-512 (F, BW, DQ, VL, VBMI2): 16 float32 lanes.
+//
+// Tests compile this file over an emulation of the intrinsics, which brings what the processor needs beside them.
+#ifndef EMULATED_INTRINSICS
 #include <immintrin.h>
+
+// AMD's processors make a gather of some eighty operations, twice the time of single loads.
+static inline int gathers_fast(void) { return !__builtin_cpu_is("amd"); }
+#define KEEP_VECTOR(a) __asm__("" : "+v"(a))
+#endif
 
 #define LANES 16
 typedef __m512 vec;
@@ -93,7 +101,7 @@ static inline const uint16_t *vec_expand(
     const uint32_t *mask, const uint16_t *values, enum flash_element element, vec out[2]) {
     __m512i packed = _mm512_loadu_si512(values);
     // Keeps the load apart: with a memory operand the expansion is microcoded on Zen and takes twice the time.
-    __asm__("" : "+v"(packed));
+    KEEP_VECTOR(packed);
     __m512i rows = _mm512_maskz_expand_epi16(*mask, packed);
     out[0] = vec_from_16(_mm512_castsi512_si256(rows), element);
     out[1] = vec_from_16(_mm512_extracti64x4_epi64(rows, 1), element);
@@ -112,12 +120,8 @@ static inline __m256 widen_8(const uint16_t *p, enum flash_element element) {
     if (element == FLASH_F16) return _mm256_cvtph_ps(bits);
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
-#define KEEP_VECTOR(a) __asm__("" : "+v"(a))
-
 // Sixteen columns move on by a byte each; the activations there.
 #define HAS_GATHER_16
-// AMD's processors make a gather of some eighty operations, twice the time of single loads.
-static inline int gathers_fast(void) { return !__builtin_cpu_is("amd"); }
 static inline __m512i ivec_add_bytes(__m512i a, const uint8_t *p) {
     return _mm512_add_epi32(a, _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
@@ -153,7 +157,7 @@ static inline const uint8_t *ivec_expand_bytes(const uint8_t *masks, const uint8
     uint64_t mask;
     __builtin_memcpy(&mask, masks, sizeof mask);
     __m512i packed = _mm512_loadu_si512(values);
-    __asm__("" : "+v"(packed));
+    KEEP_VECTOR(packed);
     out[0] = _mm512_maskz_expand_epi8(mask, packed);
     return values + __builtin_popcountll(mask);
 }
@@ -162,7 +166,7 @@ static inline const uint8_t *ivec_expand_words(const uint8_t *masks, const uint8
     uint32_t mask;
     __builtin_memcpy(&mask, masks, sizeof mask);
     __m512i packed = _mm512_loadu_si512(values);
-    __asm__("" : "+v"(packed));
+    KEEP_VECTOR(packed);
     out[0] = _mm512_maskz_expand_epi16(mask, packed);
     return values + 2 * __builtin_popcount(mask);
 }

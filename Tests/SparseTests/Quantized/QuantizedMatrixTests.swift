@@ -1,4 +1,5 @@
 import CKernels
+import KernelsUnderTest
 import Sparse
 import Tensors
 import TestSupport
@@ -134,7 +135,7 @@ import Testing
             for group in [ScaleGroup.columns64, .row] {
                 let expected = try QuantizedMatrix(
                     dense, coding: coding, group: group, kernels: Kernels(instructionSet: "portable")!)
-                for kernels in availableKernels {
+                for kernels in Kernels.underTest {
                     let found = try QuantizedMatrix(dense, coding: coding, group: group, pool: pool, kernels: kernels)
                     #expect(found.scales.elementsEqual(expected.scales), "\(kernels.instructionSet)")
                     #expect(found.values.elementsEqual(expected.values), "\(kernels.instructionSet)")

@@ -1,3 +1,4 @@
+import KernelsUnderTest
 import Sparse
 import Tensors
 import Testing
@@ -40,7 +41,7 @@ import Testing
                 let packed = PackedMatrix.quantized(matrix)
                 let expected = packed.product(of: input, tokens: tokens, kernels: nil)
                 let magnitudes = Self.magnitudes(matrix, input, tokens: tokens)
-                for kernels in availableKernels {
+                for kernels in Kernels.underTest {
                     let found = packed.product(of: input, tokens: tokens, kernels: kernels)
                     Self.expectClose(
                         found, expected, magnitudes: magnitudes,
@@ -75,7 +76,7 @@ import Testing
         let input = randomActivations(30 * columns, seed: 9)
         for matrix in try everyQuantization(rows: rows, columns: columns, elements: elements) {
             let matrix = PackedMatrix.quantized(matrix)
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 let whole = matrix.product(of: input, tokens: 30, kernels: kernels)
                 for tokens in Self.tokenCounts {
                     let found = matrix.product(of: input, tokens: tokens, kernels: kernels)
@@ -97,7 +98,7 @@ import Testing
         let elements = randomMatrix(rows: rows, columns: columns, density: 0.9, valueType: .f16, seed: 10)
         for matrix in try everyQuantization(rows: rows, columns: columns, elements: elements) {
             let matrix = PackedMatrix.quantized(matrix)
-            for kernels in availableKernels {
+            for kernels in Kernels.underTest {
                 for (place, value) in [(0, Float.nan), (77, .infinity), (199, -.infinity)] {
                     var input = randomActivations(tokens * columns, seed: 11)
                     input[4 * columns + place] = value

@@ -1,0 +1,130 @@
+// Norm, rotation, activation, addition, widening.
+#include "harness.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MOST 300
+
+static struct guarded random_floats(int64_t count, float magnitude) {
+    struct guarded memory = guarded_make((size_t)count * sizeof(float), 0);
+    for (int64_t i = 0; i < count; i++) ((float *)memory.bytes)[i] = random_float(-1, 1) * magnitude;
+    return memory;
+}
+
+static void check_norm(int64_t width, float magnitude) {
+    struct guarded input = random_floats(width, magnitude), weight = random_floats(width, 2);
+    struct guarded output = guarded_make((size_t)width * sizeof(float), 0);
+    const float *x = (const float *)input.bytes, *w = (const float *)weight.bytes;
+    double squares = 0;
+    for (int64_t i = 0; i < width; i++) squares += (double)x[i] * x[i];
+    const float epsilon = 1e-6f;
+    const double factor = 1 / sqrt(squares / (double)width + epsilon);
+    kernels->rms_norm(x, w, width, epsilon, (float *)output.bytes);
+    int isRight = guarded_is_intact(&output);
+    for (int64_t i = 0; i < width; i++) {
+        const double expected = x[i] * factor * w[i];
+        isRight &= fabs(((const float *)output.bytes)[i] - expected) <= 1e-6 * fabs(expected) + 1e-44;
+    }
+    check(isRight, "rms_norm: %lld elements up to %g", (long long)width, magnitude);
+    guarded_free(&input);
+    guarded_free(&weight);
+    guarded_free(&output);
+}
+
+static void check_rotation(int64_t half, int64_t heads) {
+    struct guarded values = random_floats(heads * 2 * half, 3), cosines = random_floats(half, 1);
+    struct guarded sines = random_floats(half, 1);
+    float before[4 * 2 * MOST];
+    memcpy(before, values.bytes, values.count);
+    kernels->rotate(
+        (float *)values.bytes, heads, 2 * half, (const float *)cosines.bytes, (const float *)sines.bytes);
+    int isRight = guarded_is_intact(&values);
+    for (int64_t i = 0; i < heads * half; i++) {
+        const int64_t first = i / half * 2 * half + i % half, second = first + half;
+        const double a = before[first], b = before[second];
+        const double cosine = ((const float *)cosines.bytes)[i % half], sine = ((const float *)sines.bytes)[i % half];
+        const float *found = (const float *)values.bytes;
+        isRight &= fabs(found[first] - (a * cosine - b * sine)) <= 1e-6;
+        isRight &= fabs(found[second] - (b * cosine + a * sine)) <= 1e-6;
+    }
+    check(isRight, "rotate: %lld heads of %lld", (long long)heads, (long long)(2 * half));
+    guarded_free(&values);
+    guarded_free(&cosines);
+    guarded_free(&sines);
+}
+
+static void check_activation(int64_t width, float magnitude) {
+    struct guarded gate = random_floats(width, magnitude), up = random_floats(width, 2);
+    float before[MOST];
+    memcpy(before, gate.bytes, gate.count);
+    kernels->silu_multiply((float *)gate.bytes, (const float *)up.bytes, width);
+    int isRight = guarded_is_intact(&gate);
+    for (int64_t i = 0; i < width; i++) {
+        const double x = before[i], expected = x / (1 + exp(-x)) * ((const float *)up.bytes)[i];
+        // Where the sigmoid is below 1e-38 the result is as good as zero.
+        const double error = fabs(((const float *)gate.bytes)[i] - expected);
+        isRight &= error <= 1e-6 * fabs(expected) + 1e-37 * fabs(x) + 1e-44;
+    }
+    check(isRight, "silu_multiply: %lld elements up to %g", (long long)width, magnitude);
+    guarded_free(&gate);
+    guarded_free(&up);
+}
+
+static void check_addition(int64_t width, float magnitude) {
+    struct guarded target = random_floats(width, magnitude), addend = random_floats(width, 1);
+    float before[MOST];
+    memcpy(before, target.bytes, target.count);
+    kernels->add((float *)target.bytes, (const float *)addend.bytes, width);
+    int isRight = guarded_is_intact(&target);
+    for (int64_t i = 0; i < width; i++)
+        isRight &= ((const float *)target.bytes)[i] == before[i] + ((const float *)addend.bytes)[i];
+    check(isRight, "add: %lld elements", (long long)width);
+    guarded_free(&target);
+    guarded_free(&addend);
+}
+
+// `count` patterns from `first` on.
+static void check_widening(enum flash_element element, uint32_t first, int64_t count) {
+    struct guarded input = guarded_make((size_t)count * (element == FLASH_F32 ? 4 : 2), 0);
+    struct guarded output = guarded_make((size_t)count * sizeof(float), 0);
+    for (int64_t i = 0; i < count; i++) {
+        if (element == FLASH_F32) {
+            ((float *)input.bytes)[i] = random_float(-1, 1);
+        } else {
+            ((uint16_t *)input.bytes)[i] = (uint16_t)(first + (uint32_t)i);
+        }
+    }
+    kernels->widen(input.bytes, element, count, (float *)output.bytes);
+    int isRight = guarded_is_intact(&output);
+    for (int64_t i = 0; i < count; i++) {
+        float expected;
+        if (element == FLASH_F32) {
+            expected = ((const float *)input.bytes)[i];
+        } else {
+            expected = flash_widen_one(((const uint16_t *)input.bytes)[i], element);
+        }
+        const float found = ((const float *)output.bytes)[i];
+        isRight &= memcmp(&found, &expected, sizeof found) == 0 || (isnan(found) && isnan(expected));
+    }
+    check(isRight, "widen: element type %d, %lld from %u on", element, (long long)count, first);
+    guarded_free(&input);
+    guarded_free(&output);
+}
+
+void test_elementwise(void) {
+    static const float magnitudes[] = {1, 1e-3f, 10, 90, 1e-20f, 1e4f, 1e-41f};
+    for (int64_t width = 1; width <= 140; width++) {
+        for (int m = 0; m < 7; m++) {
+            check_norm(width, magnitudes[m]);
+            check_activation(width, magnitudes[m]);
+            check_addition(width, magnitudes[m]);
+        }
+        check_rotation(width, 1 + random_below(4));
+        for (int element = FLASH_F32; element <= FLASH_BF16; element++)
+            check_widening((enum flash_element)element, (uint32_t)random_below(65536), width);
+    }
+    check_activation(64, 1e30f);
+    check_widening(FLASH_F16, 0, 65536);
+    check_widening(FLASH_BF16, 0, 65536);
+}
