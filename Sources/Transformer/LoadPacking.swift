@@ -1,4 +1,4 @@
-public import Checkpoints
+import Checkpoints
 public import Sparse
 import Tensors
 

@@ -1,3 +1,4 @@
+import KernelsUnderTest
 import Sparse
 import Tensors
 import Testing
@@ -17,7 +18,7 @@ import Testing
         let matrices = try matrices()
         let pool = WorkerPool(threadCount: threads)
         let forms = InputForms(of: matrices)
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let prepared = PreparedInput(for: matrices, maximumTokens: 130, kernels: kernels)
             for tokens in [130, 1, 64, 7, 33] {
                 let input = randomActivations(tokens * columns, seed: UInt64(tokens))

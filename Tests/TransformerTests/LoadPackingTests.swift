@@ -1,4 +1,5 @@
 import Checkpoints
+import KernelsUnderTest
 import ModelFixtures
 import Sparse
 import Tensors
@@ -43,7 +44,7 @@ import Testing
         let packed = open.weights.packedAtLoad
         #expect(packed.matrixCount == (format == .dense ? 0 : 14))
         for layer in open.weights.layers { #expect(layer.matrices.allSatisfy { $0.format == format }) }
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let found = try open.logits(tokens, promptTokens: 20, kernels: kernels)
             #expect(largestDifference(found, expected) <= PackedModelTests.tolerance, "\(kernels.instructionSet)")
         }

@@ -1,3 +1,4 @@
+import KernelsUnderTest
 import ModelFixtures
 import Sparse
 import Testing
@@ -18,7 +19,7 @@ import Testing
         let tokens = model.randomTokens(count, seed: 11)
         let expected = NaiveDecoder(model).logits(tokens)
         let open = try OpenModel(model, packing: .fixed(.tiledBitmap))
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             #expect(Self.skips(open, tokens: count, kernels: kernels))
             let found = try open.logits(tokens, promptTokens: count, kernels: kernels)
             #expect(
@@ -32,7 +33,7 @@ import Testing
         model.sparsity = 0.7
         let tokens = model.randomTokens(200, seed: 12)
         let open = try OpenModel(model, packing: .fixed(.tiledBitmap))
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             #expect(Self.skips(open, tokens: tokens.count, kernels: kernels))
             #expect(!Self.skips(open, tokens: 3, kernels: kernels))
             let skipping = try open.logits(tokens, promptTokens: tokens.count, kernels: kernels)
@@ -68,7 +69,7 @@ import Testing
         let mixed = DecoderWeights(
             embedding: first.embedding, layers: layers, finalNorm: first.finalNorm, head: first.head,
             headIsTied: first.headIsTied, rotaryFactors: nil, pendingChecks: PendingChecks([[], [], []]))
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let sequence = SingleSequence(opened[0].configuration, mixed, kernels: kernels)
             try sequence.run(tokens)
             let found = sequence.logits(Array(tokens.indices))
@@ -82,7 +83,7 @@ import Testing
         model.sparsity = 0.8
         let tokens = model.randomTokens(201, seed: 14)
         let open = try OpenModel(model, packing: .fixed(.tiledBitmap))
-        for kernels in availableKernels {
+        for kernels in Kernels.underTest {
             let expected = try open.logits(tokens, promptTokens: 200, kernels: kernels, threads: 1)
             for threads in [2, 3, 5] {
                 let found = try open.logits(tokens, promptTokens: 200, kernels: kernels, threads: threads)

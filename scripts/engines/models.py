@@ -7,13 +7,15 @@ import shutil
 
 from .processes import Failure, run
 
+#: The head is quantised where llama.cpp's is, and as little as there: to Q6_K in a Q4_0 model.
+INT8_HEAD = ["--head", "i8", "--group", "128"]
 #: name: (share of zeros, arguments of pack); None: the dense f16 model as it is.
 VARIANTS = {
     "dense f16": None,
-    "dense int8": (0, ["--format", "dense", "--values", "i8", "--group", "128"]),
+    "dense int8": (0, ["--format", "dense", "--values", "i8", *INT8_HEAD]),
     "80 % f16": (0.8, ["--format", "tiled-bitmap"]),
-    "70 % int8": (0.7, ["--format", "tiled-bitmap", "--values", "i8", "--group", "128"]),
-    "50 % int4": (0.5, ["--format", "tiled-bitmap", "--values", "i4", "--group", "128"]),
+    "70 % int8": (0.7, ["--format", "tiled-bitmap", "--values", "i8", *INT8_HEAD]),
+    "50 % int4": (0.5, ["--format", "tiled-bitmap", "--values", "i4", *INT8_HEAD]),
 }
 TYPES = ["F16", "Q8_0", "Q4_0"]
 #: The Llama shape of 1.1 billion weights. Ours is refused if it is another one: it would be compared with this one.

@@ -128,8 +128,9 @@ static void widen(const void *elements, enum flash_element element, int64_t coun
 #define DOT_COLUMNS 768
 // Rows of a block: they stay in the second-level cache while groups of tokens pass, 64 KB at most.
 #define DOT_BLOCK_ROWS 16
-// Distance of two tokens' activations where they are copied to: one line more than a power of two. Widths of models are
-// multiples of 1024, so that in place the tokens of a group would share the few ways of one set of the first-level cache.
+// Distance of two tokens' activations where they are copied to: one line more than a multiple of 256. Widths of models
+// are multiples of 256 or 1024, so that in place the tokens of a group would share the few ways of a set of the
+// first-level cache.
 #define DOT_STRIDE (DOT_COLUMNS + 16)
 
 struct dot_scratch {

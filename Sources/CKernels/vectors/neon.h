@@ -81,8 +81,8 @@ static inline void vec_transpose(vec tile[4]) {
     tile[3] = vreinterpretq_f32_f64(vtrn2q_f64(ab_odd, cd_odd));
 }
 
-// Byte i: the set bits of the mask's bytes up to and with byte i. In general registers: NEON counts bits only in its own, and
-// the way there and back takes longer than all of this.
+// Byte i: the set bits of the mask's bytes up to and with byte i. In general registers: NEON counts bits only in its
+// own, and the way there and back takes longer than all of this.
 static inline uint64_t bits_through_bytes(uint64_t mask) {
     uint64_t counts = mask - (mask >> 1 & 0x5555555555555555u);
     counts = (counts & 0x3333333333333333u) + (counts >> 2 & 0x3333333333333333u);
