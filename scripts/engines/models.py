@@ -16,6 +16,10 @@ VARIANTS = {
     "80 % f16": (0.8, ["--format", "tiled-bitmap"]),
     "70 % int8": (0.7, ["--format", "tiled-bitmap", "--values", "i8", *INT8_HEAD]),
     "50 % int4": (0.5, ["--format", "tiled-bitmap", "--values", "i4", *INT8_HEAD]),
+    # What the cost model chooses on this machine: without an expand instruction often dense.
+    "80 % f16 auto": (0.8, ["--format", "auto"]),
+    "70 % int8 auto": (0.7, ["--format", "auto", "--values", "i8", *INT8_HEAD]),
+    "50 % int4 auto": (0.5, ["--format", "auto", "--values", "i4", *INT8_HEAD]),
 }
 TYPES = ["F16", "Q8_0", "Q4_0"]
 #: The Llama shape of 1.1 billion weights. Ours is refused if it is another one: it would be compared with this one.

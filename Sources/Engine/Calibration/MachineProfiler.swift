@@ -39,9 +39,9 @@ public struct MachineProfiler {
         // Dense f16 takes a quarter of the cache: activations, results and scratch memory lie there, too.
         let columns = min(max(caches.secondLevelByteCount / 4 / (2 * Self.rows), 256), 2048)
         let subjects = try subjects(columns: columns, pool: pool)
-        let forms = Set(subjects.compactMap(\.matrix.activationForm))
         let operands = Self.tokens.map {
-            CalibrationOperands(tokens: $0, columns: columns, threads: threads, forms: forms, kernels: kernels)
+            CalibrationOperands(
+                tokens: $0, columns: columns, matrices: subjects.map(\.matrix), pool: pool, kernels: kernels)
         }
         let memory = AlignedBuffer<UInt8>(
             repeating: 1, count: min(max(2 * caches.lastLevelByteCount, 128 << 20), 512 << 20))
@@ -110,7 +110,7 @@ public struct MachineProfiler {
         let rates = AlignedBuffer<Double>(repeating: 0, count: pool.threadCount)
         let gathering = Gathering(count: pool.threadCount, patienceSeconds: sampleSeconds)
         pool.forEachChunk(pool.threadCount) { chunk, thread in
-            let own = operands.operands(for: matrix, thread: thread, kernels: kernels)
+            let own = operands.operands(for: matrix, thread: thread)
             // Once before the clock runs: now it lies in the cache.
             matrix.multiply(rows: 0..<matrix.rows, own, kernels: kernels)
             gathering.start()
@@ -179,50 +179,28 @@ private final class Gathering: Sendable {
 /// Activations in every form that a kernel reads, with results and scratch memory for every thread.
 private struct CalibrationOperands {
     private let tokens: Int
-    private let columns: Int
     /// `[tokens, columns]`
     private let input: AlignedBuffer<Float>
-    /// The same by columns, for kernels that skip zeros.
-    private let transposed: AlignedBuffer<Float>
-    private let quantized: [QuantizedActivations]
+    private let prepared: PreparedInput
     /// `[threads, tokens, rows]`; overwritten by every product.
     private let output: AlignedBuffer<Float>
     private let scratch: AlignedBuffer<UInt8>
 
-    init(tokens: Int, columns: Int, threads: Int, forms: Set<ActivationForm>, kernels: Kernels) {
+    init(tokens: Int, columns: Int, matrices: [PackedMatrix], pool: WorkerPool, kernels: Kernels) {
         self.tokens = tokens
-        self.columns = columns
-        let input = AlignedBuffer<Float>(repeating: 0, count: tokens * columns)
+        input = AlignedBuffer<Float>(repeating: 0, count: tokens * columns)
         var generator = Xoshiro256(seed: UInt64(tokens))
         for index in 0..<input.count { input.pointer[index] = Float(generator.uniform() * 2 - 1) }
-        let transposed = AlignedBuffer<Float>(
-            repeating: 0, count: kernels.transposedCount(tokens: tokens, columns: columns))
-        for block in 0..<transposed.count / (kernels.transposedBlockTokens * columns) {
-            kernels.transpose(
-                block: block, of: input.pointer, inputStride: columns, tokens: tokens, columns: columns,
-                into: transposed.pointer)
-        }
-        quantized = forms.map { form in
-            let activations = QuantizedActivations(form: form, maximumColumns: columns, maximumTokens: tokens)
-            activations.begin(columns: columns, tokens: tokens)
-            for token in 0..<tokens {
-                activations.quantize(token: token, input.pointer + token * columns, kernels: kernels)
-            }
-            return activations
-        }
-        self.input = input
-        self.transposed = transposed
-        output = AlignedBuffer(repeating: 0, count: threads * tokens * MachineProfiler.rows)
-        scratch = AlignedBuffer(uninitializedCount: threads * Kernels.scratchByteCount)
+        prepared = PreparedInput(for: matrices, maximumTokens: tokens, kernels: kernels)
+        prepared.prepare(
+            input.pointer, columns: columns, tokens: tokens, forms: InputForms(of: matrices), pool: pool)
+        output = AlignedBuffer(repeating: 0, count: pool.threadCount * tokens * MachineProfiler.rows)
+        scratch = AlignedBuffer(uninitializedCount: pool.threadCount * Kernels.scratchByteCount)
     }
 
-    func operands(for matrix: PackedMatrix, thread: Int, kernels: Kernels) -> Operands {
-        let skipsZeros = matrix.prefersTransposedInput(tokens: tokens, kernels: kernels)
-        return Operands(
-            input: input.pointer, inputStride: columns,
-            output: output.pointer + thread * tokens * MachineProfiler.rows, outputStride: matrix.rows, tokens: tokens,
-            scratch: UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount),
-            quantized: quantized.first { $0.form == matrix.activationForm },
-            transposed: skipsZeros ? UnsafePointer(transposed.pointer) : nil)
+    func operands(for matrix: PackedMatrix, thread: Int) -> Operands {
+        prepared.operands(
+            for: matrix, output: output.pointer + thread * tokens * MachineProfiler.rows, outputStride: matrix.rows,
+            scratch: UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount))
     }
 }
