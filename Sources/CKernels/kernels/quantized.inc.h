@@ -68,7 +68,7 @@ ALWAYS_INLINE void quantized_direct(
     float *output, int64_t output_stride, int64_t rows, const int tokens) {
     const int64_t width = quantized_chunk_columns(coding), chunks = (matrix->columns + width - 1) / width;
     const int64_t group_chunks = input->group_columns / width;
-    // Two independent sums hide the latency of the multiply-add: both chunks of a step into one sum would take it twice.
+    // Two independent sums hide the latency of the multiply-add: both chunks of a step in one sum would take it twice.
     const int sets = tokens <= QUANTIZED_TWO_SUMS_TOKENS ? 2 : 1;
     const uint8_t *activations[QUANTIZED_DIRECT_TOKENS];
     vec totals[QUANTIZED_DIRECT_TOKENS][QUANTIZED_PARTS];
