@@ -37,6 +37,11 @@ let package = Package(
             // Whole numbers from Double call the C library's trunc.
             linkerSettings: [.linkedLibrary("m")]),
         .target(name: "CKernels", cSettings: kernelSettings),
+        // Kernels of GPUs are embedded as text.
+        .target(name: "CCUDA", exclude: ["kernels"], cSettings: kernelSettings),
+        .target(
+            name: "CUDA", dependencies: ["CCUDA", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: swiftSettings),
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: swiftSettings),
         .target(name: "Sparse", dependencies: ["CKernels", "Tensors"], swiftSettings: swiftSettings),
         .target(
@@ -75,8 +80,8 @@ let package = Package(
         .executableTarget(
             name: "flash-llm",
             dependencies: [
-                "Charts", "Checkpoints", "Engine", "Hub", "OrderedJSON", "Pruning", "Sparse", "Synthesis", "Tensors",
-                "Terminal", "Tokenizers", "Transformer",
+                "CUDA", "Charts", "Checkpoints", "Engine", "Hub", "OrderedJSON", "Pruning", "Sparse", "Synthesis",
+                "Tensors", "Terminal", "Tokenizers", "Transformer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "OrderedCollections", package: "swift-collections"),
             ],
@@ -87,6 +92,8 @@ let package = Package(
         .target(
             name: "EmulatedKernels", dependencies: ["CKernels"], path: "Tests/EmulatedKernels",
             cSettings: kernelSettings),
+        // A driver without a GPU.
+        .target(name: "FakeCUDA", dependencies: ["CCUDA"], path: "Tests/FakeCUDA", cSettings: kernelSettings),
         .target(
             name: "KernelsUnderTest", dependencies: ["EmulatedKernels", "Sparse"], path: "Tests/KernelsUnderTest",
             swiftSettings: swiftSettings),
@@ -126,6 +133,9 @@ let package = Package(
         .testTarget(name: "StyleTests", swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CUDATests", dependencies: ["CCUDA", "CUDA", "FakeCUDA", "ModelFixtures"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "HubTests", dependencies: ["Hub", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
             name: "TokenizersTests", dependencies: ["OrderedJSON", "TestSupport", "Tokenizers"],

@@ -2,8 +2,8 @@
 enum House {
     /// From the ground up; a target may depend on those of the floors below its own.
     static let floors: [[String]] = [
-        ["CKernels", "Charts", "OrderedJSON", "Scheduling", "Terminal"],
-        ["Hub", "Tensors", "Tokenizers"],
+        ["CCUDA", "CKernels", "Charts", "OrderedJSON", "Scheduling", "Terminal"],
+        ["CUDA", "Hub", "Tensors", "Tokenizers"],
         ["Sparse"],
         ["Checkpoints"],
         ["Transformer"],

@@ -42,7 +42,9 @@ enum LibraryRules {
     /// Targets of the command line: they talk to people and may end the process.
     static let programs: Set<String> = ["flash-llm"]
     /// Targets next to the kernels: Foundation costs start-up time and memory, and they can do without.
-    static let withoutFoundation: Set<String> = ["Scheduling", "Sparse", "Tensors", "Tokenizers", "Transformer"]
+    static let withoutFoundation: Set<String> = [
+        "CUDA", "Scheduling", "Sparse", "Tensors", "Tokenizers", "Transformer",
+    ]
 
     private static let swiftCalls = [
         "print", "debugPrint", "dump", "exit", "abort", "fatalError", "NSLog", "puts", "printf",

@@ -90,6 +90,8 @@ typedef struct flash_nvrtc_program *nvrtcProgram;
 #define FLASH_CUDA_FIELD(name, arguments) CUresult(*name) arguments;
 struct flash_cuda_driver {
     FLASH_CUDA_DRIVER_FUNCTIONS(FLASH_CUDA_FIELD)
+    // Where the driver has it (CUDA 12.4), else null: without it the size of a kernel's parameters is not checked.
+    CUresult (*cuFuncGetParamInfo)(CUfunction function, size_t index, size_t *offset, size_t *bytes);
 };
 
 struct flash_nvrtc {
@@ -98,11 +100,64 @@ struct flash_nvrtc {
 };
 #undef FLASH_CUDA_FIELD
 
+// The results that we tell apart (CUresult, nvrtcResult).
+enum {
+    FLASH_CUDA_SUCCESS = 0,
+    FLASH_CUDA_ERROR_INVALID_VALUE = 1,
+    FLASH_CUDA_ERROR_OUT_OF_MEMORY = 2,
+    FLASH_CUDA_ERROR_NO_DEVICE = 100,
+    FLASH_CUDA_ERROR_NOT_FOUND = 500,
+    FLASH_NVRTC_ERROR_COMPILATION = 6
+};
+
+// The attributes of devices that we ask for (CUdevice_attribute).
+enum {
+    FLASH_CUDA_MAX_THREADS_PER_BLOCK = 1,
+    FLASH_CUDA_MAX_GRID_X = 5,
+    FLASH_CUDA_MAX_GRID_Y = 6,
+    FLASH_CUDA_MAX_GRID_Z = 7,
+    FLASH_CUDA_MAX_SHARED_BYTES_PER_BLOCK = 8,
+    FLASH_CUDA_CLOCK_KILOHERTZ = 13,
+    FLASH_CUDA_MULTIPROCESSORS = 16,
+    FLASH_CUDA_MEMORY_CLOCK_KILOHERTZ = 36,
+    FLASH_CUDA_MEMORY_BUS_BITS = 37,
+    FLASH_CUDA_L2_BYTES = 38,
+    FLASH_CUDA_CAPABILITY_MAJOR = 75,
+    FLASH_CUDA_CAPABILITY_MINOR = 76,
+    FLASH_CUDA_SHARED_BYTES_PER_MULTIPROCESSOR = 81,
+    FLASH_CUDA_MAX_SHARED_BYTES_PER_BLOCK_OPT_IN = 97
+};
+
+// The attributes of kernels that we ask for or set (CUfunction_attribute).
+enum {
+    FLASH_CUDA_FUNCTION_MAX_THREADS = 0,
+    FLASH_CUDA_FUNCTION_STATIC_SHARED_BYTES = 1,
+    FLASH_CUDA_FUNCTION_LOCAL_BYTES = 3,
+    FLASH_CUDA_FUNCTION_REGISTERS = 4,
+    FLASH_CUDA_FUNCTION_MAX_DYNAMIC_SHARED_BYTES = 8
+};
+
+// Flags and modes of the calls.
+enum {
+    FLASH_CUDA_STREAM_NON_BLOCKING = 1,
+    FLASH_CUDA_EVENT_DISABLE_TIMING = 2,
+    FLASH_CUDA_CAPTURE_THREAD_LOCAL = 1
+};
+
 // Fills `driver` from libcuda. Returns null, or why not: a static text or one that lives until the next call on this
 // thread. A table that was not filled wholly must not be used.
 const char *flash_cuda_load_driver(struct flash_cuda_driver *driver);
-// Fills `nvrtc` from the library at `path`, or, where null, from the usual names (libnvrtc.so.13, .12).
-const char *flash_cuda_load_nvrtc(struct flash_nvrtc *nvrtc, const char *path);
+// Fills `nvrtc` from the library at `path`, or, where null, from libnvrtc.so.13 or .12 in the usual places, the one of
+// `first_major` first: a driver takes code of its own major version's compiler or of an older one. Returns as above.
+const char *flash_cuda_load_nvrtc(struct flash_nvrtc *nvrtc, const char *path, int first_major);
+
+// The name of the first entry that is null, the optional ones aside; null if the table is whole.
+const char *flash_cuda_missing_function(const struct flash_cuda_driver *driver);
+const char *flash_nvrtc_missing_function(const struct flash_nvrtc *nvrtc);
+
+// The file that holds the table's functions; null if the system does not say. Lives as long as the process.
+const char *flash_cuda_driver_path(const struct flash_cuda_driver *driver);
+const char *flash_nvrtc_path(const struct flash_nvrtc *nvrtc);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,33 @@
+#include "gpu_sources.h"
+
+#include <string.h>
+
+struct source {
+    const char *name;
+    const unsigned char *text;
+};
+
+// A new file of the folder `kernels` gets its lines here: a test compares this list with the folder. The zero ends the
+// text for NVRTC, which reads C strings.
+static const struct source sources[] = {
+    {"gpu_parameters.h", (const unsigned char[]){
+#embed "include/gpu_parameters.h" suffix(, 0)
+    }},
+    {"gpu.cuh", (const unsigned char[]){
+#embed "kernels/gpu.cuh" suffix(, 0)
+    }},
+    {"gpu_ptx.cuh", (const unsigned char[]){
+#embed "kernels/gpu_ptx.cuh" suffix(, 0)
+    }},
+    {"probe.cu", (const unsigned char[]){
+#embed "kernels/probe.cu" suffix(, 0)
+    }},
+};
+
+int flash_gpu_source_count(void) { return (int)(sizeof sources / sizeof *sources); }
+
+const char *flash_gpu_source_name(int index) { return sources[index].name; }
+
+const char *flash_gpu_source_text(int index) { return (const char *)sources[index].text; }
+
+size_t flash_gpu_source_length(int index) { return strlen(flash_gpu_source_text(index)); }
