@@ -154,7 +154,10 @@ const char *flash_cuda_load_nvrtc(struct flash_nvrtc *table, const char *path, i
     static const char advice[] = "it is no NVRTC of CUDA 12.0 or later";
     const struct toolkit_library wanted = {
         "libnvrtc.so", "libnvrtc-builtins.so*", "which compiles the GPU kernels",
-        "install the CUDA toolkit or 'pip install nvidia-cuda-nvrtc', or name the file in FLASH_LLM_NVRTC",
+        first_major == 12 ? "install the CUDA toolkit or 'pip install nvidia-cuda-nvrtc-cu12', or name the file in "
+                            "FLASH_LLM_NVRTC"
+                          : "install the CUDA toolkit or 'pip install nvidia-cuda-nvrtc', or name the file in "
+                            "FLASH_LLM_NVRTC",
         {first_major == 12 ? 12 : 13, first_major == 12 ? 13 : 12}};
     void *library = open_toolkit_library(&wanted, path);
     if (!library) { return reason; }

@@ -45,6 +45,9 @@ public struct ModelCache: Sendable {
 
     var modelsFolder: String { root + "/models" }
 
+    /// Where code that was compiled for GPUs is kept.
+    public var kernelsFolder: String { root + "/kernels" }
+
     /// Where the file of `entry` lies once it has been pulled.
     public func path(of entry: CatalogueEntry) -> String {
         "\(modelsFolder)/\(entry.name)/\(entry.fileName)"

@@ -19,8 +19,8 @@ struct FlashLLMCommand: AsyncParsableCommand {
             """,
         subcommands: [
             PullCommand.self, ModelsCommand.self, InspectCommand.self, PruneCommand.self, PackCommand.self,
-            RunCommand.self, PerplexityCommand.self, BenchCommand.self, ProfileCommand.self, MakeSyntheticCommand.self,
-            DemoCommand.self,
+            RunCommand.self, PerplexityCommand.self, BenchCommand.self, ProfileCommand.self, DevicesCommand.self,
+            MakeSyntheticCommand.self, DemoCommand.self, CompileKernelsCommand.self,
         ])
 
     /// Replaces ArgumentParser's own `main`, so that every error has the same form: one sentence after `error: `.
@@ -83,8 +83,9 @@ struct FlashLLMCommand: AsyncParsableCommand {
     /// options only.
     private static func unknownCommand(in arguments: ArraySlice<String>) -> String? {
         guard let word = arguments.first, !word.hasPrefix("-") else { return nil }
-        let known = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
-        guard !known.contains(word) else { return nil }
+        let names = { (commands: [any ParsableCommand.Type]) in commands.compactMap { $0.configuration.commandName } }
+        guard !(names(configuration.subcommands) + ["help"]).contains(word) else { return nil }
+        let known = names(configuration.subcommands.filter { $0.configuration.shouldDisplay }) + ["help"]
         let start = "there is no command '\(word)'"
         if let nearest = Suggestions.nearest(to: word, in: known) { return "\(start): did you mean '\(nearest)'?" }
         return "\(start): known are \(known.joined(separator: ", ")) (see 'flash-llm --help')"

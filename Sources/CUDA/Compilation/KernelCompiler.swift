@@ -16,8 +16,8 @@ public final class KernelCompiler: Sendable {
 
     /// - Parameters:
     ///   - sources: all files, those that are included, too.
-    ///   - cacheFolder: where compiled code is kept; nil to keep none. It is made when it is needed, and one that cannot
-    ///     be written to is no error: then every program compiles anew.
+    ///   - cacheFolder: where compiled code is kept; nil to keep none. It is made when it is needed, and one that
+    ///     cannot be written to is no error: then every program compiles anew.
     public init(_ compiler: NVRTC, sources: [KernelSource] = KernelSource.embedded, cacheFolder: String?) {
         self.compiler = compiler
         self.sources = sources

@@ -28,6 +28,11 @@ public final class NVRTC: @unchecked Sendable {
         try check(result, "nvrtcVersion")
     }
 
+    /// The file that FLASH_LLM_NVRTC names; nil where it names none.
+    public static func path(in environment: [String: String]) -> String? {
+        environment["FLASH_LLM_NVRTC"].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
     /// Loads the library at `path`; nil to look in the usual places.
     /// - Parameter major: the version to look for first, 13 or 12.
     /// - Throws: `noCompiler`, which says where was looked; `compilerFailed`.
@@ -60,7 +65,7 @@ public final class NVRTC: @unchecked Sendable {
         }
         guard result == 0 else {
             // A wrong option, mostly: then the log says which.
-            let text = log.isEmpty ? text(of: result) : log.trimmed
+            let text = log.isEmpty ? text(of: result) : log.joinedLines
             throw .compilerFailed(call: "nvrtcCompileProgram", code: Int(result), text: text)
         }
         return (try program.cubin(), log)
@@ -156,7 +161,6 @@ private struct CStrings: ~Copyable {
 }
 
 extension String {
-    fileprivate var trimmed: String {
-        String(split(whereSeparator: \.isNewline).joined(separator: " "))
-    }
+    /// One line, as errors are.
+    fileprivate var joinedLines: String { split(whereSeparator: \.isNewline).joined(separator: " ") }
 }

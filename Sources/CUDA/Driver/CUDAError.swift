@@ -22,6 +22,8 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
     case compilerFailed(call: String, code: Int, text: String)
     /// A kernel file has errors; `log` is the compiler's, of many lines.
     case compilationFailed(file: String, architecture: String, log: String)
+    /// The driver does not take code of a compiler that is newer by a major version.
+    case compilerTooNew(found: CUDAVersion, driver: CUDAVersion)
     case unknownSource(file: String, known: [String])
     case unknownKernel(name: String, file: String)
 
@@ -51,6 +53,9 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
         case .compilerFailed(let call, let code, let text): "NVRTC's \(call) failed with code \(code): \(text)"
         case .compilationFailed(let file, let architecture, let log):
             "\(file) cannot be compiled for \(architecture): \(Self.firstError(in: log))"
+        case .compilerTooNew(let found, let driver):
+            "the driver, which is for CUDA \(driver), does not take the code of NVRTC \(found): "
+                + "install NVRTC \(driver.major) or a newer driver"
         case .unknownSource(let file, let known):
             "there is no kernel file \(file): known are \(known.joined(separator: ", "))"
         case .unknownKernel(let name, let file): "\(file) has no kernel \(name)"

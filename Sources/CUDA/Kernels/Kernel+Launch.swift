@@ -41,7 +41,7 @@ extension Kernel {
         // Each below the limit of all, so that the product cannot overflow.
         let threads = maximumThreadsPerBlock
         for extent in [block.x, block.y, block.z] {
-            try require("a block's threads in x, y and z", extent, 1...threads)
+            try require("each extent of a block", extent, 1...threads)
         }
         try require("a block's threads", block.x * block.y * block.z, 1...threads)
         try require("a block's dynamic shared bytes", sharedBytes, 0...maximumSharedBytes)

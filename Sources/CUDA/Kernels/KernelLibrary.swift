@@ -23,7 +23,8 @@ public final class KernelLibrary: Sendable {
     /// The kernel `name` of `file`. A file is compiled and loaded once; who asks meanwhile waits.
     ///
     /// Layers ask once and keep the kernel: this is a lock and two look-ups.
-    /// - Throws: `unknownSource`, `unknownKernel`, `compilationFailed`, `compilerFailed`, `callFailed`.
+    /// - Throws: `unknownSource`, `unknownKernel`, `compilationFailed`, `compilerFailed`, `compilerTooNew`,
+    ///   `callFailed`.
     public func kernel(named name: String, in file: String) throws(CUDAError) -> Kernel {
         let result = loaded.withLock { loaded in
             Result { () throws(CUDAError) in
@@ -32,8 +33,7 @@ public final class KernelLibrary: Sendable {
                 if let kept = loaded.modules[file] {
                     module = kept
                 } else {
-                    let output = try compiler.compile(file, for: context.device.capability, options: options)
-                    module = try Module(output.cubin, file: file, in: context)
+                    module = try load(file)
                     loaded.modules[file] = module
                 }
                 let kernel = try Kernel(named: name, in: module)
@@ -42,5 +42,17 @@ public final class KernelLibrary: Sendable {
             }
         }
         return try result.get()
+    }
+
+    private func load(_ file: String) throws(CUDAError) -> Module {
+        let output = try compiler.compile(file, for: context.device.capability, options: options)
+        do {
+            return try Module(output.cubin, file: file, in: context)
+        } catch {
+            // The driver says that the image is invalid, and not why.
+            let versions = (compiler: compiler.compiler.version, driver: context.driver.version)
+            guard case .callFailed = error, versions.compiler.major > versions.driver.major else { throw error }
+            throw .compilerTooNew(found: versions.compiler, driver: versions.driver)
+        }
     }
 }

@@ -4,8 +4,8 @@
 #include <CCUDA.h>
 
 // A driver and a compiler that do next to nothing, and count everything: what was made and not released, what was
-// released twice, and what was called without a current context. Their one GPU is made up; of kernels they run probe_add
-// only, at once, on memory of the host. With FAKE_CUDA_EXPORTS defined, the file is a library with the driver's names.
+// released twice, and what was called without a current context. Their one GPU is made up; of kernels they run
+// probe_add only, at once, on memory of the host. With FAKE_CUDA_EXPORTS defined, the file is a library with the driver's names.
 
 #ifdef __cplusplus
 extern "C" {
