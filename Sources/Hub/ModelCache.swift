@@ -20,6 +20,7 @@ public enum CacheState: Sendable, Equatable {
 ///     ROOT/models/NAME/FILE         a complete model: files get this name only when they are whole and checked
 ///     ROOT/models/.partial-NAME/    a pull at work, or what a killed one left; the next pull removes it
 ///     ROOT/models/.lock-NAME        held while NAME is being pulled
+///     ROOT/kernels/                 code that was compiled for GPUs, which others write and read
 ///
 /// The cache holds no state of its own: each call looks at the disk.
 public struct ModelCache: Sendable {

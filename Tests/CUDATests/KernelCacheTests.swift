@@ -145,10 +145,3 @@ extension FakeDriverTests {
         }
     }
 }
-
-private final class LockedCount: @unchecked Sendable {
-    private let lock = NSLock()
-    private(set) var count = 0
-
-    func add() { lock.withLock { count += 1 } }
-}

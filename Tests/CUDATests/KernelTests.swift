@@ -1,5 +1,6 @@
 import CCUDA
 import CUDA
+import Dispatch
 import FakeCUDA
 import Testing
 
@@ -74,6 +75,25 @@ extension FakeDriverTests {
             }
             #expect(error == .wrongParameters(kernel: "probe_add", expectedBytes: 24, foundBytes: 8))
             #expect(error?.description == "the kernel probe_add takes parameters of 24 bytes, found 8")
+        }
+
+        @Test func isAskedByManyThreads() throws {
+            try FakeDriverTests.expectBalance {
+                let gpu = try GPUUnderTest()
+                let compiler = KernelCompiler(try gpu.driver.runtimeCompiler(), cacheFolder: nil)
+                let library = KernelLibrary(gpu.context, compiler: compiler)
+                let before = fake_compilations()
+                let failures = LockedCount()
+                DispatchQueue.concurrentPerform(iterations: 64) { _ in
+                    // Each launch makes its context current on whatever thread this is.
+                    let kernel = try? library.kernel(named: "probe_add", in: "probe.cu")
+                    let parameters = flash_gpu_probe(input: 0, output: 0, count: 0, addend: 0)
+                    let launched: Void? = try? kernel?.launch(
+                        grid: 1, block: 1, parameters: parameters, on: gpu.stream)
+                    if launched == nil { failures.add() }
+                }
+                #expect(failures.count == 0 && fake_compilations() == before + 1)
+            }
         }
 
         @Test func saysThatTheCompilerIsTooNew() throws {

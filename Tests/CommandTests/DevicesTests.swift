@@ -42,6 +42,30 @@ import Testing
         #expect(json["cpu"]?["threads"]?.intValue ?? 0 > 0)
     }
 
+    /// Python packages of CUDA 12 and 13 have other folders; a driver's own major version is preferred.
+    @Test func findsTheCompilerOfTheDriversVersion() throws {
+        try buildFakeDriver()
+        var environment = ["FLASH_LLM_NVRTC": "", "HOME": scratch.path, "VIRTUAL_ENV": "", "CONDA_PREFIX": ""]
+        func path() throws -> String? {
+            let outcome = try Tool.start(
+                ["devices", "--json"], in: scratch,
+                environment: environment.merging(["LD_LIBRARY_PATH": scratch.path]) { $1 }
+            ).wait()
+            return try outcome.json()["nvrtc"]?["path"]?.stringValue.map { String($0) }
+        }
+        // The machine's own goes first, and says nothing about the rest.
+        guard try path() == nil else { return }
+        environment["VIRTUAL_ENV"] = scratch.path("venv")
+        let packages = "venv/lib/python3.9/site-packages/nvidia"
+        for (folder, version) in [("cu13", 13), ("cuda_nvrtc", 12)] {
+            try scratch.makeFolder("\(packages)/\(folder)/lib")
+            let library = "\(packages)/\(folder)/lib/libnvrtc.so.\(version)"
+            try scratch.write(scratch.bytes("libcuda.so.1"), to: library)
+            // The fake driver is for CUDA 12.4.
+            #expect(try path() == scratch.path(library))
+        }
+    }
+
     @Test func saysThatThereIsNoCompiler() throws {
         try buildFakeDriver()
         let text = try run("devices", environment: ["FLASH_LLM_NVRTC": "/nowhere/nvrtc"])

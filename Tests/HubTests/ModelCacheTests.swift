@@ -9,7 +9,10 @@ import Testing
             (["HOME": "/home/me"], "/home/me/.cache/flash-llm"),
             (["FLASH_LLM_HOME": "", "HOME": "/home/me"], "/home/me/.cache/flash-llm"),
         ]
-        for (environment, root) in expected { #expect(try ModelCache(environment: environment).root == root) }
+        for (environment, root) in expected {
+            let cache = try ModelCache(environment: environment)
+            #expect(cache.root == root && cache.kernelsFolder == root + "/kernels")
+        }
         let relative = try ModelCache(environment: ["FLASH_LLM_HOME": "cache"]).root
         #expect(relative.hasPrefix("/") && relative.hasSuffix("/cache"))
         for environment in [[:], ["HOME": ""]] {

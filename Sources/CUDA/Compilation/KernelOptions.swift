@@ -1,5 +1,5 @@
 /// How kernels are compiled.
-public struct KernelOptions: Sendable, Equatable {
+public struct KernelOptions: Sendable {
     /// Macros and their values, in the order in which they are defined.
     public var defines: [(name: String, value: String)] = []
     /// Lets profilers show lines of source; the code stays the same.
@@ -24,11 +24,5 @@ public struct KernelOptions: Sendable, Equatable {
         if lineInformation { arguments.append("-lineinfo") }
         if reportsResources { arguments.append("--ptxas-options=-v") }
         return arguments + defines.map { "-D\($0.name)=\($0.value)" }
-    }
-
-    public static func == (left: Self, right: Self) -> Bool {
-        left.lineInformation == right.lineInformation && left.reportsResources == right.reportsResources
-            && left.isArchitectureSpecific == right.isArchitectureSpecific
-            && left.defines.elementsEqual(right.defines) { $0 == $1 }
     }
 }

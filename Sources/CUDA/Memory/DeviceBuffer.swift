@@ -2,7 +2,7 @@ import CCUDA
 
 /// Memory of a GPU that frees itself. Its content is undefined until something is written.
 ///
-/// Freeing waits for the work that was given to the GPU before, so a buffer may go while a kernel still uses it.
+/// The driver frees it when the work that the GPU was given before is done, so a buffer may go while a kernel uses it.
 ///
 /// Safety: the address never changes; what is in the memory is ordered by streams, as kernels' accesses are.
 public final class DeviceBuffer: @unchecked Sendable {
