@@ -10,8 +10,8 @@ struct DevicesCommand: ParsableCommand {
             Where there is no GPU, or none that can be used, one sentence says why; that is no failure.
 
             GPUs need NVIDIA's driver for CUDA 12.0 or later, and NVRTC, the compiler of their kernels, which comes \
-            with the CUDA toolkit or from 'pip install nvidia-cuda-nvrtc'. FLASH_LLM_NVRTC names its file where it is not \
-            found.
+            with the CUDA toolkit or from 'pip install nvidia-cuda-nvrtc'. FLASH_LLM_NVRTC names its file where it is \
+            not found.
 
             Examples:
               flash-llm devices

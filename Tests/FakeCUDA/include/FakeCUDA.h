@@ -5,7 +5,8 @@
 
 // A driver and a compiler that do next to nothing, and count everything: what was made and not released, what was
 // released twice, and what was called without a current context. Their one GPU is made up; of kernels they run
-// probe_add only, at once, on memory of the host. With FAKE_CUDA_EXPORTS defined, the file is a library with the driver's names.
+// probe_add only, at once, on memory of the host. With FAKE_CUDA_EXPORTS defined, the files make a library with the
+// names of NVIDIA's.
 
 #ifdef __cplusplus
 extern "C" {
