@@ -14,6 +14,18 @@ let kernelSettings: [CSetting] = [
     .unsafeFlags(["-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-parameter"]),
 ]
 
+/// The emulator of the GPU and its kernels, which call their own functions in every line: at -O0 they would crawl.
+let emulatorSettings: [CXXSetting] = [
+    .headerSearchPath("../../Sources/CCUDA/kernels"),
+    .headerSearchPath("../../Sources/CCUDA/include"),
+    .headerSearchPath("."),
+    .unsafeFlags(["-O2"], .when(configuration: .debug)),
+    .unsafeFlags([
+        // Headers of CCUDA are included, not imported: C++20 would take their module map for a module.
+        "-fno-cxx-modules", "-fno-exceptions", "-fno-rtti", "-ffp-contract=off", "-Wall", "-Wextra",
+    ]),
+]
+
 /// Swift with vector arithmetic, optimised in debug builds too: SIMD types are generic, and unspecialised they are slow
 /// (the tests of sampling took 558 s instead of 24 s).
 let vectorSettings: [SwiftSetting] =
@@ -37,11 +49,7 @@ let package = Package(
             // Whole numbers from Double call the C library's trunc.
             linkerSettings: [.linkedLibrary("m")]),
         .target(name: "CKernels", cSettings: kernelSettings),
-        // Kernels of GPUs are embedded as text.
         .target(name: "CCUDA", exclude: ["kernels"], cSettings: kernelSettings),
-        .target(
-            name: "CUDA", dependencies: ["CCUDA", .product(name: "Crypto", package: "swift-crypto")],
-            swiftSettings: swiftSettings),
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: swiftSettings),
         .target(name: "Sparse", dependencies: ["CKernels", "Tensors"], swiftSettings: swiftSettings),
         .target(
@@ -92,8 +100,10 @@ let package = Package(
         .target(
             name: "EmulatedKernels", dependencies: ["CKernels"], path: "Tests/EmulatedKernels",
             cSettings: kernelSettings),
-        // A driver without a GPU.
-        .target(name: "FakeCUDA", dependencies: ["CCUDA"], path: "Tests/FakeCUDA", cSettings: kernelSettings),
+        // The GPU on the processor; no product carries it.
+        .target(
+            name: "CUDAEmulator", dependencies: ["CCUDA"], path: "Tests/CUDAEmulator",
+            exclude: ["kernels/product.cu"], cxxSettings: emulatorSettings),
         .target(
             name: "KernelsUnderTest", dependencies: ["EmulatedKernels", "Sparse"], path: "Tests/KernelsUnderTest",
             swiftSettings: swiftSettings),
@@ -125,6 +135,9 @@ let package = Package(
             ],
             // The naive decoder they compare with is plain Swift.
             exclude: ["Fixtures"], swiftSettings: vectorSettings),
+        .testTarget(
+            name: "CUDAEmulatorTests", dependencies: ["CCUDA", "CUDAEmulator", "TestSupport"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "ChartsTests", dependencies: ["Charts"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SynthesisTests",
@@ -154,5 +167,6 @@ let package = Package(
                 "Transformer",
             ], swiftSettings: swiftSettings),
     ],
-    cLanguageStandard: .gnu2x
+    cLanguageStandard: .gnu2x,
+    cxxLanguageStandard: .cxx20
 )
