@@ -20,4 +20,12 @@ struct flash_gpu_product {
     unsigned int padding;
 };
 
+// Every function of gpu.cuh by itself (functions.cu); each kernel says what it makes of these.
+struct flash_gpu_functions {
+    unsigned long long a, b, c;  // inputs, unsigned int each if nothing else is said
+    unsigned long long output;
+    unsigned int count;
+    unsigned int choice;
+};
+
 #endif

@@ -2,6 +2,8 @@
 #pragma once
 
 #define FLASH_EMULATED_FILES(X) \
+    X(functions) \
+    X(planted) \
     X(probe) \
     X(product)
 
