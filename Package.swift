@@ -103,7 +103,8 @@ let package = Package(
         // The GPU on the processor; no product carries it.
         .target(
             name: "CUDAEmulator", dependencies: ["CCUDA"], path: "Tests/CUDAEmulator",
-            exclude: ["kernels/functions.cu", "kernels/planted.cu", "kernels/product.cu"], cxxSettings: emulatorSettings),
+            exclude: ["kernels/functions.cu", "kernels/planted.cu", "kernels/product.cu"], cxxSettings: emulatorSettings
+        ),
         .target(
             name: "KernelsUnderTest", dependencies: ["EmulatedKernels", "Sparse"], path: "Tests/KernelsUnderTest",
             swiftSettings: swiftSettings),

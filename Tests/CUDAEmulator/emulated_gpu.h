@@ -155,7 +155,7 @@ GPU_FUNCTION T load(const T *pointer, Site site = Site::current()) {
 }
 template <typename T>
 GPU_FUNCTION T load_fresh(const T *pointer, Site site = Site::current()) {
-    emulator::yield(site);
+    emulator::yield(pointer, site);
     return load(pointer, site);
 }
 template <typename T>
@@ -168,7 +168,7 @@ GPU_FUNCTION T load_streaming(const T *pointer, Site site = Site::current()) {
     return load(pointer, site);
 }
 GPU_FUNCTION u32 atomic_add(u32 *pointer, u32 value, Site site = Site::current()) {
-    emulator::yield(site);
+    emulator::yield(pointer, site);
     emulator::count(emulator::ATOMICS);
     const u32 before = load(pointer, site);
     store(pointer, before + value, site);

@@ -61,7 +61,11 @@ struct EmulatedDevice {
     private static func text(_ read: (UnsafeMutablePointer<CChar>?, Int) -> Int) -> String {
         var bytes = [CChar](repeating: 0, count: read(nil, 0) + 1)
         _ = read(&bytes, bytes.count)
-        return String(decoding: bytes.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return string(bytes)
+    }
+
+    static func string(_ bytes: [CChar]) -> String {
+        String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     static var statistics: flash_emulator_statistics {

@@ -14,8 +14,9 @@ Machine machine;
 Place place;
 u64 counts[CATEGORIES];
 
-// A thread that looks at memory so often, and nothing happens, waits for what never comes.
-constexpr u64 most_idle_yields = 20'000'000;
+// Threads that look so often at memory, or at the same place, while nothing happens wait for what never comes. A sum of
+// what other blocks left looks at many places, once each.
+constexpr u64 most_looks = 100'000'000, most_repeated_looks = 1'000'000;
 
 // SplitMix64 (Steele, Lea, Flood, doi:10.1145/2714064.2660195).
 u64 random_bits() {
@@ -110,8 +111,12 @@ void wait_for_others(State state) {
     switch_to(next);
 }
 
-void yield(Site site) {
-    if (++machine.idle_yields > most_idle_yields) {
+void yield(const void *pointer, Site site) {
+    Lane &lane = *machine.current;
+    machine.looks++;
+    if (pointer == lane.looked_at) machine.repeated_looks++;
+    lane.looked_at = pointer;
+    if (machine.looks > most_looks || machine.repeated_looks > most_repeated_looks) {
         fail(launch_failed, site, "waits in a loop for what no other thread of its block does; blocks run one by one");
     }
     switch_to(next_lane());
@@ -121,7 +126,7 @@ void yield(Site site) {
 static void pass_barrier() {
     begin_barrier_epoch();
     machine.threads_at_barrier = 0;
-    machine.idle_yields = 0;
+    begin_waiting_anew();
     for (u32 i = 0; i < machine.warp_count; i++) {
         Warp &warp = machine.warps[i];
         const u32 lanes = warp.at_barrier;
@@ -172,7 +177,7 @@ void block_barrier(Site site) {
     warp.ended |= 1u << lane->thread % lanes_of_warp;
     settle_if_complete(warp);
     machine.live_threads--;
-    machine.idle_yields = 0;
+    begin_waiting_anew();
     set_waiting(lane, State::ended);
     if (machine.live_threads > 0 && machine.threads_at_barrier == machine.live_threads) pass_barrier();
     if (machine.live_threads == 0) {
@@ -196,7 +201,7 @@ static void prepare_block() {
     machine.warps_ready = 0;
     machine.live_threads = threads;
     machine.threads_at_barrier = 0;
-    machine.idle_yields = 0;
+    begin_waiting_anew();
     for (u32 i = 0; i < machine.warp_count; i++) {
         const u32 lanes = std::min(lanes_of_warp, threads - i * lanes_of_warp);
         const u32 present = lanes == 32 ? ~0u : (1u << lanes) - 1;
@@ -210,6 +215,7 @@ static void prepare_block() {
         lane.warp = &machine.warps[i / lanes_of_warp];
         lane.thread = i;
         lane.site = Site();
+        lane.looked_at = nullptr;
         lane.segment = 0;
         lane.copies.clear();
         lane.group = 0;

@@ -62,7 +62,7 @@ void collective(Operation operation, void *arguments, Site site) {
     settle_accesses(warp);
     perform(warp);
     warp.arrived = 0;
-    machine.idle_yields = 0;
+    begin_waiting_anew();
     make_ready(warp, ~0u);
 }
 

@@ -78,8 +78,8 @@ void *shared_store(u32 address, u32 bytes, Site site);
 const void *global_load(const void *pointer, u32 bytes, Site site);
 void *global_store(void *pointer, u32 bytes, Site site);
 
-// Lets other threads run, so that what waits for them in a loop comes to an end.
-void yield(Site site);
+// Before what other threads may have changed is looked at: lets them run, so that a loop that waits for them ends.
+void yield(const void *pointer, Site site);
 
 void copy_async(u32 to, const void *from, bool is_valid, Site site);
 void copy_async_commit();

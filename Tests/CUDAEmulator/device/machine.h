@@ -46,6 +46,8 @@ struct Lane {
     u32 segment_warp_epoch;
     Site segment_site;
 
+    const void *looked_at;
+
     // Copies under way, oldest first; `group` is the number of the group that is open.
     std::vector<Copy> copies;
     u32 group;
@@ -90,12 +92,16 @@ struct Machine {
     Lane *current;
     void *main_stack;
     u32 live_threads, threads_at_barrier;
-    // Yields since a thread last ended, passed a barrier or a collective.
-    u64 idle_yields;
+    // Since a thread last ended, passed a barrier or a collective: looks at memory, and looks at what the thread has
+    // looked at just before.
+    u64 looks, repeated_looks;
     // The driver's error code; set once the launch has failed.
     int error;
 };
 extern Machine machine;
+
+// Something has happened that a waiting loop may have waited for.
+inline void begin_waiting_anew() { machine.looks = machine.repeated_looks = 0; }
 
 // Runs all blocks of a launch; the driver's error code, and the report says more.
 int run_launch(const Launch &launch);
