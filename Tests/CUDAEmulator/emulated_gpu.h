@@ -1,5 +1,5 @@
-// The functions of gpu.cuh in plain C++, for the emulator: what gpu_ptx.cuh is on a GPU. The signatures are the same, but
-// that those which may fail or wait know the place in the source that calls them.
+// The functions of gpu.cuh in plain C++, for the emulator: what gpu_ptx.cuh is on a GPU. The signatures are the same,
+// but that those which may fail or wait know the place in the source that calls them.
 #pragma once
 
 #include <cmath>

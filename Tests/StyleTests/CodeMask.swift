@@ -22,7 +22,7 @@ struct CodeMask {
         return mask.output
     }
 
-    /// C: comments, strings, characters, and preprocessor lines, whose braces need not be balanced.
+    /// C and C++: comments, strings, characters, and preprocessor lines, whose braces need not be balanced.
     static func c(_ source: [UInt8]) -> [UInt8] {
         var mask = CodeMask(source)
         var isLineStart = true
@@ -32,6 +32,10 @@ struct CodeMask {
                 mask.blankLine()
             } else if mask.isAt("/*") {
                 mask.blankComment(nested: false)
+            } else if mask.isAt("R\"(") {
+                mask.blankRawC()
+            } else if byte == UInt8(ascii: "'"), mask.isInNumber {
+                mask.index += 1
             } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") {
                 mask.blankQuoted(by: byte)
             } else if byte == UInt8(ascii: "#") && isLineStart {
@@ -101,6 +105,18 @@ struct CodeMask {
             blank(current == UInt8(ascii: "\\") ? 2 : 1)
         }
         blank(1)
+    }
+
+    /// C++'s raw strings, all of which we write without a delimiter.
+    private mutating func blankRawC() {
+        while index < source.count, !isAt(")\"") { blank(1) }
+        blank(2)
+    }
+
+    /// Whether the mark stands between digits of a number, as in 1'000.
+    private var isInNumber: Bool {
+        guard index > 0, index + 1 < source.count else { return false }
+        return [source[index - 1], source[index + 1]].allSatisfy { (48...57).contains($0) }
     }
 
     private var isAtRawString: Bool {

@@ -63,9 +63,21 @@ import Testing
             void k(void)
             {
             }
+            namespace l {
+            namespace {
+            const char *m = R"(
+                push {r1}
+            )";
+            struct n { int o() const { return 1'000; } };
+            template <typename T>
+            T p(T a) {
+                return a;
+            }
+            }
+            }
 
             """
-        #expect(Self.functions(text, path: "a.inc.h").map(\.firstLine) == [6, 13, 15])
-        #expect(Self.functions(text, path: "a.inc.h").map(\.lineCount) == [5, 1, 3])
+        #expect(Self.functions(text, path: "a.inc.h").map(\.firstLine) == [6, 13, 15, 24])
+        #expect(Self.functions(text, path: "a.inc.h").map(\.lineCount) == [5, 1, 3, 4])
     }
 }

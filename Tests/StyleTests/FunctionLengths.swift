@@ -52,7 +52,8 @@ enum FunctionLengths {
         return functions
     }
 
-    /// A `)` before a brace outside all other braces opens a function; `extern "C"` is not one of the other braces.
+    /// A `)` before a brace outside all other braces opens a function; those of `extern "C"` and of namespaces are not
+    /// among the others.
     private static func cFunctions(_ tokens: Tokens) -> [Function] {
         var functions: [Function] = []
         var first = 0
@@ -67,7 +68,7 @@ enum FunctionLengths {
                 functions.append(function(tokens, name: name, from: first, to: close))
                 index = close
                 first = close + 1
-            case "{" where index > 0 && tokens[index - 1] == "extern":
+            case "{" where index > 0 && (tokens[index - 1] == "extern" || tokens[first] == "namespace"):
                 first = index + 1
             case "{":
                 index = tokens.closing(index) ?? tokens.count

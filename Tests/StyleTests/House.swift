@@ -73,7 +73,7 @@ enum House {
     /// C headers that no other file includes.
     static func deadHeaders(in files: [SourceFile]) -> [Violation] {
         let sources = files.filter(\.isC)
-        let headers = sources.filter { $0.path.hasSuffix(".h") }
+        let headers = sources.filter(\.isHeader)
         return headers.filter { header in
             !sources.contains { $0.path != header.path && includes(header.path, in: $0) }
         }.map { Violation($0.path, 1, "included nowhere") }

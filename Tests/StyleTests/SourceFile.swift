@@ -13,7 +13,7 @@ struct SourceFile {
         code =
             if path.hasSuffix(".swift") {
                 CodeMask.swift(Array(text.utf8))
-            } else if path.hasSuffix(".c") || path.hasSuffix(".h") {
+            } else if Self.endsLikeC(path) {
                 CodeMask.c(Array(text.utf8))
             } else {
                 Array(text.utf8)
@@ -21,7 +21,13 @@ struct SourceFile {
     }
 
     var isSwift: Bool { path.hasSuffix(".swift") }
-    var isC: Bool { path.hasSuffix(".c") || path.hasSuffix(".h") }
+    /// C, C++ or CUDA.
+    var isC: Bool { Self.endsLikeC(path) }
+    var isHeader: Bool { path.hasSuffix(".h") || path.hasSuffix(".cuh") }
+
+    private static func endsLikeC(_ path: String) -> Bool {
+        [".c", ".h", ".cpp", ".cu", ".cuh"].contains { path.hasSuffix($0) }
+    }
 
     var components: [Substring] { path.split(separator: "/") }
 

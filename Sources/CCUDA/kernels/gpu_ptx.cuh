@@ -1,5 +1,5 @@
-// The functions of gpu.cuh on a GPU. PTX ISA 9.0 is the source of every instruction's meaning; figures of throughput are
-// lanes per clock and multiprocessor on compute capability 9.0 (CUDA C++ Programming Guide, arithmetic instructions).
+// The functions of gpu.cuh on a GPU. PTX ISA 9.0 is the source of every instruction's meaning; figures of throughput
+// are lanes per clock and multiprocessor on compute capability 9.0 (CUDA C++ Programming Guide, arithmetic instructions).
 #pragma once
 
 #define GPU_FUNCTION __device__ __forceinline__
@@ -34,7 +34,7 @@ GPU_FUNCTION void warp_barrier() { __syncwarp(); }
 // Orders this thread's accesses to global memory as all threads of the device see them.
 GPU_FUNCTION void device_fence() { __threadfence(); }
 
-// ---- Between the lanes of a warp: all 32 take part --------------------------------------------------------------------
+// ---- Between the lanes of a warp: all 32 take part -----------------------------------------------------------------
 
 GPU_FUNCTION u32 shuffle(u32 value, u32 from) { return __shfl_sync(0xffffffffu, value, from); }
 GPU_FUNCTION float shuffle(float value, u32 from) { return __shfl_sync(0xffffffffu, value, from); }
@@ -45,7 +45,7 @@ GPU_FUNCTION u32 shuffle_up(u32 value, u32 distance) { return __shfl_up_sync(0xf
 // Bit i: the condition of lane i.
 GPU_FUNCTION u32 ballot(bool condition) { return __ballot_sync(0xffffffffu, condition); }
 
-// ---- Bits -------------------------------------------------------------------------------------------------------------
+// ---- Bits ----------------------------------------------------------------------------------------------------------
 
 // 16 lanes a clock, a quarter of an addition's rate.
 GPU_FUNCTION u32 popcount(u32 bits) { return __popc(bits); }
@@ -58,7 +58,7 @@ GPU_FUNCTION u32 byte_permute(u32 low, u32 high, u32 selector) { return __byte_p
 GPU_FUNCTION float as_float(u32 bits) { return __uint_as_float(bits); }
 GPU_FUNCTION u32 as_bits(float value) { return __float_as_uint(value); }
 
-// ---- 16-bit floats, two in a word, the first in the low half ----------------------------------------------------------
+// ---- 16-bit floats, two in a word, the first in the low half -------------------------------------------------------
 
 GPU_FUNCTION u32 pack_f16(float low, float high) {
     u32 result;
@@ -77,7 +77,7 @@ GPU_FUNCTION float widen_f16(u16 bits) {
 }
 GPU_FUNCTION float widen_bf16(u16 bits) { return as_float(u32(bits) << 16); }
 
-// ---- Float arithmetic that C++ has no operator for --------------------------------------------------------------------
+// ---- Float arithmetic that C++ has no operator for -----------------------------------------------------------------
 
 GPU_FUNCTION float fused_multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 // 2 to the power of value; relative error up to 2^-22.
@@ -88,7 +88,7 @@ GPU_FUNCTION float exp2_approximate(float value) {
 }
 GPU_FUNCTION float reciprocal_square_root(float value) { return rsqrtf(value); }
 
-// ---- Shared memory ----------------------------------------------------------------------------------------------------
+// ---- Shared memory -------------------------------------------------------------------------------------------------
 
 extern __shared__ __align__(1024) u8 shared_bytes[];
 
@@ -166,7 +166,7 @@ GPU_FUNCTION void store_shared<Words4>(Shared address, Words4 value) {
                  : "memory");
 }
 
-// ---- Global memory ----------------------------------------------------------------------------------------------------
+// ---- Global memory -------------------------------------------------------------------------------------------------
 
 template <typename T>
 GPU_FUNCTION T load(const T *pointer) {
@@ -207,7 +207,7 @@ GPU_FUNCTION Words4 load_streaming<Words4>(const Words4 *pointer) {
 // Adds and returns what was there before.
 GPU_FUNCTION u32 atomic_add(u32 *pointer, u32 value) { return atomicAdd(pointer, value); }
 
-// ---- Copies from global to shared memory behind the thread's back -------------------------------------------------------
+// ---- Copies from global to shared memory behind the thread's back --------------------------------------------------
 
 // 16 bytes; both addresses are multiples of 16. Lands at the latest when `copy_async_wait` says so.
 GPU_FUNCTION void copy_async_16(Shared to, const void *from) {
@@ -228,9 +228,10 @@ GPU_FUNCTION void copy_async_wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 }
 
-// ---- Tensor cores -------------------------------------------------------------------------------------------------------
+// ---- Tensor cores --------------------------------------------------------------------------------------------------
 //
-// `sums` [16 rows x 8 columns] += `a` [16 x 16] * `b` [16 x 8], float32 sums. With group = lane / 4 and place = lane % 4:
+// `sums` [16 rows x 8 columns] += `a` [16 x 16] * `b` [16 x 8], float32 sums. With group = lane / 4 and
+// place = lane % 4:
 //   a[0]: row group,      columns 2 * place, + 1        a[2]: row group,      columns 2 * place + 8, + 9
 //   a[1]: row group + 8,  the same columns              a[3]: row group + 8,  the same columns
 //   b[0]: rows 2 * place, + 1 of column group           b[1]: rows 2 * place + 8, + 9
@@ -249,8 +250,8 @@ GPU_FUNCTION void multiply_bf16(float (&sums)[4], const u32 (&a)[4], u32 b0, u32
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-// Four 8 x 8 matrices of 16-bit elements: lanes 8 * i ..< 8 * i + 8 give the addresses of matrix i's rows (16 bytes each,
-// aligned to 16), and `words[i]` receives row lane / 4, columns 2 * (lane % 4), + 1 of matrix i.
+// Four 8 x 8 matrices of 16-bit elements: lanes 8 * i ..< 8 * i + 8 give the addresses of matrix i's rows (16 bytes
+// each, aligned to 16), and `words[i]` receives row lane / 4, columns 2 * (lane % 4), + 1 of matrix i.
 GPU_FUNCTION void load_matrices(u32 (&words)[4], Shared row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])

@@ -38,8 +38,8 @@ static void check_company(const Warp &warp, Operation operation, Site site) {
     if (warp.operation != operation || !is_same_site) {
         const u32 other = warp.index * lanes_of_warp + u32(std::countr_zero(warp.arrived));
         fail(
-            launch_failed, site, "divergent warp: %s, while thread %u waits at %s of line %u", name_of(operation), other,
-            name_of(warp.operation), unsigned(warp.site.line()));
+            launch_failed, site, "divergent warp: %s, while thread %u waits at %s of line %u", name_of(operation),
+            other, name_of(warp.operation), unsigned(warp.site.line()));
     }
 }
 

@@ -112,7 +112,9 @@ static Allocation &checked(const void *pointer, u32 bytes, const char *what, Sit
     const u64 address = reinterpret_cast<u64>(pointer);
     Allocation *allocation = allocation_at(address);
     if (allocation == nullptr) {
-        fail(illegal_address, site, "%s %u bytes at %p, which is not device memory: out of bounds", what, bytes, pointer);
+        fail(
+            illegal_address, site, "%s %u bytes at %p, which is not device memory: out of bounds", what, bytes,
+            pointer);
     }
     const u64 offset = address - reinterpret_cast<u64>(allocation->bytes);
     if (!allocation->is_live) {

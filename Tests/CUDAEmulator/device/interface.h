@@ -10,8 +10,8 @@ using u16 = unsigned short;
 using u32 = unsigned int;
 using u64 = unsigned long long;
 
-// Where in a kernel's source an instruction stands: its file, line and column. Two lanes execute the same instruction if
-// their sites are the same object.
+// Where in a kernel's source an instruction stands: its file, line and column. Two lanes execute the same instruction
+// if their sites are the same object.
 using Site = std::source_location;
 
 // Where the running thread is; `thread` changes with every switch of fibers.

@@ -40,7 +40,8 @@ const void *identity(Site site) { return std::bit_cast<const void *>(site); }
 
 u32 own_segment(Lane &lane, Site site) {
     const u32 epoch = lane.warp->epoch;
-    if (lane.segment < epoch_first || lane.segment_warp_epoch != epoch || identity(lane.segment_site) != identity(site)) {
+    const bool is_same = lane.segment_warp_epoch == epoch && identity(lane.segment_site) == identity(site);
+    if (lane.segment < epoch_first || !is_same) {
         lane.segment = add_segment(lane.thread, epoch, Kind::one_lane, site);
         lane.segment_warp_epoch = epoch;
         lane.segment_site = site;
@@ -81,7 +82,7 @@ const char *name_of(Kind kind) {
 
 [[noreturn]] void fail_in_race(const char *what, u32 offset, const char *other, const Segment &segment, Site site) {
     fail(
-        launch_failed, site, "race in shared memory: %s byte %u that thread %u%s %s at line %u, with no barrier between",
+        launch_failed, site, "race in shared memory: %s byte %u that thread %u%s %s at line %u, no barrier between",
         what, offset, segment.thread, name_of(segment.kind), other, unsigned(segment.site.line()));
 }
 
@@ -92,7 +93,7 @@ const char *name_of(Kind kind) {
             if (offset < first || offset >= first + 16) continue;
             fail(
                 launch_failed, site,
-                "%s byte %u of shared memory while a copy is under way: thread %u began it at line %u and has not waited",
+                "%s byte %u of shared memory while a copy is under way: thread %u began it at line %u, has not waited",
                 what, offset, i, unsigned(copy.site.line()));
         }
     }
@@ -116,7 +117,9 @@ u32 checked(u32 address, u32 bytes, const char *what, Site site) {
 void check_read(const Lane &lane, u32 offset, Site site) {
     const u32 writer = writers[offset];
     if ((writer & under_way) != 0) fail_under_way("reads", offset, site);
-    if (writer < block_first) fail(launch_failed, site, "reads byte %u of shared memory, which was never written", offset);
+    if (writer < block_first) {
+        fail(launch_failed, site, "reads byte %u of shared memory, which was never written", offset);
+    }
     if (writer < epoch_first || is_before(segment_at(writer), lane)) return;
     fail_in_race("reads", offset, "wrote", segment_at(writer), site);
 }

@@ -1,10 +1,11 @@
 // The block's shared memory, and for each byte who wrote and who read it last.
 //
 // Accesses are ordered by barriers alone. Between two of them a thread's accesses at one place of the source are a
-// segment, a number that only rises; each byte keeps the segment of its last writer and of its last readers. Segments from
-// before the last `block_barrier` are ordered before everything that comes, and of those since then a table knows the
-// thread and the epoch of its warp, which `warp_barrier` raises. So a missing barrier shows in every schedule, whether
-// or not it made a difference. A shuffle or another collective orders nothing: CUDA promises that of barriers only.
+// segment, a number that only rises; each byte keeps the segment of its last writer and of its last readers. Segments
+// from before the last `block_barrier` are ordered before everything that comes, and of those since then a table knows
+// the thread and the epoch of its warp, which `warp_barrier` raises. So a missing barrier shows in every schedule,
+// whether or not it made a difference. A shuffle or another collective orders nothing: CUDA promises that of barriers
+// only.
 #pragma once
 
 #include "machine.h"

@@ -68,7 +68,7 @@ static CUresult attribute(int number, int &value) {
         case 12: case 82: value = 65536; return success;                          // registers per block, multiprocessor
         case 13: value = 1'755'000; return success;                               // clock, kHz
         case 16: value = options.multiprocessors; return success;
-        case 31: case 41: value = 1; return success;                              // concurrent kernels, one address space
+        case 31: case 41: value = 1; return success;                              // concurrent kernels, addresses
         case 33: case 34: case 50: value = 0; return success;                     // place on the PCI bus
         case 36: value = 2'619'000; return success;                               // memory clock, kHz
         case 37: value = 5120; return success;                                    // memory bus, bits

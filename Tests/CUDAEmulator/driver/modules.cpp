@@ -19,7 +19,8 @@ CUresult run_kernel(int device, const Launch &launch) {
     return run_launch(launch);
 }
 
-static CUresult check_launch(const flash_cuda_function &function, const u32 (&grid)[3], const u32 (&block)[3], u32 bytes) {
+static CUresult check_launch(
+    const flash_cuda_function &function, const u32 (&grid)[3], const u32 (&block)[3], u32 bytes) {
     const Kernel &kernel = *function.kernel;
     if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0 || grid[0] > 0x7fffffff || grid[1] > 65535 || grid[2] > 65535) {
         return refuse(invalid_value, "%s: a grid of %u x %u x %u", kernel.name, grid[0], grid[1], grid[2]);

@@ -1,4 +1,5 @@
-// Streams, events and graphs. Work is done at once, by the calling thread; while a stream is captured it is written down.
+// Streams, events and graphs. Work is done at once, by the calling thread; while a stream is captured it is written
+// down.
 #include <chrono>
 
 #include "driver.h"

@@ -22,8 +22,8 @@ GPU_KERNEL(test_places, 1024, flash_gpu_functions) {
     for (u32 i = 0; i < 8; i++) put(parameters.output, first + i, values[i]);
 }
 
-// One warp. `a`: values, `b`: operands; output [6, 32]: shuffle, shuffle_xor, shuffle_up, float shuffle and shuffle_xor,
-// ballot of odd values.
+// One warp. `a`: values, `b`: operands; output [6, 32]: shuffle, shuffle_xor, shuffle_up, float shuffle and
+// shuffle_xor, ballot of odd values.
 GPU_KERNEL(test_shuffles, 32, flash_gpu_functions) {
     const u32 value = word(parameters.a, lane()), operand = word(parameters.b, lane());
     put(parameters.output, lane(), shuffle(value, operand));

@@ -11,8 +11,8 @@
 FLASH_EMULATED_FILES(FLASH_EMULATED_FILE)
 #undef FLASH_EMULATED_FILE
 
-// A linker takes a file out of a library only if something names it. Kernels are known by name at run time alone, so each
-// of their files has a function that does nothing, and this calls it.
+// A linker takes a file out of a library only if something names it. Kernels are known by name at run time alone, so
+// each of their files has a function that does nothing, and this calls it.
 inline void keep_kernels() {
 #define FLASH_EMULATED_FILE(name) keep_kernels_of_##name();
     FLASH_EMULATED_FILES(FLASH_EMULATED_FILE)

@@ -1,5 +1,5 @@
-// Kernels with one mistake each, and their right twins: the emulator must find every mistake in every schedule, and nothing
-// where there is none. All are for 64 threads and 1024 bytes of shared memory.
+// Kernels with one mistake each, and their right twins: the emulator must find every mistake in every schedule, and
+// nothing where there is none. All are for 64 threads and 1024 bytes of shared memory.
 #include "gpu.cuh"
 #include "test_kernels.h"
 

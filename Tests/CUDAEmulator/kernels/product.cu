@@ -1,5 +1,5 @@
-// A dense product as a GPU computes it: two stages of asynchronous copies, matrix loads, tensor cores. It tests what the
-// emulator does when all of that works together, and how long it takes.
+// A dense product as a GPU computes it: two stages of asynchronous copies, matrix loads, tensor cores. It tests what
+// the emulator does when all of that works together, and how long it takes.
 #include "gpu.cuh"
 #include "test_kernels.h"
 
@@ -25,8 +25,8 @@ GPU_FUNCTION void copy_stage(const flash_gpu_product &parameters, u32 step) {
     const Shared stage = shared_base() + step % 2 * stage_bytes;
     const u32 depth = parameters.depth, first = step * tile_depth;
     copy_tile(stage, parameters.weights + (u64(block_x() * tile_rows) * depth + first) * 2, tile_rows, depth);
-    copy_tile(
-        stage + weight_bytes, parameters.input + (u64(block_y() * tile_tokens) * depth + first) * 2, tile_tokens, depth);
+    const u64 input = parameters.input + (u64(block_y() * tile_tokens) * depth + first) * 2;
+    copy_tile(stage + weight_bytes, input, tile_tokens, depth);
     copy_async_commit();
 }
 
