@@ -49,7 +49,11 @@ let package = Package(
             // Whole numbers from Double call the C library's trunc.
             linkerSettings: [.linkedLibrary("m")]),
         .target(name: "CKernels", cSettings: kernelSettings),
+        // Kernels of GPUs are embedded as text.
         .target(name: "CCUDA", exclude: ["kernels"], cSettings: kernelSettings),
+        .target(
+            name: "CUDA", dependencies: ["CCUDA", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: swiftSettings),
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: swiftSettings),
         .target(name: "Sparse", dependencies: ["CKernels", "Tensors"], swiftSettings: swiftSettings),
         .target(
@@ -59,6 +63,8 @@ let package = Package(
                 .product(name: "OrderedCollections", package: "swift-collections"),
             ],
             swiftSettings: swiftSettings),
+        .target(
+            name: "CUDAKernels", dependencies: ["CCUDA", "CUDA", "Sparse", "Tensors"], swiftSettings: swiftSettings),
         .target(
             name: "Transformer", dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Sparse", "Tensors"],
             swiftSettings: swiftSettings),
@@ -96,10 +102,13 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
-        // The kernels of AVX-512 for any processor; no product carries them.
+        // The kernels of AVX-512 for any processor; no product carries them. Without sanitizers, under which the compiler
+        // takes half an hour: the same kernels are checked as those of other sets, and these between guard pages.
         .target(
             name: "EmulatedKernels", dependencies: ["CKernels"], path: "Tests/EmulatedKernels",
-            cSettings: kernelSettings),
+            cSettings: kernelSettings + [.unsafeFlags(["-fno-sanitize=all"])]),
+        // A driver without a GPU.
+        .target(name: "FakeCUDA", dependencies: ["CCUDA"], path: "Tests/FakeCUDA", cSettings: kernelSettings),
         // The GPU on the processor; no product carries it.
         .target(
             name: "CUDAEmulator", dependencies: ["CCUDA"], path: "Tests/CUDAEmulator",
@@ -147,6 +156,11 @@ let package = Package(
         .testTarget(name: "StyleTests", swiftSettings: swiftSettings),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CUDAKernelsTests",
+            dependencies: ["CCUDA", "CUDA", "CUDAEmulator", "CUDAKernels", "Sparse", "Tensors", "TestSupport"],
+            // They compute products in double precision.
+            swiftSettings: vectorSettings),
         .testTarget(
             name: "CUDATests", dependencies: ["CCUDA", "CUDA", "FakeCUDA", "ModelFixtures"],
             swiftSettings: swiftSettings),

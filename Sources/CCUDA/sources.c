@@ -13,6 +13,12 @@ static const struct source sources[] = {
     {"gpu_parameters.h", (const unsigned char[]){
 #embed "include/gpu_parameters.h" suffix(, 0)
     }},
+    {"activations.cuh", (const unsigned char[]){
+#embed "kernels/activations.cuh" suffix(, 0)
+    }},
+    {"elements.cuh", (const unsigned char[]){
+#embed "kernels/elements.cuh" suffix(, 0)
+    }},
     {"gpu.cuh", (const unsigned char[]){
 #embed "kernels/gpu.cuh" suffix(, 0)
     }},
@@ -21,6 +27,24 @@ static const struct source sources[] = {
     }},
     {"probe.cu", (const unsigned char[]){
 #embed "kernels/probe.cu" suffix(, 0)
+    }},
+    {"product.cuh", (const unsigned char[]){
+#embed "kernels/product.cuh" suffix(, 0)
+    }},
+    {"results.cuh", (const unsigned char[]){
+#embed "kernels/results.cuh" suffix(, 0)
+    }},
+    {"spmm_bitmap.cu", (const unsigned char[]){
+#embed "kernels/spmm_bitmap.cu" suffix(, 0)
+    }},
+    {"spmm_dense.cu", (const unsigned char[]){
+#embed "kernels/spmm_dense.cu" suffix(, 0)
+    }},
+    {"spmm_gap_stream.cu", (const unsigned char[]){
+#embed "kernels/spmm_gap_stream.cu" suffix(, 0)
+    }},
+    {"spmm_tiled_csl.cu", (const unsigned char[]){
+#embed "kernels/spmm_tiled_csl.cu" suffix(, 0)
     }},
 };
 

@@ -142,7 +142,7 @@ GPU_FUNCTION T load_shared(Shared address, Site site = Site::current()) {
 }
 template <typename T>
 GPU_FUNCTION void store_shared(Shared address, T value, Site site = Site::current()) {
-    std::memcpy(emulator::shared_store(address, sizeof(T), site), &value, sizeof(T));
+    emulator::shared_store(address, &value, sizeof(T), site);
 }
 
 // ---- Global memory --------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ import Testing
         let rows = 128, tokens = 64, depth = 192
         let weights = Self.random(count: rows * depth, seed: 1), input = Self.random(count: tokens * depth, seed: 2)
         try EmulatedDevice.withDevice(seed: seed, timing: timing) { device in
-            let parameters = flash_gpu_product(
+            let parameters = flash_gpu_dense_product(
                 weights: try device.copy(weights), input: try device.copy(input),
                 output: try device.allocate(bytes: rows * tokens * 4), rows: UInt32(rows), tokens: UInt32(tokens),
                 depth: UInt32(depth), padding: 0)

@@ -5,6 +5,7 @@ enum House {
         ["CCUDA", "CKernels", "Charts", "OrderedJSON", "Scheduling", "Terminal"],
         ["CUDA", "Hub", "Tensors", "Tokenizers"],
         ["Sparse"],
+        ["CUDAKernels"],
         ["Checkpoints"],
         ["Transformer"],
         ["Engine", "Pruning", "Synthesis"],

@@ -13,4 +13,48 @@ struct flash_gpu_probe {
     unsigned int addend;
 };
 
+enum flash_gpu_output { FLASH_GPU_OUTPUT_F32 = 0, FLASH_GPU_OUTPUT_16_BIT = 1 };
+
+enum {
+    // Products go over the columns in steps of so many, and a block computes so many rows.
+    FLASH_GPU_STEP_COLUMNS = 64,
+    FLASH_GPU_BLOCK_ROWS = 128,
+    FLASH_GPU_BLOCK_THREADS = 256,
+    // Rows of a panel: of one warp, of one tensor-core instruction.
+    FLASH_GPU_PANEL_ROWS = 16,
+    // Steps that are in shared memory or on the way there: three steps of 64 columns are the 2 to 4 KB for each warp
+    // that are under way while an access takes its 700 ns.
+    FLASH_GPU_STAGES = 4,
+    // Places of the ring into which a warp expands a gap stream.
+    FLASH_GPU_RING_PLACES = 4096,
+
+    // Shared memory of a block: for the activations, in every stage, so much for each token,
+    FLASH_GPU_ACTIVATION_BYTES = 2 * FLASH_GPU_STEP_COLUMNS,
+    // and for the weights, by format, so much for each warp.
+    FLASH_GPU_DENSE_WARP_BYTES = FLASH_GPU_STAGES * 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS,
+    FLASH_GPU_BITMAP_WARP_BYTES = FLASH_GPU_STAGES * 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS,
+    FLASH_GPU_TILED_CSL_WARP_BYTES = 2 * 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS,
+    FLASH_GPU_GAP_STREAM_WARP_BYTES = 2 * (FLASH_GPU_RING_PLACES + 256)
+};
+
+// output[t, r] = sum over k of weights[r, k] * input[t, k].
+//
+// The grid is [row blocks, blocks of tokens, slices of the columns]. With one slice a block writes its part of the
+// output. With more, each writes float32 sums into `partials`, and the last of the slices of a part, which `arrivals`
+// tells, adds them in the order of the slices: results do not depend on who comes last.
+struct flash_gpu_product {
+    // What the weights consist of, by format: see the kernels.
+    unsigned long long weights[3];
+    unsigned long long input;     // 16-bit [tokens, input_stride]; columns up to a multiple of 8 are zero
+    unsigned long long output;    // [tokens, output_stride] of the type `output_type`
+    unsigned long long partials;  // float [slices, tokens, rows]; not used with one slice
+    unsigned long long arrivals;  // unsigned int [row blocks * blocks of tokens], zero before and after
+    unsigned int rows, columns, tokens;
+    unsigned int input_stride;   // elements, a multiple of 8
+    unsigned int output_stride;  // elements
+    unsigned int output_type;    // enum flash_gpu_output
+    unsigned int slice_steps;    // steps of FLASH_GPU_STEP_COLUMNS columns in one slice
+    unsigned int segment_steps;  // steps in a segment of a gap stream; a divisor of slice_steps
+};
+
 #endif

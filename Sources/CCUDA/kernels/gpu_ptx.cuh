@@ -1,5 +1,5 @@
 // The functions of gpu.cuh on a GPU. PTX ISA 9.0 is the source of every instruction's meaning; figures of throughput
-// are lanes per clock and multiprocessor on compute capability 9.0 (CUDA C++ Programming Guide, arithmetic instructions).
+// are lanes per clock and multiprocessor on compute capability 9.0 (CUDA C++ Programming Guide, arithmetic throughput).
 #pragma once
 
 #define GPU_FUNCTION __device__ __forceinline__

@@ -8,9 +8,9 @@ public final class KernelLibrary: Sendable {
     private let loaded = Mutex(Loaded())
 
     private struct Loaded {
-        /// By file.
+        /// By file and instance.
         var modules: [String: Module] = [:]
-        /// By file and name.
+        /// By file and instance, then by name.
         var kernels: [String: [String: Kernel]] = [:]
     }
 
@@ -22,29 +22,36 @@ public final class KernelLibrary: Sendable {
 
     /// The kernel `name` of `file`. A file is compiled and loaded once; who asks meanwhile waits.
     ///
+    /// A file with dozens of instances of a template takes seconds; `instance` compiles one, as the macro
+    /// `FLASH_GPU_INSTANCE` that such files look at.
+    ///
     /// Layers ask once and keep the kernel: this is a lock and two look-ups.
     /// - Throws: `unknownSource`, `unknownKernel`, `compilationFailed`, `compilerFailed`, `compilerTooNew`,
     ///   `callFailed`.
-    public func kernel(named name: String, in file: String) throws(CUDAError) -> Kernel {
+    public func kernel(named name: String, in file: String, instance: String? = nil) throws(CUDAError) -> Kernel {
+        let key = instance.map { "\(file) \($0)" } ?? file
+        var options = options
+        if let instance { options.defines.append((name: "FLASH_GPU_INSTANCE", value: instance)) }
+        let chosen = options
         let result = loaded.withLock { loaded in
             Result { () throws(CUDAError) in
-                if let kernel = loaded.kernels[file]?[name] { return kernel }
+                if let kernel = loaded.kernels[key]?[name] { return kernel }
                 let module: Module
-                if let kept = loaded.modules[file] {
+                if let kept = loaded.modules[key] {
                     module = kept
                 } else {
-                    module = try load(file)
-                    loaded.modules[file] = module
+                    module = try load(file, chosen)
+                    loaded.modules[key] = module
                 }
                 let kernel = try Kernel(named: name, in: module)
-                loaded.kernels[file, default: [:]][name] = kernel
+                loaded.kernels[key, default: [:]][name] = kernel
                 return kernel
             }
         }
         return try result.get()
     }
 
-    private func load(_ file: String) throws(CUDAError) -> Module {
+    private func load(_ file: String, _ options: KernelOptions) throws(CUDAError) -> Module {
         let output = try compiler.compile(file, for: context.device.capability, options: options)
         do {
             return try Module(output.cubin, file: file, in: context)

@@ -74,7 +74,7 @@ void block_barrier(Site site);
 
 // Checks an access and returns where the bytes are in the host's memory, or ends the launch.
 void *shared_load(u32 address, u32 bytes, Site site);
-void *shared_store(u32 address, u32 bytes, Site site);
+void shared_store(u32 address, const void *value, u32 bytes, Site site);
 const void *global_load(const void *pointer, u32 bytes, Site site);
 void *global_store(void *pointer, u32 bytes, Site site);
 

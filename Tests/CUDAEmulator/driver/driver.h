@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "../include/CUDAEmulator.h"
+#include "include/CUDAEmulator.h"
 #include "../device/machine.h"
 
 // The driver's functions, spread over the files of this folder.
@@ -15,6 +15,8 @@
 FLASH_CUDA_DRIVER_FUNCTIONS(FLASH_EMULATED_FUNCTION)
 FLASH_NVRTC_FUNCTIONS(FLASH_EMULATED_FUNCTION)
 #undef FLASH_EMULATED_FUNCTION
+// The driver's only function that may be missing.
+CUresult emulated_cuFuncGetParamInfo(CUfunction function, size_t index, size_t *offset, size_t *bytes);
 
 namespace emulator {
 

@@ -95,6 +95,16 @@ CUresult emulated_cuFuncGetAttribute(int *value, int attribute, CUfunction funct
     }
 }
 
+CUresult emulated_cuFuncGetParamInfo(CUfunction function, size_t index, size_t *offset, size_t *bytes) {
+    const Call call(Call::context);
+    if (call.error != success) return call.error;
+    if (!driver.functions.has(function)) return invalid_handle;
+    if (index != 0) return refuse(invalid_value, "cuFuncGetParamInfo: a kernel has one parameter, no %zu", index);
+    *offset = 0;
+    *bytes = function->kernel->parameter_bytes;
+    return success;
+}
+
 CUresult emulated_cuFuncSetAttribute(CUfunction function, int attribute, int value) {
     const Call call(Call::context);
     if (call.error != success) return call.error;

@@ -12,7 +12,7 @@ struct flash_gpu_planted {
 };
 
 // output[r, t] = sum over k of weights[r, k] * input[t, k] (product.cu).
-struct flash_gpu_product {
+struct flash_gpu_dense_product {
     unsigned long long weights;  // f16 [rows, depth]
     unsigned long long input;    // f16 [tokens, depth]
     unsigned long long output;   // float [rows, tokens]

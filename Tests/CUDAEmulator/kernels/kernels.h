@@ -5,7 +5,11 @@
     X(functions) \
     X(planted) \
     X(probe) \
-    X(product)
+    X(product) \
+    X(spmm_bitmap) \
+    X(spmm_dense) \
+    X(spmm_gap_stream) \
+    X(spmm_tiled_csl)
 
 #define FLASH_EMULATED_FILE(name) void keep_kernels_of_##name();
 FLASH_EMULATED_FILES(FLASH_EMULATED_FILE)

@@ -58,9 +58,9 @@ GPU_KERNEL(planted_warp_barrier_for_block, threads, flash_gpu_planted) {
     store(output_of(parameters) + thread(), load_shared<u32>(other_word()));
 }
 
-// All threads write the same word; in the right twin, one does.
+// Threads write different values into the same word; in the right twin, all write the same.
 GPU_KERNEL(planted_same_word, threads, flash_gpu_planted) {
-    if (parameters.is_wrong || thread() == 0) store_shared(shared_base(), load(input_of(parameters)));
+    store_shared(shared_base(), load(input_of(parameters) + (parameters.is_wrong ? thread() : 0)));
     block_barrier();
     store(output_of(parameters) + thread(), load_shared<u32>(shared_base()));
 }

@@ -21,7 +21,7 @@ GPU_FUNCTION void copy_tile(Shared tile, u64 from, u32 rows, u32 depth) {
     }
 }
 
-GPU_FUNCTION void copy_stage(const flash_gpu_product &parameters, u32 step) {
+GPU_FUNCTION void copy_stage(const flash_gpu_dense_product &parameters, u32 step) {
     const Shared stage = shared_base() + step % 2 * stage_bytes;
     const u32 depth = parameters.depth, first = step * tile_depth;
     copy_tile(stage, parameters.weights + (u64(block_x() * tile_rows) * depth + first) * 2, tile_rows, depth);
@@ -46,7 +46,7 @@ GPU_FUNCTION void multiply_stage(float (&sums)[4][4], Shared weights, Shared inp
 
 }  // namespace
 
-GPU_KERNEL(test_product, threads, flash_gpu_product) {
+GPU_KERNEL(test_product, threads, flash_gpu_dense_product) {
     float sums[4][4] = {};
     const u32 steps = parameters.depth / tile_depth;
     copy_stage(parameters, 0);

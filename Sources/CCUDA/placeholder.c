@@ -1,2 +1,0 @@
-// A target needs a file to compile.
-#include "CCUDA.h"

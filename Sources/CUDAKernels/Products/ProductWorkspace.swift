@@ -1,0 +1,34 @@
+public import CUDA
+
+/// Memory for products whose columns are cut into slices. One product at a time may use it.
+public final class ProductWorkspace {
+    private let stream: Stream
+    /// Float32 sums, `[slices, tokens, rows]`.
+    private(set) var partials: DeviceBuffer
+    /// One 32-bit counter for each part of an output, zero between products.
+    private(set) var arrivals: DeviceBuffer
+
+    /// - Parameter stream: the one on which products use it.
+    /// - Throws: `CUDAError`.
+    public init(on stream: Stream) throws(CUDAError) {
+        self.stream = stream
+        partials = try DeviceBuffer(byteCount: 0, in: stream.context)
+        arrivals = try Self.zeros(byteCount: 4_096, stream)
+    }
+
+    func reserve(_ grid: ProductGrid, _ matrix: DeviceMatrix, tokens: Int) throws(CUDAError) {
+        if grid.slices == 1 { return }
+        let partialBytes = grid.slices * tokens * matrix.rows * 4
+        if partialBytes > partials.byteCount {
+            partials = try DeviceBuffer(byteCount: partialBytes, in: stream.context)
+        }
+        let arrivalBytes = grid.rowBlocks * grid.tokenBlocks * 4
+        if arrivalBytes > arrivals.byteCount { arrivals = try Self.zeros(byteCount: arrivalBytes, stream) }
+    }
+
+    private static func zeros(byteCount: Int, _ stream: Stream) throws(CUDAError) -> DeviceBuffer {
+        let buffer = try DeviceBuffer(byteCount: byteCount, in: stream.context)
+        try buffer.enqueueFill(on: stream)
+        return buffer
+    }
+}

@@ -1,0 +1,113 @@
+import CCUDA
+public import CUDA
+import Synchronization
+import Tensors
+
+/// What a product reads and where it writes, in a GPU's memory.
+public struct ProductOperands: Sendable {
+    /// `[tokens, inputStride]` of the matrix's type. Columns beyond the matrix's, up to a multiple of 8, are zero.
+    public var input: UInt64
+    /// Elements from token to token, a multiple of 8.
+    public var inputStride: Int
+    /// `[tokens, outputStride]`; the matrix's rows are written.
+    public var output: UInt64
+    public var outputStride: Int
+    public var outputType: ProductOutput
+    public var tokens: Int
+
+    public init(
+        input: UInt64, inputStride: Int, output: UInt64, outputStride: Int, outputType: ProductOutput, tokens: Int
+    ) {
+        self.input = input
+        self.inputStride = inputStride
+        self.output = output
+        self.outputStride = outputStride
+        self.outputType = outputType
+        self.tokens = tokens
+    }
+}
+
+public enum ProductOutput: Sendable {
+    case f32
+    /// The type of the matrix.
+    case sixteenBit
+}
+
+/// Products of packed weights with activations on one GPU.
+public final class Products: Sendable {
+    private let library: KernelLibrary
+    private let loaded = Mutex<[ProductKernel: LoadedKernel]>([:])
+
+    private struct LoadedKernel {
+        let kernel: Kernel
+        let concurrentBlocks: Int
+    }
+
+    public init(_ library: KernelLibrary) { self.library = library }
+
+    /// Gives `output[t, r] = sum over k of weights[r, k] * input[t, k]` to `stream`.
+    ///
+    /// Accumulates in float32 in an order that depends on shapes and on the GPU's size alone: the same in every run.
+    /// - Parameters:
+    ///   - workspace: memory for sums of slices, not used by other streams at the same time. It grows as needed, and
+    ///     must not have to while a graph is recorded: ``reserve(_:tokens:in:)``.
+    ///   - slices: how many slices to cut the columns into; nil to choose.
+    /// - Throws: `CUDAError`.
+    public func enqueue(
+        _ matrix: DeviceMatrix, _ operands: ProductOperands, workspace: ProductWorkspace, slices: Int? = nil,
+        on stream: Stream
+    ) throws(CUDAError) {
+        precondition(operands.tokens >= 1 && operands.inputStride % 8 == 0 && operands.inputStride >= matrix.columns)
+        let shape = ProductKernel(for: matrix, tokens: operands.tokens)
+        let loaded = try load(shape)
+        let grid = grid(matrix, shape, tokens: operands.tokens, loaded, slices: slices)
+        try workspace.reserve(grid, matrix, tokens: operands.tokens)
+        var parameters = flash_gpu_product()
+        parameters.weights.0 = matrix.arrays[0].address
+        parameters.weights.1 = matrix.arrays.count > 1 ? matrix.arrays[1].address : 0
+        parameters.weights.2 = matrix.arrays.count > 2 ? matrix.arrays[2].address : 0
+        parameters.input = operands.input
+        parameters.output = operands.output
+        parameters.partials = workspace.partials.address
+        parameters.arrivals = workspace.arrivals.address
+        parameters.rows = UInt32(matrix.rows)
+        parameters.columns = UInt32(matrix.columns)
+        parameters.tokens = UInt32(operands.tokens)
+        parameters.input_stride = UInt32(operands.inputStride)
+        parameters.output_stride = UInt32(operands.outputStride)
+        parameters.output_type =
+            operands.outputType == .f32 ? FLASH_GPU_OUTPUT_F32.rawValue : FLASH_GPU_OUTPUT_16_BIT.rawValue
+        parameters.slice_steps = UInt32(grid.sliceSteps)
+        parameters.segment_steps = UInt32(matrix.segmentStrips)
+        try loaded.kernel.launch(
+            grid: LaunchSize(grid.rowBlocks, grid.tokenBlocks, grid.slices), block: LaunchSize(ProductKernel.threads),
+            sharedBytes: shape.sharedBytes, parameters: parameters, on: stream)
+    }
+
+    /// Compiles what products of `matrix` with `tokens` tokens need, and makes room for their sums.
+    /// - Throws: `CUDAError`.
+    public func reserve(_ matrix: DeviceMatrix, tokens: Int, in workspace: ProductWorkspace) throws(CUDAError) {
+        let shape = ProductKernel(for: matrix, tokens: tokens)
+        try workspace.reserve(
+            grid(matrix, shape, tokens: tokens, try load(shape), slices: nil), matrix, tokens: tokens)
+    }
+
+    private func grid(
+        _ matrix: DeviceMatrix, _ shape: ProductKernel, tokens: Int, _ loaded: LoadedKernel, slices: Int?
+    ) -> ProductGrid {
+        ProductGrid(
+            rows: matrix.rows, columns: matrix.columns, tokens: tokens, blockTokens: shape.tokens,
+            segmentSteps: matrix.segmentStrips, concurrentBlocks: loaded.concurrentBlocks, slices: slices)
+    }
+
+    private func load(_ shape: ProductKernel) throws(CUDAError) -> LoadedKernel {
+        if let found = loaded.withLock({ $0[shape] }) { return found }
+        let kernel = try library.kernel(named: shape.name, in: shape.layout.file, instance: shape.instance)
+        let blocks = try kernel.blocksPerMultiprocessor(
+            threads: ProductKernel.threads, sharedBytes: shape.sharedBytes)
+        let entry = LoadedKernel(
+            kernel: kernel, concurrentBlocks: max(blocks, 1) * library.context.device.multiprocessors)
+        loaded.withLock { $0[shape] = entry }
+        return entry
+    }
+}

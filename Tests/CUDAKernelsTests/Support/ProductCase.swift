@@ -1,0 +1,125 @@
+import CUDA
+import CUDAKernels
+import Sparse
+import Tensors
+import TestSupport
+
+/// One product with random operands, and what it should give.
+struct ProductCase {
+    var rows: Int
+    var columns: Int
+    var tokens: Int
+    var density = 0.4
+    var valueType = ElementType.f16
+    var outputType = ProductOutput.f32
+    /// Strips in a segment of a gap stream.
+    var segmentStrips = 4
+    /// nil: as the product chooses.
+    var slices: Int?
+    var seed: UInt64 = 1
+
+    /// Every layout, and every coding of those that have some.
+    enum Weights: CaseIterable {
+        case dense, tiledCSL, bitmap, gaps3, gaps4, gaps5, gaps8
+    }
+
+    var elements: Storage<UInt16> {
+        var generator = SplitMix64(seed: seed)
+        return Storage(
+            (0..<rows * columns).map { _ in
+                guard Double.random(in: 0..<1, using: &generator) < density else { return 0 }
+                return bits(Float.random(in: 0.01...2, using: &generator) * (Bool.random(using: &generator) ? 1 : -1))
+            })
+    }
+
+    private func bits(_ value: Float) -> UInt16 {
+        valueType == .f16 ? Float16(value).bitPattern : UInt16(value.bitPattern >> 16)
+    }
+
+    private func value(_ bits: UInt16) -> Double {
+        valueType == .f16 ? Double(Float16(bitPattern: bits)) : Double(Float(bitPattern: UInt32(bits) << 16))
+    }
+
+    private var inputStride: Int { (columns + 7) / 8 * 8 }
+
+    /// `[tokens, inputStride]`
+    private var input: [UInt16] {
+        var generator = SplitMix64(seed: seed + 1)
+        return (0..<tokens * inputStride).map { index in
+            index % inputStride < columns ? bits(Float.random(in: -1...1, using: &generator)) : 0
+        }
+    }
+
+    func matrix(_ weights: Weights, on stream: CUDA.Stream) throws -> DeviceMatrix {
+        let elements = elements
+        func stream4(_ coding: GapCoding) throws -> DeviceMatrix {
+            try DeviceMatrix(
+                GapStream(
+                    rows: rows, columns: columns, elements: elements, valueType: valueType, coding: coding,
+                    segmentStrips: segmentStrips), on: stream)
+        }
+        return switch weights {
+        case .dense:
+            try DeviceMatrix(
+                denseRows: rows, columns: columns, elements: elements, valueType: valueType, on: stream)
+        case .tiledCSL:
+            try DeviceMatrix(
+                TiledCSL(rows: rows, columns: columns, elements: elements, valueType: valueType), on: stream)
+        case .bitmap:
+            try DeviceMatrix(
+                FragmentBitmap(rows: rows, columns: columns, elements: elements, valueType: valueType), on: stream)
+        case .gaps3: try stream4(.bits3)
+        case .gaps4: try stream4(.bits4)
+        case .gaps5: try stream4(.bits5)
+        case .gaps8: try stream4(.bits8)
+        }
+    }
+
+    /// What the GPU gives, `[tokens, rows]`.
+    func result(_ weights: Weights, on gpu: EmulatedGPU) throws -> [Float] {
+        let stream = gpu.stream
+        let matrix = try matrix(weights, on: stream)
+        let input = try DeviceBuffer(input, on: stream)
+        // Rows of the output lie apart, and nothing may be written between them.
+        let stride = rows + 3
+        let size = outputType == .f32 ? 4 : 2
+        let output = try DeviceBuffer(byteCount: tokens * stride * size, in: stream.context)
+        try output.enqueueFill(0xFF, on: stream)
+        try gpu.products.enqueue(
+            matrix,
+            ProductOperands(
+                input: input.address, inputStride: inputStride, output: output.address, outputStride: stride,
+                outputType: outputType, tokens: tokens),
+            workspace: gpu.workspace, slices: slices, on: stream)
+        let words =
+            outputType == .f32
+            ? try output.read(Float.self, count: tokens * stride, on: stream)
+            : try output.read(UInt16.self, count: tokens * stride, on: stream).map { Float(value($0)) }
+        precondition(
+            words.indices.allSatisfy { $0 % stride < rows || words[$0].isNaN }, "written behind a row of the output")
+        return (0..<tokens).flatMap { words[$0 * stride..<$0 * stride + rows] }
+    }
+
+    /// The largest error in units of what is allowed: float32's rounding of every addition, and the output's own.
+    func largestError(_ result: [Float]) -> Double {
+        let (weights, input) = (elements.map(value), input.map(value))
+        let outputError = outputType == .f32 ? 0x1p-24 : valueType == .f16 ? 0x1p-11 : 0x1p-8
+        var largest = 0.0
+        for token in 0..<tokens {
+            for row in 0..<rows {
+                var sum = 0.0
+                var magnitude = 0.0
+                for column in 0..<columns {
+                    let product = weights[row * columns + column] * input[token * inputStride + column]
+                    sum += product
+                    magnitude += abs(product)
+                }
+                let allowed = magnitude * Double(columns) * 0x1p-24 + abs(sum) * outputError + 1e-7
+                let error = abs(Double(result[token * rows + row]) - sum) / allowed
+                // NaN must not pass for small.
+                if !(error <= largest) { largest = error }
+            }
+        }
+        return largest
+    }
+}
