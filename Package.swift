@@ -102,8 +102,8 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
-        // The kernels of AVX-512 for any processor; no product carries them. Without sanitizers, under which the compiler
-        // takes half an hour: the same kernels are checked as those of other sets, and these between guard pages.
+        // The kernels of AVX-512 for any processor; no product carries them. Without sanitizers, under which the
+        // compiler takes half an hour: other sets' are checked, and these lie between guard pages.
         .target(
             name: "EmulatedKernels", dependencies: ["CKernels"], path: "Tests/EmulatedKernels",
             cSettings: kernelSettings + [.unsafeFlags(["-fno-sanitize=all"])]),

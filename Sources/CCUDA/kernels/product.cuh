@@ -16,8 +16,8 @@ constexpr int stages = FLASH_GPU_STAGES;
 
 // `Weights` is a format: what one warp knows of its panel.
 //     Weights(product, panel, shared)     begins at the slice's first step
-//     fetch(step, stage)                  starts to load a step's weights, `stages` - 1 steps ahead; may be empty
-//     expand(step, stage, fragments)      gives the step's four fragments
+//     fetch(stage)                        starts to load the next step's weights, `stages` - 1 steps ahead
+//     expand(stage, fragments)            gives the next step's four fragments
 //     warp_bytes                          its shared memory
 //     is_shared                           whether the block's warps expand together, also those behind the last row
 template <typename Weights, typename Element, int tokens>
@@ -26,51 +26,50 @@ GPU_FUNCTION void multiply(const flash_gpu_product &product) {
     constexpr int groups = tokens / 8;
     const u32 panel = block_x() * (FLASH_GPU_BLOCK_ROWS / FLASH_GPU_PANEL_ROWS) + warp();
     const bool active = Weights::is_shared || panel * FLASH_GPU_PANEL_ROWS < product.rows;
-    const Shared inputs = shared_base();
-    Weights weights(product, active ? panel : 0, inputs + stages * Inputs::stage_bytes + warp() * Weights::warp_bytes);
-
     const u32 steps = (product.columns + FLASH_GPU_STEP_COLUMNS - 1) / FLASH_GPU_STEP_COLUMNS;
     const u32 first = block_z() * product.slice_steps;
-    const u32 end = first + product.slice_steps < steps ? first + product.slice_steps : steps;
+    u32 left = product.slice_steps < steps - first ? product.slice_steps : steps - first;
+    u32 left_to_fetch = left;
+
+    const Shared shared = shared_base();
+    Inputs inputs(product, first * FLASH_GPU_STEP_COLUMNS, shared);
+    Weights weights(product, active ? panel : 0, shared + stages * Inputs::stage_bytes + warp() * Weights::warp_bytes);
+    const auto fetch = [&](u32 stage) {
+        if (left_to_fetch > 0) {
+            left_to_fetch -= 1;
+            inputs.fetch(stage);
+            if (active) weights.fetch(stage);
+        }
+        copy_async_commit();
+    };
 
     float sums[groups][4] = {};
 #pragma unroll
-    for (u32 ahead = 0; ahead < stages - 1; ahead++) {
-        if (first + ahead < end) {
-            Inputs::fetch(product, first + ahead, inputs + ahead * Inputs::stage_bytes);
-            if (active) weights.fetch(first + ahead, ahead);
-        }
-        copy_async_commit();
-    }
-    for (u32 step = first; step < end; step++) {
-        const u32 stage = (step - first) % stages;
+    for (u32 stage = 0; stage < stages - 1; stage++) fetch(stage);
+    for (u32 stage = 0; left > 0; left--) {
         copy_async_wait<stages - 2>();
         // What landed is everybody's, and the stage that was read a step ago is free.
         block_barrier();
-        const u32 next = step + stages - 1;
-        if (next < end) {
-            const u32 next_stage = (next - first) % stages;
-            Inputs::fetch(product, next, inputs + next_stage * Inputs::stage_bytes);
-            if (active) weights.fetch(next, next_stage);
-        }
-        copy_async_commit();
-        if (!active) continue;
-        u32 fragments[4][4];
-        weights.expand(step, stage, fragments);
+        fetch((stage + stages - 1) % stages);
+        if (active) {
+            u32 fragments[4][4];
+            weights.expand(stage, fragments);
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
+            for (int half = 0; half < 2; half++) {
 #pragma unroll
-            for (int group = 0; group < groups; group++) {
-                u32 words[4];
-                Inputs::load(words, inputs + stage * Inputs::stage_bytes, group, half);
-                Element::multiply(sums[group], fragments[2 * half], words[0], words[1]);
-                Element::multiply(sums[group], fragments[2 * half + 1], words[2], words[3]);
+                for (int group = 0; group < groups; group++) {
+                    u32 words[4];
+                    inputs.load(words, stage, group, half);
+                    Element::multiply(sums[group], fragments[2 * half], words[0], words[1]);
+                    Element::multiply(sums[group], fragments[2 * half + 1], words[2], words[3]);
+                }
             }
         }
+        stage = (stage + 1) % stages;
     }
     copy_async_wait<0>();
     block_barrier();
-    finish<Element>(product, panel, sums, inputs);
+    finish<Element>(product, panel, sums, shared);
 }
 
 }  // namespace gpu

@@ -25,33 +25,39 @@ struct Bitmap {
     const u32 *bitmaps;  // of this lane
     const u16 *values;
     const u32 *offsets;
+    u32 begin;  // of the next strip's values
     Shared shared;
     u32 words[stages];  // of the strips that are under way
 
     GPU_FUNCTION Bitmap(const flash_gpu_product &product, u32 panel, Shared own) {
         const u32 strips = (product.columns + FLASH_GPU_STEP_COLUMNS - 1) / FLASH_GPU_STEP_COLUMNS;
-        bitmaps = reinterpret_cast<const u32 *>(product.weights[0]) + u64(panel) * strips * warp_lanes + lane();
+        const u64 strip = u64(panel) * strips + block_z() * product.slice_steps;
+        bitmaps = reinterpret_cast<const u32 *>(product.weights[0]) + strip * warp_lanes + lane();
         values = reinterpret_cast<const u16 *>(product.weights[1]);
-        offsets = reinterpret_cast<const u32 *>(product.weights[2]) + u64(panel) * strips;
+        offsets = reinterpret_cast<const u32 *>(product.weights[2]) + strip;
+        begin = load(offsets);
         shared = own;
     }
 
     // The values by asynchronous copies of 16 bytes, the lane's word of the bitmap into a register.
-    GPU_FUNCTION void fetch(u32 step, u32 stage) {
-        const u32 begin = load(offsets + step);
-        const u32 count = load(offsets + step + 1) - begin;
+    GPU_FUNCTION void fetch(u32 stage) {
+        offsets += 1;
+        const u32 end = load(offsets);
+        const u32 count = end - begin;
         const u16 *from = values + u64(begin) * 8;
+        begin = end;
         for (u32 chunk = lane(); chunk < count; chunk += warp_lanes) {
             copy_async_16(shared + stage * stage_bytes + chunk * 16, from + chunk * 8);
         }
-        const u32 word = load_streaming(bitmaps + step * warp_lanes);
+        const u32 word = load_streaming(bitmaps);
+        bitmaps += warp_lanes;
 #pragma unroll
         for (int index = 0; index < stages; index++) {
             if (u32(index) == stage) words[index] = word;
         }
     }
 
-    GPU_FUNCTION void expand(u32, u32 stage, u32 (&fragments)[4][4]) {
+    GPU_FUNCTION void expand(u32 stage, u32 (&fragments)[4][4]) {
         u32 word = 0;
 #pragma unroll
         for (int index = 0; index < stages; index++) {

@@ -16,33 +16,40 @@ struct Dense {
     static constexpr u32 warp_bytes = FLASH_GPU_DENSE_WARP_BYTES;
     static_assert(warp_bytes == stages * stage_bytes);
 
-    const u16 *elements;
-    u32 rows, columns, stride;
-    u32 first_row;
+    const u16 *next[4];  // what this lane copies in the next step: rows lane / 8 + 0, 4, 8, 12
+    u32 columns_left;    // from the next step's chunk on
+    u32 valid;           // bit i: row i is there
     Shared shared;
 
     GPU_FUNCTION Dense(const flash_gpu_product &product, u32 panel, Shared own) {
-        elements = reinterpret_cast<const u16 *>(product.weights[0]);
-        rows = product.rows;
-        columns = product.columns;
-        stride = (columns + 7) / 8 * 8;
-        first_row = panel * FLASH_GPU_PANEL_ROWS;
+        const u32 stride = (product.columns + 7) / 8 * 8;
+        const u32 column = block_z() * product.slice_steps * FLASH_GPU_STEP_COLUMNS + lane() % 8 * 8;
+        columns_left = column < product.columns ? product.columns - column : 0;
+        valid = 0;
+#pragma unroll
+        for (int index = 0; index < 4; index++) {
+            const u32 row = panel * FLASH_GPU_PANEL_ROWS + index * 4 + lane() / 8;
+            const bool is_there = row < product.rows;
+            valid |= u32(is_there) << index;
+            next[index] = reinterpret_cast<const u16 *>(product.weights[0])
+                + (is_there && columns_left > 0 ? u64(row) * stride + column : 0);
+        }
         shared = own;
     }
 
-    GPU_FUNCTION void fetch(u32 step, u32 stage) {
+    GPU_FUNCTION void fetch(u32 stage) {
 #pragma unroll
         for (int index = 0; index < 4; index++) {
             const u32 row = index * 4 + lane() / 8;
-            const u32 column = step * FLASH_GPU_STEP_COLUMNS + lane() % 8 * 8;
-            const bool valid = first_row + row < rows && column < columns;
-            const u64 offset = valid ? u64(first_row + row) * stride + column : 0;
-            copy_async_16_or_zero(shared + stage * stage_bytes + row * row_bytes + ((lane() % 8 ^ row % 8) << 4),
-                                  elements + offset, valid);
+            copy_async_16_or_zero(
+                shared + stage * stage_bytes + row * row_bytes + ((lane() % 8 ^ row % 8) << 4), next[index],
+                (valid >> index & 1) != 0 && columns_left > 0);
+            if (columns_left > FLASH_GPU_STEP_COLUMNS) next[index] += FLASH_GPU_STEP_COLUMNS;
         }
+        columns_left = columns_left > FLASH_GPU_STEP_COLUMNS ? columns_left - FLASH_GPU_STEP_COLUMNS : 0;
     }
 
-    GPU_FUNCTION void expand(u32, u32 stage, u32 (&fragments)[4][4]) {
+    GPU_FUNCTION void expand(u32 stage, u32 (&fragments)[4][4]) {
         const u32 row = lane() % 16;
 #pragma unroll
         for (int index = 0; index < 4; index++) {

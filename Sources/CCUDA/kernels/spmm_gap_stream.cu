@@ -40,9 +40,10 @@ struct GapStream {
     const u32 *first_groups;
     u32 groups_left;
     u32 segment_steps;
-    u32 segment_step;  // the next one, from the segment's beginning on
+    u32 segment_steps_left;
+    u32 reached;  // places before this one, counted from the segment's beginning on, have been read
     Shared ring;
-    u32 position;  // of the last nonzero that was stored, from the segment's beginning on
+    u32 position;  // of the last nonzero that was stored, counted likewise
     u32 words[group_rows];
 
     GPU_FUNCTION GapStream(const flash_gpu_product &product, u32 panel, Shared shared) {
@@ -55,18 +56,21 @@ struct GapStream {
         next_group = reinterpret_cast<const u32 *>(product.weights[0]) + u64(first) * group_rows * warp_lanes + lane();
         groups_left = 0;
         position = 0;
-        segment_step = 0;
+        reached = 0;
+        segment_steps_left = 0;
         ring = shared;
         for (u32 offset = 0; offset < warp_bytes; offset += 16 * warp_lanes) {
             store_shared(ring + offset + lane() * 16, Words4{0, 0, 0, 0});
         }
     }
 
-    GPU_FUNCTION void fetch(u32, u32) {}
+    GPU_FUNCTION void fetch(u32) {}
 
     GPU_FUNCTION void begin_segment() {
         groups_left = load(first_groups + 1) - load(first_groups);
         first_groups += 1;
+        segment_steps_left = segment_steps;
+        reached = 0;
         // One before the first element.
         position = ~0u;
         if (groups_left > 0) load_group();
@@ -127,29 +131,30 @@ struct GapStream {
         if (groups_left > 0) load_group();
     }
 
-    GPU_FUNCTION void expand(u32, u32, u32 (&fragments)[4][4]) {
-        if (segment_step == 0) begin_segment();
+    GPU_FUNCTION void expand(u32, u32 (&fragments)[4][4]) {
+        if (segment_steps_left == 0) begin_segment();
+        segment_steps_left -= 1;
         // Elements before `position` + 1 are all there.
-        while (groups_left > 0 && position + 1 < (segment_step + 1) * step_elements) scatter_group();
+        while (groups_left > 0 && position + 1 < reached + step_elements) scatter_group();
         warp_barrier();
-        const Shared tiles = ring + segment_step * step_elements % ring_elements * 2 + lane() * 16;
+        const u32 place = reached % ring_elements;
+        const Shared tiles = ring + place * 2 + lane() * 16;
 #pragma unroll
         for (int tile = 0; tile < 4; tile++) load_matrices(fragments[tile], tiles + tile * tile_elements * 2);
-        const bool wraps = segment_step * step_elements % ring_elements == 0;
         const Shared beyond = ring + ring_elements * 2 + lane() * 16;
-        if (wraps) {
-            u32 words[4];
-            load_matrices(words, beyond);
+        if (place == 0) {
+            u32 more[4];
+            load_matrices(more, beyond);
 #pragma unroll
-            for (int index = 0; index < 4; index++) fragments[0][index] |= words[index];
+            for (int index = 0; index < 4; index++) fragments[0][index] |= more[index];
         }
         // All lanes have read what is cleared now.
         warp_barrier();
 #pragma unroll
         for (int tile = 0; tile < 4; tile++) store_shared(tiles + tile * tile_elements * 2, Words4{0, 0, 0, 0});
-        if (wraps) store_shared(beyond, Words4{0, 0, 0, 0});
+        if (place == 0) store_shared(beyond, Words4{0, 0, 0, 0});
         warp_barrier();
-        segment_step = segment_step + 1 == segment_steps ? 0 : segment_step + 1;
+        reached += step_elements;
     }
 };
 

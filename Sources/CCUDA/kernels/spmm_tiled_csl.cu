@@ -48,7 +48,7 @@ struct TiledCSL {
         load_tile();
     }
 
-    GPU_FUNCTION void fetch(u32, u32) {}
+    GPU_FUNCTION void fetch(u32) {}
 
     GPU_FUNCTION void load_tile() {
         count = 0;
@@ -88,7 +88,7 @@ struct TiledCSL {
 
     // The barrier at the beginning of a step shows all of this step's tile, which was scattered a step ago, and tells
     // that the other tile, which was read a step ago, has been cleared.
-    GPU_FUNCTION void expand(u32, u32, u32 (&fragments)[4][4]) {
+    GPU_FUNCTION void expand(u32, u32 (&fragments)[4][4]) {
         const Shared tile = tiles + turn * tile_bytes;
         const u32 row = warp() * FLASH_GPU_PANEL_ROWS + lane() % 16;
 #pragma unroll
