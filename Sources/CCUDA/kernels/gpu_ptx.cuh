@@ -54,7 +54,12 @@ GPU_FUNCTION u32 funnel_right(u32 low, u32 high, u32 count) { return __funnelshi
 // The same with `count` limited to 32.
 GPU_FUNCTION u32 funnel_right_clamped(u32 low, u32 high, u32 count) { return __funnelshift_rc(low, high, count); }
 // Byte i of the result: byte `selector >> 4 * i & 7` of low (0...3) and high (4...7); with bit 3 set, its sign 8 times.
-GPU_FUNCTION u32 byte_permute(u32 low, u32 high, u32 selector) { return __byte_perm(low, high, selector); }
+// Not __byte_perm, which clears the selector's bits 3.
+GPU_FUNCTION u32 byte_permute(u32 low, u32 high, u32 selector) {
+    u32 result;
+    asm("prmt.b32 %0, %1, %2, %3;" : "=r"(result) : "r"(low), "r"(high), "r"(selector));
+    return result;
+}
 GPU_FUNCTION float as_float(u32 bits) { return __uint_as_float(bits); }
 GPU_FUNCTION u32 as_bits(float value) { return __float_as_uint(value); }
 
