@@ -23,6 +23,8 @@ let emulatorSettings: [CXXSetting] = [
     .unsafeFlags([
         // Headers of CCUDA are included, not imported: C++20 would take their module map for a module.
         "-fno-cxx-modules", "-fno-exceptions", "-fno-rtti", "-ffp-contract=off", "-Wall", "-Wextra",
+        // Sanitizers take fibers for a broken stack; the emulator checks its kernels' accesses itself.
+        "-fno-sanitize=address,thread",
     ]),
 ]
 

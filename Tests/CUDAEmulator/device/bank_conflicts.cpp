@@ -55,6 +55,12 @@ u32 extra_wavefronts_of(const Group &group) {
     const u32 words = group.bytes <= 4 ? 1 : group.bytes / 4, lanes = lanes_of_warp / words;
     u32 extra = 0;
     for (u32 first = 0; first < lanes_of_warp; first += lanes) {
+        // Mostly every bank has one word.
+        u32 used = 0;
+        for (u32 lane = first; lane < first + lanes; lane++) {
+            for (u32 i = 0; i < words; i++) used |= 1u << (group.addresses[lane] / 4 + i) % banks;
+        }
+        if (used == ~0u) continue;
         Banks turn;
         for (u32 lane = first; lane < first + lanes; lane++) {
             if ((group.lanes >> lane & 1) == 0) continue;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 namespace emulator {
 
@@ -155,21 +156,26 @@ u32 joined(u32 before, u32 own, Warp &warp, Site site) {
     return several_lanes_segment(warp, site);
 }
 
-void check_and_note_read(const Lane &lane, u32 offset, u32 bytes, u32 own, Site site) {
+template <u32 bytes>
+void check_and_note_read(const Lane &lane, u32 offset, u32 own, Site site) {
     // One comparison for both limits: a byte is at ease if it was written in this block and before the last barrier.
     u32 is_unusual = 0;
     for (u32 i = 0; i < bytes; i++) is_unusual |= writers[offset + i] - block_first >= epoch_first - block_first;
     if (is_unusual) {
         for (u32 i = 0; i < bytes; i++) check_read(lane, offset + i, site);
     }
-    for (u32 i = 0; i < bytes; i++) {
-        const u32 before = readers[offset + i];
-        readers[offset + i] = before < epoch_first ? own : joined(before, own, *lane.warp, site);
+    u32 has_readers = 0;
+    for (u32 i = 0; i < bytes; i++) has_readers |= readers[offset + i] >= epoch_first;
+    if (!has_readers) {
+        for (u32 i = 0; i < bytes; i++) readers[offset + i] = own;
+        return;
     }
+    for (u32 i = 0; i < bytes; i++) readers[offset + i] = joined(readers[offset + i], own, *lane.warp, site);
 }
 
 // `value` is what is written, null for a copy.
-void check_and_note_write(const Lane &lane, u32 offset, const void *value, u32 bytes, u32 own, Site site) {
+template <u32 bytes>
+void check_and_note_write(const Lane &lane, u32 offset, const void *value, u32 own, Site site) {
     u32 is_unusual = 0;
     for (u32 i = 0; i < bytes; i++) {
         is_unusual |= writers[offset + i] >= epoch_first;
@@ -180,6 +186,18 @@ void check_and_note_write(const Lane &lane, u32 offset, const void *value, u32 b
         for (u32 i = 0; i < bytes; i++) check_write(lane, offset + i, next == nullptr ? next : next + i, site);
     }
     for (u32 i = 0; i < bytes; i++) writers[offset + i] = own;
+}
+
+// Calls with the size as a constant, so that the loops over bytes become a few instructions.
+template <typename Body>
+void with_size(u32 bytes, Body body) {
+    switch (bytes) {
+        case 1: body(std::integral_constant<u32, 1>()); break;
+        case 2: body(std::integral_constant<u32, 2>()); break;
+        case 4: body(std::integral_constant<u32, 4>()); break;
+        case 8: body(std::integral_constant<u32, 8>()); break;
+        default: body(std::integral_constant<u32, 16>());
+    }
 }
 
 }  // namespace
@@ -209,7 +227,8 @@ void *shared_load(u32 address, u32 bytes, Site site) {
     count(SHARED_LOADS);
     Lane &lane = *machine.current;
     const u32 offset = checked(address, bytes, "reads", site);
-    check_and_note_read(lane, offset, bytes, own_segment(lane, site), site);
+    const u32 own = own_segment(lane, site);
+    with_size(bytes, [&](auto size) { check_and_note_read<size>(lane, offset, own, site); });
     lane.accesses.push_back({identity(site), offset, u8(bytes), false});
     return memory + offset;
 }
@@ -218,7 +237,8 @@ void shared_store(u32 address, const void *value, u32 bytes, Site site) {
     count(SHARED_STORES);
     Lane &lane = *machine.current;
     const u32 offset = checked(address, bytes, "writes", site);
-    check_and_note_write(lane, offset, value, bytes, own_segment(lane, site), site);
+    const u32 own = own_segment(lane, site);
+    with_size(bytes, [&](auto size) { check_and_note_write<size>(lane, offset, value, own, site); });
     lane.accesses.push_back({identity(site), offset, u8(bytes), true});
     std::memcpy(memory + offset, value, bytes);
 }
@@ -226,7 +246,7 @@ void shared_store(u32 address, const void *value, u32 bytes, Site site) {
 u8 *begin_copy(u32 address, Site site) {
     Lane &lane = *machine.current;
     const u32 offset = checked(address, 16, "copies", site), own = own_segment(lane, site);
-    check_and_note_write(lane, offset, nullptr, 16, own | under_way, site);
+    check_and_note_write<16>(lane, offset, nullptr, own | under_way, site);
     std::memset(memory + offset, 0xff, 16);
     return memory + offset;
 }
@@ -242,7 +262,7 @@ void load_matrix_row(Warp &warp, u32 lane_index, u32 address, u16 *elements) {
     const Lane &lane = machine.lanes[warp.index * lanes_of_warp + lane_index];
     place.thread = lane.thread;
     const u32 offset = checked(address, 16, "loads a matrix's row of", warp.site);
-    check_and_note_read(lane, offset, 16, whole_warp_segment(warp, warp.site), warp.site);
+    check_and_note_read<16>(lane, offset, whole_warp_segment(warp, warp.site), warp.site);
     std::memcpy(elements, memory + offset, 16);
     place.thread = machine.current->thread;
 }

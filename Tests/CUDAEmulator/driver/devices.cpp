@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "../device/report.h"
+#include "device/report.h"
 #include "driver.h"
 
 using namespace emulator;

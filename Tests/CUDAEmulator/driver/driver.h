@@ -8,15 +8,14 @@
 #include <vector>
 
 #include "include/CUDAEmulator.h"
-#include "../device/machine.h"
+#include "device/machine.h"
 
 // The driver's functions, spread over the files of this folder.
 #define FLASH_EMULATED_FUNCTION(name, arguments) CUresult emulated_##name arguments;
 FLASH_CUDA_DRIVER_FUNCTIONS(FLASH_EMULATED_FUNCTION)
 FLASH_NVRTC_FUNCTIONS(FLASH_EMULATED_FUNCTION)
+FLASH_EMULATED_FUNCTION(cuFuncGetParamInfo, (CUfunction function, size_t index, size_t *offset, size_t *bytes))
 #undef FLASH_EMULATED_FUNCTION
-// The driver's only function that may be missing.
-CUresult emulated_cuFuncGetParamInfo(CUfunction function, size_t index, size_t *offset, size_t *bytes);
 
 namespace emulator {
 

@@ -4,10 +4,10 @@
 #include <cstdio>
 #include <cstring>
 
-#include "../device/bank_conflicts.h"
-#include "../device/global_memory.h"
-#include "../device/report.h"
-#include "../kernels/kernels.h"
+#include "device/bank_conflicts.h"
+#include "device/global_memory.h"
+#include "device/report.h"
+#include "kernels/kernels.h"
 #include "driver.h"
 
 using namespace emulator;

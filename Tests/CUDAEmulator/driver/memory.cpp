@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "../device/global_memory.h"
+#include "device/global_memory.h"
 #include "driver.h"
 
 using namespace emulator;

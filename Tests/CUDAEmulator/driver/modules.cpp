@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "../device/global_memory.h"
+#include "device/global_memory.h"
 #include "driver.h"
 #include "image.h"
 
