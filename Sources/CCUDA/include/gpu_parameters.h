@@ -22,9 +22,10 @@ enum {
     FLASH_GPU_BLOCK_THREADS = 256,
     // Rows of a panel: of one warp, of one tensor-core instruction.
     FLASH_GPU_PANEL_ROWS = 16,
-    // Steps that are in shared memory or on the way there: three steps of 64 columns are the 2 to 4 KB for each warp
-    // that are under way while an access takes its 700 ns.
-    FLASH_GPU_STAGES = 4,
+    // Steps that are in shared memory or on the way there. Two that are under way are 4 KB of dense weights for each
+    // warp, while an access takes its 700 ns; a fourth stage would leave room for two blocks of gap streams in a
+    // multiprocessor's 228 KB instead of three.
+    FLASH_GPU_STAGES = 3,
     // Places of the ring into which a warp expands a gap stream.
     FLASH_GPU_RING_PLACES = 4096,
 

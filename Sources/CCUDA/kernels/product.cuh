@@ -50,7 +50,7 @@ GPU_FUNCTION void multiply(const flash_gpu_product &product) {
         copy_async_wait<stages - 2>();
         // What landed is everybody's, and the stage that was read a step ago is free.
         block_barrier();
-        fetch((stage + stages - 1) % stages);
+        fetch(stage == 0 ? stages - 1 : stage - 1);
         if (active) {
             u32 fragments[4][4];
             weights.expand(stage, fragments);
@@ -65,7 +65,7 @@ GPU_FUNCTION void multiply(const flash_gpu_product &product) {
                 }
             }
         }
-        stage = (stage + 1) % stages;
+        stage = stage + 1 == stages ? 0 : stage + 1;
     }
     copy_async_wait<0>();
     block_barrier();
