@@ -31,14 +31,13 @@ enum RealCompiler {
 struct RealCompilerTests {
     private static let architectures = ["sm_80", "sm_89", "sm_90"]
 
-    /// A spilled register costs more than most kernels can hide.
-    @Test(arguments: architectures, KernelSource.embedded.filter(\.isCompiled).map(\.name))
-    func compilesWithoutSpills(architecture: String, file: String) throws {
+    /// What the compiler says of a kernel can be read. scripts/compile-kernels looks at all kernels, which takes minutes.
+    @Test(arguments: architectures) func saysWhatAKernelTakes(architecture: String) throws {
         let compiler = KernelCompiler(try RealCompiler.found.get(), cacheFolder: nil)
         var options = KernelOptions()
         options.reportsResources = true
         let capability = try #require(Capability(architecture: architecture))
-        let output = try compiler.compile(file, for: capability, options: options)
+        let output = try compiler.compile("probe.cu", for: capability, options: options)
         #expect(output.cubin.starts(with: [0x7F] + Array("ELF".utf8)))
         let kernels = KernelResources.parse(output.log)
         #expect(!kernels.isEmpty, "\(output.log)")

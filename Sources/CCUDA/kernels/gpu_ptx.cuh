@@ -5,9 +5,10 @@
 #define GPU_FUNCTION __device__ __forceinline__
 
 // Defines kernel `name` for blocks of at most `threads` threads, with one parameter: a struct, by value, that the host
-// declares, too (gpu_parameters.h). What follows is the kernel's body, which reads `parameters`.
+// declares, too (gpu_parameters.h). What follows is the kernel's body, which reads `parameters`. Two blocks of 256
+// threads are what the compiler is asked to make room for; left alone it aims at four, and spills.
 #define GPU_KERNEL(name, threads, Parameters) \
-    extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Parameters parameters)
+    extern "C" __global__ void __launch_bounds__(threads, 2) name(const __grid_constant__ Parameters parameters)
 
 namespace gpu {
 
