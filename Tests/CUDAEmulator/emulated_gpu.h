@@ -74,6 +74,10 @@ GPU_FUNCTION u32 ballot(bool condition, Site site = Site::current()) {
 
 // ---- Bits -----------------------------------------------------------------------------------------------------------
 
+GPU_FUNCTION u32 select_bits(u32 a, u32 b, u32 mask) {
+    emulator::count(emulator::BIT_OPERATIONS);
+    return (a & mask) | (b & ~mask);
+}
 GPU_FUNCTION u32 popcount(u32 bits) {
     emulator::count(emulator::BIT_OPERATIONS);
     return u32(std::popcount(bits));

@@ -31,7 +31,7 @@ enum RealCompiler {
 struct RealCompilerTests {
     private static let architectures = ["sm_80", "sm_89", "sm_90"]
 
-    /// What the compiler says of a kernel can be read. scripts/compile-kernels looks at all kernels, which takes minutes.
+    /// What the compiler says of a kernel can be read. scripts/compile-kernels looks at all of them, for minutes.
     @Test(arguments: architectures) func saysWhatAKernelTakes(architecture: String) throws {
         let compiler = KernelCompiler(try RealCompiler.found.get(), cacheFolder: nil)
         var options = KernelOptions()

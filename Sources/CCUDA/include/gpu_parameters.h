@@ -29,13 +29,15 @@ enum {
     // Places of the ring into which a warp expands a gap stream.
     FLASH_GPU_RING_PLACES = 4096,
 
-    // Shared memory of a block: for the activations, in every stage, so much for each token,
+    // Shared memory of a block: what aligning it to 2048 bytes costs,
+    FLASH_GPU_ALIGNMENT_BYTES = 1024,
+    // for the activations, in every stage, so much for each token,
     FLASH_GPU_ACTIVATION_BYTES = 2 * FLASH_GPU_STEP_COLUMNS,
     // and for the weights, by format, so much for each warp.
     FLASH_GPU_DENSE_WARP_BYTES = FLASH_GPU_STAGES * 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS,
     FLASH_GPU_BITMAP_WARP_BYTES = FLASH_GPU_STAGES * 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS,
     FLASH_GPU_TILED_CSL_WARP_BYTES = 2 * 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS,
-    FLASH_GPU_GAP_STREAM_WARP_BYTES = 2 * (FLASH_GPU_RING_PLACES + 256)
+    FLASH_GPU_GAP_STREAM_WARP_BYTES = 2 * FLASH_GPU_RING_PLACES
 };
 
 // output[t, r] = sum over k of weights[r, k] * input[t, k].

@@ -31,9 +31,12 @@ GPU_FUNCTION void multiply(const flash_gpu_product &product) {
     u32 left = product.slice_steps < steps - first ? product.slice_steps : steps - first;
     u32 left_to_fetch = left;
 
-    const Shared shared = shared_base();
-    Inputs inputs(product, first * FLASH_GPU_STEP_COLUMNS, shared);
-    Weights weights(product, active ? panel : 0, shared + stages * Inputs::stage_bytes + warp() * Weights::warp_bytes);
+    // Weights come first, and may count on multiples of 2048.
+    const Shared shared = (shared_base() + 2047) / 2048 * 2048;
+    Weights weights(product, active ? panel : 0, shared + warp() * Weights::warp_bytes);
+    Inputs inputs(
+        product, first * FLASH_GPU_STEP_COLUMNS,
+        shared + FLASH_GPU_BLOCK_THREADS / warp_lanes * Weights::warp_bytes);
     const auto fetch = [&](u32 stage) {
         if (left_to_fetch > 0) {
             left_to_fetch -= 1;

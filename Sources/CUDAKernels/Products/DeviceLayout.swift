@@ -8,7 +8,7 @@ import CCUDA
 ///     dense      2                     none
 ///     tiledCSL   4 d                   2.5 d + 0.4
 ///     bitmap     2 d + 0.13            7
-///     gapStream  2.4 d to 3 d          7 d + 0.5
+///     gapStream  2.5 d to 3 d          9 d + 0.3
 public enum DeviceLayout: String, Sendable, CaseIterable {
     case dense
     case tiledCSL = "tiled-csl"

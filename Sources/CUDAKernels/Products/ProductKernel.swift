@@ -39,6 +39,7 @@ struct ProductKernel: Hashable {
 
     /// Dynamic shared memory of a block.
     var sharedBytes: Int {
-        FLASH_GPU_STAGES * Int(FLASH_GPU_ACTIVATION_BYTES) * tokens + Self.threads / 32 * layout.warpBytes
+        FLASH_GPU_ALIGNMENT_BYTES + FLASH_GPU_STAGES * FLASH_GPU_ACTIVATION_BYTES * tokens
+            + Self.threads / 32 * layout.warpBytes
     }
 }

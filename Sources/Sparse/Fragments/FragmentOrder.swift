@@ -14,6 +14,10 @@ enum FragmentOrder {
     /// Elements that are neighbours in a row and in this order, too.
     static let run = 8
 
+    /// Where step `step` of the order of gap streams is: down 16 lines of 64 places, line by line of a strip. In shared
+    /// memory a line is 128 bytes, so that 32 steps in a row are on one bank.
+    static func place(ofStep step: Int) -> Int { step % 16 * 64 + step / 16 }
+
     static func panelCount(rows: Int) -> Int { (rows + panelRows - 1) / panelRows }
     static func stripCount(columns: Int) -> Int { (columns + stripColumns - 1) / stripColumns }
 

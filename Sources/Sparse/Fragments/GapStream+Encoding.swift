@@ -24,7 +24,7 @@ extension GapStream {
             for segment in 0..<segments {
                 let first = Int(firstGroups.pointer[panel * segments + segment])
                 var writer = GroupWriter(chosen.coding, into: words.pointer + first * chosen.coding.groupWords)
-                source.forEachNonzero(panel, segment, segmentStrips, places) { writer.append($0, place: $1) }
+                source.forEachNonzero(panel, segment, segmentStrips, places) { writer.append($0, step: $1) }
                 writer.finish()
             }
         }
@@ -49,8 +49,8 @@ extension GapStream {
         source.forEachPanel(pool) { panel, places in
             for segment in 0..<segments {
                 var writers = codings.map { GroupWriter($0, into: nil) }
-                source.forEachNonzero(panel, segment, segmentStrips, places) { value, place in
-                    for index in writers.indices { writers[index].append(value, place: place) }
+                source.forEachNonzero(panel, segment, segmentStrips, places) { value, step in
+                    for index in writers.indices { writers[index].append(value, step: step) }
                 }
                 for index in writers.indices {
                     writers[index].finish()
@@ -66,15 +66,15 @@ extension GapStream {
         let target = FragmentTarget(rows: rows, columns: columns)
         let segments = Self.segmentCount(columns: columns, segmentStrips: segmentStrips)
         for index in 0..<firstGroups.count - 1 {
-            var place = -1
+            var step = -1
             for group in Int(firstGroups[index])..<Int(firstGroups[index + 1]) {
                 for entry in 0..<coding.groupValues {
                     let (gap, value) = self.entry(entry, ofGroup: group)
-                    place += gap
+                    step += gap
                     if SixteenBit.isZero(value) { continue }
-                    let strip = index % segments * segmentStrips + place / FragmentOrder.stripPlaces
-                    target.write(
-                        value, panel: index / segments, strip: strip, place: place % FragmentOrder.stripPlaces)
+                    let strip = index % segments * segmentStrips + step / FragmentOrder.stripPlaces
+                    let place = FragmentOrder.place(ofStep: step % FragmentOrder.stripPlaces)
+                    target.write(value, panel: index / segments, strip: strip, place: place)
                 }
             }
         }
@@ -92,7 +92,7 @@ extension GapStream {
 }
 
 extension FragmentSource {
-    /// Calls `body(value, place)` for the nonzeros of a segment, places in ascending order.
+    /// Calls `body(value, step)` for the nonzeros of a segment, steps in ascending order.
     fileprivate func forEachNonzero(
         _ panel: Int, _ segment: Int, _ segmentStrips: Int, _ places: UnsafeMutablePointer<UInt16>,
         _ body: (UInt16, Int) -> Void
@@ -102,8 +102,9 @@ extension FragmentSource {
         for strip in first..<end {
             read(panel: panel, strip: strip, into: places)
             let before = (strip - first) * FragmentOrder.stripPlaces
-            for place in 0..<FragmentOrder.stripPlaces where !SixteenBit.isZero(places[place]) {
-                body(places[place], before + place)
+            for step in 0..<FragmentOrder.stripPlaces {
+                let value = places[FragmentOrder.place(ofStep: step)]
+                if !SixteenBit.isZero(value) { body(value, before + step) }
             }
         }
     }
@@ -117,7 +118,8 @@ private struct GroupWriter {
     private(set) var groups = 0
     private var entries = 0  // of the last group
     private var reach = 0  // of the last group: its gaps added up
-    private var last = -1
+    private var last = -1  // step
+    private var laneStrip = 0  // of the last lane's run
     private var lastValue: UInt16 = 0
 
     init(_ coding: GapCoding, into words: UnsafeMutablePointer<UInt32>?) {
@@ -125,9 +127,9 @@ private struct GroupWriter {
         self.words = words
     }
 
-    mutating func append(_ value: UInt16, place: Int) {
-        while place - last > coding.gapLimit { put(coding.gapLimit, 0) }
-        put(place - last, value)
+    mutating func append(_ value: UInt16, step: Int) {
+        while step - last > coding.gapLimit { put(coding.gapLimit, 0) }
+        put(step - last, value)
     }
 
     /// Fills the last group up.
@@ -137,12 +139,16 @@ private struct GroupWriter {
     }
 
     private mutating func put(_ gap: Int, _ value: UInt16) {
+        // A lane's run stays in one strip.
+        let strip = (last + gap) / FragmentOrder.stripPlaces
+        while entries % coding.laneValues > 0 && strip != laneStrip { write(0, lastValue) }
         if groups == 0 || entries == coding.groupValues || reach + gap > GapStream.groupReach {
             finish()
             groups += 1
             entries = 0
             reach = 0
         }
+        if entries % coding.laneValues == 0 { laneStrip = strip }
         reach += gap
         last += gap
         lastValue = value

@@ -2,13 +2,13 @@ public import Tensors
 
 /// A weight matrix `[rows, columns]` as a stream of nonzeros, each coded by its distance from the one before, for GPUs.
 ///
-/// A panel of 16 rows is cut into segments of so many strips of 64 columns. A segment's nonzeros, in the order of
-/// places (`FragmentOrder`, counted through the segment), are a list of entries (gap, value): a place is the one
-/// before it plus the gap, and the first one's predecessor is place -1. A gap beyond the coding's limit is cut by
-/// entries of value zero. Entries come in groups of 32 lanes x `laneValues`: lane l has the l-th run of a group. What
-/// is missing to the last group, or to one that would reach over more than 3,072 places (the kernel's memory of
-/// expanded places is a ring of 4,096, of which 1,024 are being read), is filled up by the entry before once more,
-/// with a gap of 0.
+/// A panel of 16 rows is cut into segments of so many strips of 64 columns. A segment's nonzeros are a list of
+/// entries (gap, value), in the order of steps, which go down the lines of each strip in a kernel's memory
+/// (`FragmentOrder.place(ofStep:)`): a step is the one before it plus the gap, and the first one's predecessor is
+/// step -1. A gap beyond the coding's limit is cut by entries of value zero. Entries come in groups of 32 lanes x
+/// `laneValues`: lane l has the l-th run of a group. A run lies in one strip, and a group reaches over no more than
+/// 3,072 steps (the kernel's memory of expanded places is a ring of 4,096, of which 1,024 are being read). What these
+/// rules and a segment's end leave empty is filled up by the entry before once more, with a gap of 0.
 ///
 ///     words        [groups, gapWords + laneValues / 2, 32]  UInt32  one word for each lane: gaps from the low bits on,
 ///                                                                   then values, two in a word
@@ -69,6 +69,5 @@ public enum GapCoding: Int, Sendable, CaseIterable {
     var laneWords: Int { gapWords + laneValues / 2 }
     var groupValues: Int { laneValues * GapStream.lanes }
     var groupWords: Int { laneWords * GapStream.lanes }
-    /// No lane's run reaches further than 256 places.
-    var gapLimit: Int { min(1 << gapBits - 1, 63) }
+    var gapLimit: Int { 1 << gapBits - 1 }
 }
