@@ -93,10 +93,15 @@ let package = Package(
                 "CKernels", "Checkpoints", "OrderedJSON", "Scheduling", "Sparse", "Tensors", "Tokenizers",
                 "Transformer",
             ], swiftSettings: vectorSettings),
+        .target(
+            name: "GPUBenchmark", dependencies: ["CUDA", "CUDAKernels", "Engine", "Sparse", "Tensors"],
+            // Results are compared element by element.
+            swiftSettings: vectorSettings),
         .executableTarget(
             name: "flash-llm",
             dependencies: [
-                "CUDA", "Charts", "Checkpoints", "Engine", "Hub", "OrderedJSON", "Pruning", "Sparse", "Synthesis",
+                "CUDA", "CUDAKernels", "Charts", "Checkpoints", "Engine", "GPUBenchmark", "Hub", "OrderedJSON",
+                "Pruning", "Sparse", "Synthesis",
                 "Tensors", "Terminal", "Tokenizers", "Transformer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "OrderedCollections", package: "swift-collections"),
@@ -111,11 +116,24 @@ let package = Package(
             cSettings: kernelSettings + [.unsafeFlags(["-fno-sanitize=all"])]),
         // A driver without a GPU.
         .target(name: "FakeCUDA", dependencies: ["CCUDA"], path: "Tests/FakeCUDA", cSettings: kernelSettings),
-        // The GPU on the processor; no product carries it.
+        // The GPU on the processor; of all programs only gpu-check carries it.
         .target(
             name: "CUDAEmulator", dependencies: ["CCUDA"], path: "Tests/CUDAEmulator",
             exclude: ["kernels/functions.cu", "kernels/planted.cu", "kernels/product.cu"], cxxSettings: emulatorSettings
         ),
+        // What is tested of the GPU kernels, on the emulator and on GPUs.
+        .target(
+            name: "GPUCases",
+            dependencies: ["CCUDA", "CUDA", "CUDAEmulator", "CUDAKernels", "Sparse", "Tensors", "TestSupport"],
+            // They compute products in double precision.
+            path: "Tests/GPUCases", swiftSettings: vectorSettings),
+        // Runs them on a machine with a GPU and without Swift: scripts/gpu-bundle.
+        .executableTarget(
+            name: "gpu-check",
+            dependencies: [
+                "CUDAEmulator", "GPUCases", "OrderedJSON",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/GPUCheck", swiftSettings: swiftSettings),
         .target(
             name: "KernelsUnderTest", dependencies: ["EmulatedKernels", "Sparse"], path: "Tests/KernelsUnderTest",
             swiftSettings: swiftSettings),
@@ -160,9 +178,11 @@ let package = Package(
         .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
             name: "CUDAKernelsTests",
-            dependencies: ["CCUDA", "CUDA", "CUDAEmulator", "CUDAKernels", "Sparse", "Tensors", "TestSupport"],
-            // They compute products in double precision.
-            swiftSettings: vectorSettings),
+            dependencies: ["CCUDA", "CUDA", "CUDAEmulator", "CUDAKernels", "GPUCases", "Sparse", "Tensors"],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "GPUBenchmarkTests", dependencies: ["CUDAKernels", "Engine", "GPUBenchmark", "GPUCases"],
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "CUDATests", dependencies: ["CCUDA", "CUDA", "FakeCUDA", "ModelFixtures"],
             swiftSettings: swiftSettings),

@@ -16,6 +16,9 @@ static const struct source sources[] = {
     {"activations.cuh", (const unsigned char[]){
 #embed "kernels/activations.cuh" suffix(, 0)
     }},
+    {"bandwidth.cu", (const unsigned char[]){
+#embed "kernels/bandwidth.cu" suffix(, 0)
+    }},
     {"elements.cuh", (const unsigned char[]){
 #embed "kernels/elements.cuh" suffix(, 0)
     }},

@@ -9,7 +9,7 @@ enum House {
         ["Checkpoints"],
         ["Transformer"],
         ["Engine", "Pruning", "Synthesis"],
-        ["FlashLLM"],
+        ["FlashLLM", "GPUBenchmark"],
         ["flash-llm"],
     ]
 

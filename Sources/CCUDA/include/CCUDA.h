@@ -4,6 +4,7 @@
 #include "cuda_driver.h"
 #include "cuda_libraries.h"
 #include "gpu_parameters.h"
+#include "gpu_peers.h"
 #include "gpu_sources.h"
 
 #endif

@@ -13,6 +13,22 @@ struct flash_gpu_probe {
     unsigned int addend;
 };
 
+// Reads a stretch of memory once, to measure how fast that can be. Block b's threads leave the sums, modulo 2^32, of
+// the words that they have read.
+struct flash_gpu_bandwidth {
+    unsigned long long input;    // unsigned int [vectors, 4]
+    unsigned long long output;   // unsigned int [blocks, threads of a block]
+    unsigned long long vectors;  // of 16 bytes, a multiple of FLASH_GPU_BANDWIDTH_VECTORS
+};
+
+enum {
+    FLASH_GPU_BANDWIDTH_THREADS = 512,
+    // Vectors that a thread loads before it uses the first: 64 KB of a block are under way.
+    FLASH_GPU_BANDWIDTH_AHEAD = 8,
+    // What a block reads in one turn.
+    FLASH_GPU_BANDWIDTH_VECTORS = FLASH_GPU_BANDWIDTH_THREADS * FLASH_GPU_BANDWIDTH_AHEAD
+};
+
 enum flash_gpu_output { FLASH_GPU_OUTPUT_F32 = 0, FLASH_GPU_OUTPUT_16_BIT = 1 };
 
 enum {

@@ -27,6 +27,11 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
     case unknownSource(file: String, known: [String])
     case unknownKernel(name: String, file: String)
 
+    /// A library that kernels are compared with (cuBLAS, cuSPARSE, a peer) is not there or is another.
+    case noLibrary(reason: String)
+    /// A call of such a library failed.
+    case libraryFailed(library: String, call: String, code: Int, text: String)
+
     /// A kernel was given a parameter of another size than it declares.
     case wrongParameters(kernel: String, expectedBytes: Int, foundBytes: Int)
     /// A kernel was launched with a number beyond a limit.
@@ -59,6 +64,9 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
         case .unknownSource(let file, let known):
             "there is no kernel file \(file): known are \(known.joined(separator: ", "))"
         case .unknownKernel(let name, let file): "\(file) has no kernel \(name)"
+        case .noLibrary(let reason): reason
+        case .libraryFailed(let library, let call, let code, let text):
+            "\(library)'s \(call) failed with code \(code): \(text)"
         case .wrongParameters(let kernel, let expected, let found):
             "the kernel \(kernel) takes parameters of \(expected) bytes, found \(found)"
         case .badLaunch(let kernel, let what, let found, let allowed):

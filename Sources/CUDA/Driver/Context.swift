@@ -12,6 +12,9 @@ public final class Context: @unchecked Sendable {
     let driver: CUDADriver
     private let handle: CUcontext
 
+    /// The newest CUDA that the driver supports: libraries of that major version go with it.
+    public var driverVersion: CUDAVersion { driver.version }
+
     /// - Throws: `deviceTooOld`, `callFailed`.
     public init(_ device: Device) throws(CUDAError) {
         guard device.capability >= Capability.needed else {
@@ -37,8 +40,14 @@ public final class Context: @unchecked Sendable {
     ///   - body: the call; it must not let the table escape.
     /// - Throws: `callFailed`.
     func call(_ call: String, _ body: (borrowing flash_cuda_driver) -> CUresult) throws(CUDAError) {
-        try driver.check(driver.functions.cuCtxSetCurrent!(handle), "cuCtxSetCurrent")
+        try makeCurrent()
         try driver.check(body(driver.functions), call)
+    }
+
+    /// Makes this context the calling thread's, for libraries that use the current one (cuBLAS, cuSPARSE, peers).
+    /// - Throws: `callFailed`.
+    public func makeCurrent() throws(CUDAError) {
+        try driver.check(driver.functions.cuCtxSetCurrent!(handle), "cuCtxSetCurrent")
     }
 
     /// Calls the driver to release something. A failure is one of earlier work that is reported again, or means that

@@ -21,7 +21,7 @@ public final class DeviceMatrix: Sendable {
     /// Bits of a gap; nil but for a gap stream.
     let gapBits: Int?
 
-    private init(
+    init(
         _ layout: DeviceLayout, rows: Int, columns: Int, valueType: ElementType, arrays: [DeviceBuffer],
         segmentStrips: Int = 1, gapBits: Int? = nil, in context: Context
     ) {

@@ -35,6 +35,9 @@ public enum ProductOutput: Sendable {
 
 /// Products of packed weights with activations on one GPU.
 public final class Products: Sendable {
+    /// The most slices that a product chooses.
+    public static let maximumSlices = ProductGrid.maximumSlices
+
     private let library: KernelLibrary
     private let loaded = Mutex<[ProductKernel: LoadedKernel]>([:])
 

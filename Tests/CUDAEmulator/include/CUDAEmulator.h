@@ -7,6 +7,7 @@
 
 #include "CCUDA.h"
 #include "test_kernels.h"
+#include "test_sources.h"
 
 #include <stddef.h>
 #include <stdint.h>

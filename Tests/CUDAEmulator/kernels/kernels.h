@@ -2,6 +2,7 @@
 #pragma once
 
 #define FLASH_EMULATED_FILES(X) \
+    X(bandwidth) \
     X(functions) \
     X(planted) \
     X(probe) \

@@ -1,5 +1,5 @@
 public import Sparse
-import Tensors
+public import Tensors
 
 /// Measures products of random sparse matrices, format against format.
 ///
@@ -124,7 +124,7 @@ public struct ProductBenchmark {
     }
 
     /// f16 patterns of random sign and magnitude (1/8 to 1/2), each zero by chance.
-    static func randomElements(_ shape: ProductShape, sparsity: Double, pool: WorkerPool) -> Storage<UInt16> {
+    public static func randomElements(_ shape: ProductShape, sparsity: Double, pool: WorkerPool) -> Storage<UInt16> {
         let elements = AlignedBuffer<UInt16>(uninitializedCount: shape.elementCount)
         let threshold = Int((sparsity * 65536).rounded())
         pool.forEachChunk(shape.rows) { row, _ in

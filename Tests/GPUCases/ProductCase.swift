@@ -1,26 +1,41 @@
 import CUDA
-import CUDAKernels
+public import CUDAKernels
 import Sparse
-import Tensors
+public import Tensors
 import TestSupport
 
 /// One product with random operands, and what it should give.
-struct ProductCase {
-    var rows: Int
-    var columns: Int
-    var tokens: Int
-    var density = 0.4
-    var valueType = ElementType.f16
-    var outputType = ProductOutput.f32
+public struct ProductCase: Sendable {
+    public var rows: Int
+    public var columns: Int
+    public var tokens: Int
+    public var density = 0.4
+    public var valueType = ElementType.f16
+    public var outputType = ProductOutput.f32
     /// Strips in a segment of a gap stream.
-    var segmentStrips = 4
+    public var segmentStrips = 4
     /// nil: as the product chooses.
-    var slices: Int?
-    var seed: UInt64 = 1
+    public var slices: Int?
+    public var seed: UInt64 = 1
 
     /// Every layout, and every coding of those that have some.
-    enum Weights: CaseIterable {
+    public enum Weights: String, CaseIterable, Sendable {
         case dense, tiledCSL, bitmap, gaps3, gaps4, gaps5, gaps8
+    }
+
+    public init(
+        rows: Int, columns: Int, tokens: Int, density: Double = 0.4, valueType: ElementType = .f16,
+        outputType: ProductOutput = .f32, segmentStrips: Int = 4, slices: Int? = nil, seed: UInt64 = 1
+    ) {
+        self.rows = rows
+        self.columns = columns
+        self.tokens = tokens
+        self.density = density
+        self.valueType = valueType
+        self.outputType = outputType
+        self.segmentStrips = segmentStrips
+        self.slices = slices
+        self.seed = seed
     }
 
     var elements: Storage<UInt16> {
@@ -76,9 +91,13 @@ struct ProductCase {
     }
 
     /// What the GPU gives, `[tokens, rows]`.
-    func result(_ weights: Weights, on gpu: EmulatedGPU) throws -> [Float] {
+    /// - Parameter change: makes another matrix, of any number of rows, out of the one with these weights.
+    public func result(
+        _ weights: Weights, on gpu: GPUUnderTest, change: (DeviceMatrix) throws -> DeviceMatrix = { $0 }
+    ) throws -> [Float] {
         let stream = gpu.stream
-        let matrix = try matrix(weights, on: stream)
+        let matrix = try change(matrix(weights, on: stream))
+        let rows = matrix.rows
         let input = try DeviceBuffer(input, on: stream)
         // Rows of the output lie apart, and nothing may be written between them.
         let stride = rows + 3
@@ -95,16 +114,23 @@ struct ProductCase {
             outputType == .f32
             ? try output.read(Float.self, count: tokens * stride, on: stream)
             : try output.read(UInt16.self, count: tokens * stride, on: stream).map { Float(value($0)) }
-        precondition(
-            words.indices.allSatisfy { $0 % stride < rows || words[$0].isNaN }, "written behind a row of the output")
+        guard words.indices.allSatisfy({ $0 % stride < rows || words[$0].isNaN }) else {
+            throw WrittenBehindRow(product: self)
+        }
         return (0..<tokens).flatMap { words[$0 * stride..<$0 * stride + rows] }
     }
 
-    /// The largest error in units of what is allowed: float32's rounding of every addition, and the output's own.
-    func largestError(_ result: [Float]) -> Double {
+    /// A kernel has written between the rows of the output.
+    public struct WrittenBehindRow: Error, CustomStringConvertible {
+        let product: ProductCase
+        public var description: String { "written behind a row of the output: \(product)" }
+    }
+
+    /// What it should give, in double precision.
+    public var expected: Expected {
         let (weights, input) = (elements.map(value), input.map(value))
         let outputError = outputType == .f32 ? 0x1p-24 : valueType == .f16 ? 0x1p-11 : 0x1p-8
-        var largest = 0.0
+        var expected = Expected()
         for token in 0..<tokens {
             for row in 0..<rows {
                 var sum = 0.0
@@ -114,12 +140,31 @@ struct ProductCase {
                     sum += product
                     magnitude += abs(product)
                 }
-                let allowed = magnitude * Double(columns) * 0x1p-24 + abs(sum) * outputError + 1e-7
-                let error = abs(Double(result[token * rows + row]) - sum) / allowed
+                expected.sums.append(sum)
+                expected.allowed.append(magnitude * Double(columns) * 0x1p-24 + abs(sum) * outputError + 1e-7)
+            }
+        }
+        return expected
+    }
+
+    /// The right sums `[tokens, rows]`, and how far each result may be off: float32's rounding of every addition, and
+    /// the output's own.
+    public struct Expected: Sendable {
+        public fileprivate(set) var sums: [Double] = []
+        public fileprivate(set) var allowed: [Double] = []
+
+        /// The largest error in units of what is allowed.
+        public func largestError(_ result: [Float]) -> Double {
+            precondition(result.count == sums.count)
+            var largest = 0.0
+            for index in sums.indices {
+                let error = abs(Double(result[index]) - sums[index]) / allowed[index]
                 // NaN must not pass for small.
                 if !(error <= largest) { largest = error }
             }
+            return largest
         }
-        return largest
     }
+
+    public func largestError(_ result: [Float]) -> Double { expected.largestError(result) }
 }

@@ -1,0 +1,81 @@
+public import CUDA
+public import CUDAEmulator
+public import CUDAKernels
+
+/// A GPU that kernels are tested on, the machine's own or the emulator: the driver layer, a stream, the products.
+public struct GPUUnderTest {
+    public let library: KernelLibrary
+    public let stream: CUDA.Stream
+    public let products: Products
+    public let workspace: ProductWorkspace
+
+    /// Where kernels run.
+    public enum Place: Sendable {
+        /// A GPU of this machine. Code that is compiled is kept in the folder, if one is given.
+        case device(Int, cacheFolder: String? = nil)
+        case emulator(seed: UInt64 = 0, timing: flash_emulator_timing = FLASH_EMULATOR_LAZY)
+    }
+
+    /// Holds the place, the emulator fresh, while `body` runs. Buffers must not leave it.
+    public static func run<Result>(
+        on place: Place = .emulator(), _ body: (GPUUnderTest) throws -> Result
+    ) throws -> Result {
+        switch place {
+        case .device(let ordinal, let folder):
+            let driver = try CUDADriver.system()
+            return try body(GPUUnderTest(driver, ordinal: ordinal, cacheFolder: folder))
+        case .emulator(let seed, let timing):
+            return try emulated(seed: seed, timing: timing, body)
+        }
+    }
+
+    private static func emulated<Result>(
+        seed: UInt64, timing: flash_emulator_timing, _ body: (GPUUnderTest) throws -> Result
+    ) throws -> Result {
+        flash_emulator_acquire()
+        defer { flash_emulator_release() }
+        var options = flash_emulator_default_options()
+        options.seed = seed
+        options.timing = timing
+        flash_emulator_reset()
+        flash_emulator_configure(&options)
+        defer { flash_emulator_reset() }
+        do {
+            var driver = flash_cuda_driver()
+            var nvrtc = flash_nvrtc()
+            flash_emulator_tables(&driver, &nvrtc)
+            return try body(GPUUnderTest(CUDADriver(driver: driver, nvrtc: nvrtc), ordinal: 0, cacheFolder: nil))
+        } catch let error as CUDAError {
+            throw Failure(error: error, report: report)
+        }
+    }
+
+    /// An error of the driver, and what the emulator knows about it.
+    public struct Failure: Error, CustomStringConvertible {
+        public let error: CUDAError
+        public let report: String
+        public var description: String { "\(error): \(report)" }
+    }
+
+    private init(_ driver: CUDADriver, ordinal: Int, cacheFolder: String?) throws {
+        let context = try Context(driver.device(ordinal))
+        let sources = KernelSource.embedded + Self.testSources
+        let compiler = KernelCompiler(try driver.runtimeCompiler(), sources: sources, cacheFolder: cacheFolder)
+        library = KernelLibrary(context, compiler: compiler)
+        stream = try CUDA.Stream(in: context)
+        products = Products(library)
+        workspace = try ProductWorkspace(on: stream)
+    }
+
+    private static let testSources = (0..<flash_test_source_count()).map { index in
+        KernelSource(
+            name: String(cString: flash_test_source_name(index)), text: String(cString: flash_test_source_text(index)))
+    }
+
+    /// What went wrong last inside a kernel of the emulator.
+    public static var report: String {
+        var bytes = [CChar](repeating: 0, count: flash_emulator_report(nil, 0) + 1)
+        _ = flash_emulator_report(&bytes, bytes.count)
+        return String(decoding: bytes.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
