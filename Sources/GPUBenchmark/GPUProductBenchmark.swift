@@ -131,7 +131,8 @@ public struct GPUProductBenchmark {
         var settings: [Setting] = []
         var reference: [UInt16]?
         for product in set.products {
-            let place = "\(product.name) with \(set.shape) at \(sparsity) zeros and \(tokens) tokens"
+            let count = "\(tokens) token\(tokens == 1 ? "" : "s")"
+            let place = "\(product.name) with \(set.shape) at \(sparsity) zeros and \(count)"
             do throws(CUDAError) {
                 // Not numbers, so that what is not written is found.
                 try operands.output.enqueueFill(0xFF, on: gpu.stream)

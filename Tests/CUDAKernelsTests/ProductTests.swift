@@ -7,7 +7,7 @@ import Testing
     typealias Weights = ProductCase.Weights
 
     private func expectMatches(_ products: [ProductCase], _ weights: Weights) throws {
-        try GPUUnderTest.run { gpu in
+        try TestedGPU.run { gpu in
             for product in products {
                 let result = try product.result(weights, on: gpu)
                 #expect(product.largestError(result) <= 1, "\(product)")
@@ -38,12 +38,12 @@ import Testing
     /// Whatever the order in which threads run and copies land.
     @Test(arguments: Weights.allCases) func theScheduleChangesNothing(weights: Weights) throws {
         let product = ProductCase(rows: 70, columns: 330, tokens: 12, segmentStrips: 2, slices: 3)
-        let expected = try GPUUnderTest.run { try product.result(weights, on: $0) }
+        let expected = try TestedGPU.run { try product.result(weights, on: $0) }
         #expect(product.largestError(expected) <= 1)
         for seed in 1...4 as ClosedRange<UInt64> {
             for timing in [FLASH_EMULATOR_LAZY, FLASH_EMULATOR_EAGER, FLASH_EMULATOR_RANDOM] {
-                let place = GPUUnderTest.Place.emulator(seed: seed, timing: timing)
-                let result = try GPUUnderTest.run(on: place) { try product.result(weights, on: $0) }
+                let place = TestedGPU.Place.emulator(seed: seed, timing: timing)
+                let result = try TestedGPU.run(on: place) { try product.result(weights, on: $0) }
                 #expect(result == expected, "seed \(seed), timing \(timing)")
             }
         }

@@ -13,7 +13,7 @@ import Testing
     @Test(arguments: ProductCase.Weights.allCases)
     func stackedMatricesRepeatResults(weights: ProductCase.Weights) throws {
         let product = Self.product(128)
-        try GPUUnderTest.run { gpu in
+        try TestedGPU.run { gpu in
             let once = try product.result(weights, on: gpu)
             for isCopied in [false, true] {
                 let result = try product.result(weights, on: gpu) { matrix in
@@ -32,7 +32,7 @@ import Testing
     /// A matrix of any rows may be stacked once.
     @Test(arguments: ProductCase.Weights.allCases) func oneCopyIsTheMatrix(weights: ProductCase.Weights) throws {
         let product = Self.product(35)
-        try GPUUnderTest.run { gpu in
+        try TestedGPU.run { gpu in
             let expected = try product.result(weights, on: gpu)
             let result = try product.result(weights, on: gpu) { try $0.stacked(1, on: gpu.stream) }
             #expect(result == expected)

@@ -44,7 +44,7 @@ extension FakeDriverTests {
             #expect(
                 error?.description
                     == "the NVIDIA driver's cuInit failed with an unknown error (999): the driver gives no reason")
-            let gpu = try GPUUnderTest()
+            let gpu = try TestedGPU()
             fake_fail_next("cuStreamSynchronize", 700)
             let second = #expect(throws: CUDAError.self) { try gpu.stream.synchronize() }
             #expect(
@@ -71,7 +71,7 @@ extension FakeDriverTests {
         }
 
         private static func useEverything() throws {
-            let gpu = try GPUUnderTest()
+            let gpu = try TestedGPU()
             let buffer = try DeviceBuffer([UInt32](0..<4), on: gpu.stream)
             let pinned = try PinnedBuffer(byteCount: 16, in: gpu.context)
             let event = try Event(in: gpu.context)
@@ -92,7 +92,7 @@ extension FakeDriverTests {
         /// A buffer may outlive the variables of what it lives in.
         @Test func keepsItsContext() throws {
             try FakeDriverTests.expectBalance {
-                var buffer: DeviceBuffer? = try DeviceBuffer(byteCount: 8, in: GPUUnderTest().context)
+                var buffer: DeviceBuffer? = try DeviceBuffer(byteCount: 8, in: TestedGPU().context)
                 #expect(fake_live(Int32(FAKE_CONTEXT.rawValue)) == 1 && fake_live(Int32(FAKE_STREAM.rawValue)) == 0)
                 #expect(buffer?.byteCount == 8)
                 buffer = nil

@@ -8,7 +8,7 @@ extension FakeDriverTests {
     @Suite struct KernelTests {
         @Test func runsTheProbe() throws {
             try FakeDriverTests.expectBalance {
-                let gpu = try GPUUnderTest()
+                let gpu = try TestedGPU()
                 let kernel = try gpu.probe()
                 #expect(kernel.registers == 12 && kernel.staticSharedBytes == 1024 && kernel.localBytes == 0)
                 #expect(kernel.maximumThreadsPerBlock == 256 && kernel.maximumSharedBytes == 226 << 10)
@@ -24,7 +24,7 @@ extension FakeDriverTests {
 
         @Test func recordsAndLaunchesAGraph() throws {
             try FakeDriverTests.expectBalance {
-                let gpu = try GPUUnderTest()
+                let gpu = try TestedGPU()
                 let kernel = try gpu.probe()
                 let data = try DeviceBuffer([UInt32](0..<8), on: gpu.stream)
                 let parameters = flash_gpu_probe(input: data.address, output: data.address, count: 8, addend: 3)
@@ -40,7 +40,7 @@ extension FakeDriverTests {
         /// What the body throws comes out, and the stream takes work again.
         @Test func endsACaptureThatFails() throws {
             try FakeDriverTests.expectBalance {
-                let gpu = try GPUUnderTest()
+                let gpu = try TestedGPU()
                 #expect(throws: CUDAError.noDevice) {
                     try Graph(capturing: gpu.stream) { () throws(CUDAError) in throw .noDevice }
                 }
@@ -49,7 +49,7 @@ extension FakeDriverTests {
         }
 
         @Test func checksLimitsBeforeTheCall() throws {
-            let gpu = try GPUUnderTest()
+            let gpu = try TestedGPU()
             let kernel = try gpu.probe()
             let parameters = flash_gpu_probe(input: 0, output: 0, count: 0, addend: 0)
             func refuses(
@@ -79,7 +79,7 @@ extension FakeDriverTests {
 
         @Test func isAskedByManyThreads() throws {
             try FakeDriverTests.expectBalance {
-                let gpu = try GPUUnderTest()
+                let gpu = try TestedGPU()
                 let compiler = KernelCompiler(try gpu.driver.runtimeCompiler(), cacheFolder: nil)
                 let library = KernelLibrary(gpu.context, compiler: compiler)
                 let before = fake_compilations()
@@ -97,7 +97,7 @@ extension FakeDriverTests {
         }
 
         @Test func saysThatTheCompilerIsTooNew() throws {
-            let gpu = try GPUUnderTest()
+            let gpu = try TestedGPU()
             fake_fail_next("cuModuleLoadData", 200)
             let error = #expect(throws: CUDAError.self) { try gpu.probe() }
             #expect(
@@ -107,7 +107,7 @@ extension FakeDriverTests {
 
         @Test func compilesAFileOnce() throws {
             try FakeDriverTests.expectBalance {
-                let gpu = try GPUUnderTest()
+                let gpu = try TestedGPU()
                 let compiler = KernelCompiler(try gpu.driver.runtimeCompiler(), cacheFolder: nil)
                 let library = KernelLibrary(gpu.context, compiler: compiler)
                 let before = fake_compilations()

@@ -6,7 +6,7 @@ extension FakeDriverTests {
     @Suite struct MemoryTests {
         @Test(arguments: [0, 1, 63, 64, 65, 1000]) func copiesThereAndBack(count: Int) throws {
             try FakeDriverTests.expectBalance {
-                let gpu = try GPUUnderTest()
+                let gpu = try TestedGPU()
                 let elements = (0..<count).map { Float($0) / 3 }
                 let buffer = try DeviceBuffer(elements, on: gpu.stream)
                 #expect(buffer.byteCount == 4 * count && buffer.address % 256 == 0)
@@ -25,7 +25,7 @@ extension FakeDriverTests {
         }
 
         @Test func refusesWhatReachesBeyondTheEnd() throws {
-            let gpu = try GPUUnderTest()
+            let gpu = try TestedGPU()
             let buffer = try DeviceBuffer(byteCount: 16, in: gpu.context)
             let other = try DeviceBuffer(byteCount: 8, in: gpu.context)
             func refuses(_ operation: String, _ range: Range<Int>, of size: Int = 16, _ body: () throws -> Void) {
@@ -48,7 +48,7 @@ extension FakeDriverTests {
         }
 
         @Test func saysHowMuchIsFree() throws {
-            let gpu = try GPUUnderTest()
+            let gpu = try TestedGPU()
             let error = #expect(throws: CUDAError.self) { try DeviceBuffer(byteCount: 1 << 40, in: gpu.context) }
             #expect(error == .outOfMemory(askedBytes: 1 << 40, freeBytes: 805_306_368, totalBytes: 1 << 30))
             #expect(
@@ -57,7 +57,7 @@ extension FakeDriverTests {
         }
 
         @Test func measuresTime() throws {
-            let gpu = try GPUUnderTest()
+            let gpu = try TestedGPU()
             let start = try Event(in: gpu.context)
             let end = try Event(in: gpu.context)
             try start.record(on: gpu.stream)

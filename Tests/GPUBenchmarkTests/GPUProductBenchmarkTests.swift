@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test func measuresEveryLayout() throws {
-        try GPUUnderTest.run { gpu in
+        try TestedGPU.run { gpu in
             var done: [Int] = []
             let report = try benchmark.run(on: BenchmarkGPU(gpu.library)) { matrix, total in
                 done.append(matrix)
@@ -46,7 +46,7 @@ import Testing
         benchmark.shapes = [ProductShape(rows: 128, columns: 1024)]
         benchmark.layouts = [.bitmap]
         benchmark.slices = 3
-        try GPUUnderTest.run { gpu in
+        try TestedGPU.run { gpu in
             let report = try benchmark.run(on: BenchmarkGPU(gpu.library))
             // The dense layout is the one that others are compared with.
             #expect(report.measurements.map(\.product) == (0..<4).flatMap { _ in ["dense", "bitmap"] })
@@ -57,7 +57,7 @@ import Testing
     @Test func stopsWhenTheTimeIsOver() throws {
         var benchmark = benchmark
         benchmark.timeLimitSeconds = 0
-        try GPUUnderTest.run { gpu in
+        try TestedGPU.run { gpu in
             let report = try benchmark.run(on: BenchmarkGPU(gpu.library))
             #expect(report.isCutShort && report.measurements.isEmpty)
         }
@@ -66,7 +66,7 @@ import Testing
     @Test func refusesColumnsThatAreNoWholeVectors() throws {
         var benchmark = benchmark
         benchmark.shapes = [ProductShape(rows: 16, columns: 20)]
-        try GPUUnderTest.run { gpu in
+        try TestedGPU.run { gpu in
             let error = #expect(throws: GPUBenchmarkError.self) { try benchmark.run(on: BenchmarkGPU(gpu.library)) }
             #expect(error?.description.contains("found the shape 16x20") == true)
         }

@@ -33,7 +33,7 @@ public struct FunctionCase: Sendable {
     }
 
     /// The words of the output.
-    public func result(on gpu: GPUUnderTest) throws -> [UInt32] {
+    public func result(on gpu: TestedGPU) throws -> [UInt32] {
         let kernel = try gpu.library.kernel(named: kernel, in: "functions.cu")
         let (a, b, c) = (
             try DeviceBuffer(a, on: gpu.stream), try DeviceBuffer(b, on: gpu.stream),

@@ -93,7 +93,7 @@ public struct ProductCase: Sendable {
     /// What the GPU gives, `[tokens, rows]`.
     /// - Parameter change: makes another matrix, of any number of rows, out of the one with these weights.
     public func result(
-        _ weights: Weights, on gpu: GPUUnderTest, change: (DeviceMatrix) throws -> DeviceMatrix = { $0 }
+        _ weights: Weights, on gpu: TestedGPU, change: (DeviceMatrix) throws -> DeviceMatrix = { $0 }
     ) throws -> [Float] {
         let stream = gpu.stream
         let matrix = try change(matrix(weights, on: stream))

@@ -11,8 +11,8 @@ struct FunctionsCheck: ParsableCommand {
 
     func run() throws {
         let cases = FunctionCase.all
-        let found = try GPUUnderTest.run(on: options.place) { gpu in try cases.map { try $0.result(on: gpu) } }
-        let expected = try GPUUnderTest.run { gpu in try cases.map { try $0.result(on: gpu) } }
+        let found = try TestedGPU.run(on: options.place) { gpu in try cases.map { try $0.result(on: gpu) } }
+        let expected = try TestedGPU.run { gpu in try cases.map { try $0.result(on: gpu) } }
         var failures: [String] = []
         var words = 0
         for (index, function) in cases.enumerated() {

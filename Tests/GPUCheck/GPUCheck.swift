@@ -24,7 +24,7 @@ struct CheckOptions: ParsableArguments {
     var emulate = false
 
     /// The emulator, where it stands for the GPU, lets threads and copies come in another order.
-    var place: GPUUnderTest.Place {
+    var place: TestedGPU.Place {
         emulate ? .emulator(seed: 7, timing: FLASH_EMULATOR_RANDOM) : .device(gpu, cacheFolder: cache)
     }
 

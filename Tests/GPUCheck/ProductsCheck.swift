@@ -56,8 +56,8 @@ struct ProductsCheck: ParsableCommand {
             ])
     }
 
-    private func results(_ cases: [Case], on place: GPUUnderTest.Place) throws -> [[Float]] {
-        try GPUUnderTest.run(on: place) { gpu in
+    private func results(_ cases: [Case], on place: TestedGPU.Place) throws -> [[Float]] {
+        try TestedGPU.run(on: place) { gpu in
             try cases.map { try $0.product.result($0.weights, on: gpu) }
         }
     }

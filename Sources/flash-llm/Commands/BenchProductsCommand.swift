@@ -93,7 +93,7 @@ struct BenchProductsCommand: ParsableCommand {
         if !(1...4096).contains(memory) { throw ValidationError("--memory must be in 1...4096 GiB, found \(memory)") }
         _ = try instructionSet.map(kernels(ofInstructionSet:))
         _ = try chosenShapes(shapes?.words ?? [])
-        if let run = try gpuRun() { try run.checkFormats() } else { _ = try candidates() }
+        if let run = try gpuRun() { try run.check() } else { _ = try candidates() }
     }
 
     /// Nil for the CPU.

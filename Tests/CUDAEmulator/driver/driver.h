@@ -16,6 +16,7 @@ FLASH_CUDA_DRIVER_FUNCTIONS(FLASH_EMULATED_FUNCTION)
 FLASH_NVRTC_FUNCTIONS(FLASH_EMULATED_FUNCTION)
 FLASH_EMULATED_FUNCTION(cuFuncGetParamInfo, (CUfunction function, size_t index, size_t *offset, size_t *bytes))
 #undef FLASH_EMULATED_FUNCTION
+const char *emulated_nvrtcGetErrorString(nvrtcResult result);
 
 namespace emulator {
 

@@ -45,8 +45,6 @@ static size_t copy_text(const std::string &source, char *text, size_t capacity) 
     return source.size();
 }
 
-static const char *nvrtc_error(nvrtcResult result) { return result == 0 ? "NVRTC_SUCCESS" : "NVRTC_ERROR_COMPILATION"; }
-
 }  // namespace emulator
 
 void flash_emulator_acquire(void) {
@@ -71,7 +69,7 @@ void flash_emulator_tables(flash_cuda_driver *table, flash_nvrtc *nvrtc) {
 #define FLASH_FILL(name, arguments) nvrtc->name = emulated_##name;
     FLASH_NVRTC_FUNCTIONS(FLASH_FILL)
 #undef FLASH_FILL
-    nvrtc->nvrtcGetErrorString = nvrtc_error;
+    nvrtc->nvrtcGetErrorString = emulated_nvrtcGetErrorString;
 }
 
 flash_emulator_options flash_emulator_default_options(void) {

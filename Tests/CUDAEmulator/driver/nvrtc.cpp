@@ -48,6 +48,10 @@ nvrtcResult emulated_nvrtcVersion(int *major, int *minor) {
     return nvrtc_success;
 }
 
+const char *emulated_nvrtcGetErrorString(nvrtcResult result) {
+    return result == nvrtc_success ? "NVRTC_SUCCESS" : "NVRTC_ERROR_COMPILATION";
+}
+
 nvrtcResult emulated_nvrtcCreateProgram(
     nvrtcProgram *program, const char *source, const char *name, int header_count, const char *const *headers,
     const char *const *header_names) {

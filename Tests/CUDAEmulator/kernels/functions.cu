@@ -31,7 +31,7 @@ GPU_KERNEL(test_shuffles, 32, flash_gpu_functions) {
     put(parameters.output, 64 + lane(), shuffle_up(value, operand));
     put(parameters.output, 96 + lane(), as_bits(shuffle(as_float(value), operand)));
     put(parameters.output, 128 + lane(), as_bits(shuffle_xor(as_float(value), operand)));
-    put(parameters.output, 160 + lane(), ballot((value & 1) != 0));
+    put(parameters.output, 160 + lane(), gpu::ballot((value & 1) != 0));
 }
 
 // output [4, count]: popcount(a), funnel_right, funnel_right_clamped and byte_permute of a, b, c.

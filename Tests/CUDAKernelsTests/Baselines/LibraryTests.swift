@@ -22,9 +22,9 @@ import Testing
 
     /// Our dense kernel's result, and what else multiplies the same matrix.
     private func compare(
-        _ other: (DeviceMatrix, _ input: DeviceBuffer, _ output: DeviceBuffer, GPUUnderTest) throws -> Void
+        _ other: (DeviceMatrix, _ input: DeviceBuffer, _ output: DeviceBuffer, TestedGPU) throws -> Void
     ) throws {
-        try GPUUnderTest.run { gpu in
+        try TestedGPU.run { gpu in
             let weights = try DeviceMatrix(
                 denseRows: Self.rows, columns: Self.columns, elements: Self.elements, valueType: .f16, on: gpu.stream
             ).stacked(2, on: gpu.stream)
@@ -68,7 +68,7 @@ import Testing
 
     /// Of a function that fails the error has the library's and the function's name; nothing is left behind.
     @Test func failuresAreSentences() throws {
-        try GPUUnderTest.run { gpu in
+        try TestedGPU.run { gpu in
             var cublas = LibraryFakes.cublas
             cublas.cublasSetWorkspace_v2 = { _, _, _ in 7 }
             let dense = #expect(throws: CUDAError.self) { try CUBLAS(table: cublas, on: gpu.stream) }
@@ -82,7 +82,7 @@ import Testing
     }
 
     @Test func saysThatLibrariesAreMissing() throws {
-        try GPUUnderTest.run { gpu in
+        try TestedGPU.run { gpu in
             let path = "/nowhere/library.so"
             let dense = #expect(throws: CUDAError.self) { try CUBLAS.load(path: path, on: gpu.stream) }
             #expect(dense?.description.hasPrefix("libcublas.so could not be loaded (/nowhere/library.so: ") == true)

@@ -31,7 +31,7 @@ import Testing
 
     /// Whether the peer's result is that of our dense kernel; nil if it does not take so many tokens.
     private func isRight(_ peer: Peer, tokens: Int = tokens) throws -> Bool? {
-        try GPUUnderTest.run { gpu in
+        try TestedGPU.run { gpu in
             let elements = Storage(
                 (0..<Self.rows * Self.columns).map { index in
                     index % 3 == 0 ? Float16(Float(index % 17) / 8 - 1).bitPattern : 0
@@ -137,7 +137,7 @@ import Testing
         #expect(other?.description.contains("libc.so.6 has neither the functions of flash_llm_peer.h nor") == true)
         let failing = try Peer(
             name: "failing", path: library(Self.compressedRows.replacing("!= FLASH_LLM_PEER_VERSION", with: "> 0")))
-        let error = #expect(throws: GPUUnderTest.Failure.self) { try isRight(failing) }
+        let error = #expect(throws: TestedGPU.Failure.self) { try isRight(failing) }
         #expect(error?.error.description.hasPrefix("failing's flash_llm_peer_prepare failed with code 2") == true)
     }
 }

@@ -10,7 +10,7 @@ extension CUDADriver {
 }
 
 /// A context and a stream of the driver under test.
-struct GPUUnderTest {
+struct TestedGPU {
     let driver: CUDADriver
     let context: Context
     let stream: CUDA.Stream

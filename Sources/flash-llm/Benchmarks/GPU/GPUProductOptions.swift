@@ -28,7 +28,18 @@ struct GPUProductOptions: ParsableArguments {
         help: ArgumentHelp("On a GPU: seconds of one measurement. (default: 0.002)", valueName: "seconds"))
     var sampleSeconds: Double?
 
+    @Option(help: ArgumentHelp("Bytes that the copies of a matrix take at least.", visibility: .hidden))
+    var workingSetBytes: Int?
+
+    @Option(help: ArgumentHelp("Bytes that are read to measure bandwidth.", visibility: .hidden))
+    var bandwidthBytes: Int?
+
     func validate() throws {
+        for (name, value) in [("working-set-bytes", workingSetBytes), ("bandwidth-bytes", bandwidthBytes)] {
+            if let value, !(1...1 << 40).contains(value) {
+                throw ValidationError("--\(name) must be in 1...2^40, found \(value)")
+            }
+        }
         if let slices, !(1...Products.maximumSlices).contains(slices) {
             throw ValidationError("--slices must be in 1...\(Products.maximumSlices), found \(slices)")
         }

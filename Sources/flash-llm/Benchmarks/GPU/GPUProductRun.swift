@@ -19,8 +19,11 @@ struct GPUProductRun {
     /// What `--formats` may name, in the order of results: all of them where it is not given.
     static let formatNames = [GPUProductMeasurement.baseline] + DeviceLayout.allCases.map(\.rawValue) + ["cusparse"]
 
-    /// - Throws: `ValidationError` for a format that does not exist.
-    func checkFormats() throws(ValidationError) {
+    /// - Throws: `ValidationError` for a format that does not exist, or a shape that cannot be measured.
+    func check() throws(ValidationError) {
+        for shape in shapes ?? [] where shape.columns % 8 != 0 {
+            throw ValidationError("\(GPUBenchmarkError.columns(shape: shape))")
+        }
         for word in formats ?? [] { _ = try named(word, "format", among: Self.formatNames.map { ($0, $0) }) }
     }
 
@@ -78,6 +81,8 @@ struct GPUProductRun {
         benchmark.rounds = rounds ?? (options.quick ? 3 : 7)
         benchmark.seconds = options.sampleSeconds ?? (options.quick ? 0.001 : 0.002)
         benchmark.timeLimitSeconds = options.timeLimit
+        benchmark.workingSetByteCount = options.workingSetBytes
+        benchmark.bandwidthByteCount = options.bandwidthBytes
         return benchmark
     }
 }

@@ -3,7 +3,7 @@ public import CUDAEmulator
 public import CUDAKernels
 
 /// A GPU that kernels are tested on, the machine's own or the emulator: the driver layer, a stream, the products.
-public struct GPUUnderTest {
+public struct TestedGPU {
     public let library: KernelLibrary
     public let stream: CUDA.Stream
     public let products: Products
@@ -18,19 +18,19 @@ public struct GPUUnderTest {
 
     /// Holds the place, the emulator fresh, while `body` runs. Buffers must not leave it.
     public static func run<Result>(
-        on place: Place = .emulator(), _ body: (GPUUnderTest) throws -> Result
+        on place: Place = .emulator(), _ body: (TestedGPU) throws -> Result
     ) throws -> Result {
         switch place {
         case .device(let ordinal, let folder):
             let driver = try CUDADriver.system()
-            return try body(GPUUnderTest(driver, ordinal: ordinal, cacheFolder: folder))
+            return try body(TestedGPU(driver, ordinal: ordinal, cacheFolder: folder))
         case .emulator(let seed, let timing):
             return try emulated(seed: seed, timing: timing, body)
         }
     }
 
     private static func emulated<Result>(
-        seed: UInt64, timing: flash_emulator_timing, _ body: (GPUUnderTest) throws -> Result
+        seed: UInt64, timing: flash_emulator_timing, _ body: (TestedGPU) throws -> Result
     ) throws -> Result {
         flash_emulator_acquire()
         defer { flash_emulator_release() }
@@ -44,7 +44,7 @@ public struct GPUUnderTest {
             var driver = flash_cuda_driver()
             var nvrtc = flash_nvrtc()
             flash_emulator_tables(&driver, &nvrtc)
-            return try body(GPUUnderTest(CUDADriver(driver: driver, nvrtc: nvrtc), ordinal: 0, cacheFolder: nil))
+            return try body(TestedGPU(CUDADriver(driver: driver, nvrtc: nvrtc), ordinal: 0, cacheFolder: nil))
         } catch let error as CUDAError {
             throw Failure(error: error, report: report)
         }
@@ -67,7 +67,8 @@ public struct GPUUnderTest {
         workspace = try ProductWorkspace(on: stream)
     }
 
-    private static let testSources = (0..<flash_test_source_count()).map { index in
+    /// Kernels that exist for tests, and what they include.
+    public static let testSources = (0..<flash_test_source_count()).map { index in
         KernelSource(
             name: String(cString: flash_test_source_name(index)), text: String(cString: flash_test_source_text(index)))
     }
