@@ -59,8 +59,8 @@ import Testing
         try scratch.write(
             """
             #include <flash_llm_peer.h>
-            int flash_llm_peer_prepare(const struct flash_llm_peer_matrix *matrix, void **handle, size_t *stored_bytes) {
-                *stored_bytes = (size_t)matrix->rows;
+            int flash_llm_peer_prepare(const struct flash_llm_peer_matrix *matrix, void **handle, size_t *bytes) {
+                *bytes = (size_t)matrix->rows;
                 return 0;
             }
             int flash_llm_peer_multiply(void *handle, const void *input, void *output, int tokens, void *stream) {

@@ -16,7 +16,7 @@ enum EmulatedDriver {
             """
             objects=$(find "$(dirname "$0")/CUDAEmulator.build" -name '*.o')
             pattern='_Z[0-9]+emulated_(cu|nvrtc)[A-Z][A-Za-z0-9_]*'
-            names=$(nm $objects | sed -nE "s/.* T ($pattern)\$/\\1/p")
+            names=$(nm $objects | sed -nE "s/.* T ($pattern)$/\\1/p")
             for name in $names; do
                 length=${name#_Z}; length=${length%%e*}
                 plain=$(printf %s "${name#_Z$length}" | cut -c10-$length)
