@@ -131,7 +131,7 @@ let package = Package(
         .executableTarget(
             name: "gpu-check",
             dependencies: [
-                "CUDAEmulator", "GPUCases", "OrderedJSON",
+                "CUDA", "CUDAEmulator", "GPUCases", "OrderedJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/GPUCheck", swiftSettings: swiftSettings),
         .target(

@@ -11,8 +11,9 @@ public struct TestedGPU {
 
     /// Where kernels run.
     public enum Place: Sendable {
-        /// A GPU of this machine. Code that is compiled is kept in the folder, if one is given.
-        case device(Int, cacheFolder: String? = nil)
+        /// A GPU of this machine. Code that is compiled is kept in the folder, if one is given; NVRTC is the file
+        /// `compiler`, or in the usual places.
+        case device(Int, cacheFolder: String? = nil, compiler: String? = nil)
         case emulator(seed: UInt64 = 0, timing: flash_emulator_timing = FLASH_EMULATOR_LAZY)
     }
 
@@ -21,9 +22,9 @@ public struct TestedGPU {
         on place: Place = .emulator(), _ body: (TestedGPU) throws -> Result
     ) throws -> Result {
         switch place {
-        case .device(let ordinal, let folder):
+        case .device(let ordinal, let folder, let compiler):
             let driver = try CUDADriver.system()
-            return try body(TestedGPU(driver, ordinal: ordinal, cacheFolder: folder))
+            return try body(TestedGPU(driver, ordinal: ordinal, cacheFolder: folder, compiler: compiler))
         case .emulator(let seed, let timing):
             return try emulated(seed: seed, timing: timing, body)
         }
@@ -57,10 +58,13 @@ public struct TestedGPU {
         public var description: String { "\(error): \(report)" }
     }
 
-    private init(_ driver: CUDADriver, ordinal: Int, cacheFolder: String?) throws {
+    private init(
+        _ driver: CUDADriver, ordinal: Int, cacheFolder: String?, compiler path: String? = nil
+    ) throws {
         let context = try Context(driver.device(ordinal))
         let sources = KernelSource.embedded + Self.testSources
-        let compiler = KernelCompiler(try driver.runtimeCompiler(), sources: sources, cacheFolder: cacheFolder)
+        let compiler = KernelCompiler(
+            try driver.runtimeCompiler(path: path), sources: sources, cacheFolder: cacheFolder)
         library = KernelLibrary(context, compiler: compiler)
         stream = try CUDA.Stream(in: context)
         products = Products(library)

@@ -1,7 +1,14 @@
 import ArgumentParser
+import CUDA
 import CUDAEmulator
 import GPUCases
 import OrderedJSON
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// Runs the tests of the GPU kernels on a real GPU, and compares with the emulator: for machines without Swift.
 @main
@@ -25,7 +32,8 @@ struct CheckOptions: ParsableArguments {
 
     /// The emulator, where it stands for the GPU, lets threads and copies come in another order.
     var place: TestedGPU.Place {
-        emulate ? .emulator(seed: 7, timing: FLASH_EMULATOR_RANDOM) : .device(gpu, cacheFolder: cache)
+        if emulate { return .emulator(seed: 7, timing: FLASH_EMULATOR_RANDOM) }
+        return .device(gpu, cacheFolder: cache, compiler: NVRTC.path(in: ProcessInfo.processInfo.environment))
     }
 
     /// Prints what was found as one JSON object, and ends with 1 if something failed.

@@ -143,6 +143,6 @@ struct GPUProductResults {
             notes.append("the copies of \(products) take less than twice the second-level cache: they stay in it")
         }
         if report.isCutShort { notes.append("the time was over before all matrices were measured") }
-        return notes + missing.map { "not measured: \($0)" } + report.failures
+        return notes + missing.map { "not measured: \($0.printable)" } + report.failures
     }
 }

@@ -36,7 +36,6 @@ struct GPUProductRun {
         let library = KernelLibrary(context, compiler: KernelCompiler(compiler, cacheFolder: folder))
         var gpu = try BenchmarkGPU(library)
         let missing = try loadBaselines(into: &gpu)
-        for problem in missing { TextSink.standardError.write("not measured: \(problem.printable)\n") }
         let benchmark = self.benchmark
         let progress = ProgressReporter(traits: console.errors)
         defer { progress.finish() }
