@@ -68,7 +68,8 @@ let package = Package(
         .target(
             name: "CUDAKernels", dependencies: ["CCUDA", "CUDA", "Sparse", "Tensors"], swiftSettings: swiftSettings),
         .target(
-            name: "Transformer", dependencies: ["CKernels", "Checkpoints", "OrderedJSON", "Sparse", "Tensors"],
+            name: "Transformer",
+            dependencies: ["CKernels", "CUDA", "CUDAKernels", "Checkpoints", "OrderedJSON", "Sparse", "Tensors"],
             swiftSettings: swiftSettings),
         .target(
             name: "Pruning", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
@@ -90,7 +91,7 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "CKernels", "Checkpoints", "OrderedJSON", "Scheduling", "Sparse", "Tensors", "Tokenizers",
+                "CKernels", "CUDA", "Checkpoints", "OrderedJSON", "Scheduling", "Sparse", "Tensors", "Tokenizers",
                 "Transformer",
             ], swiftSettings: vectorSettings),
         .target(
@@ -160,8 +161,8 @@ let package = Package(
         .testTarget(
             name: "TransformerTests",
             dependencies: [
-                "CKernels", "Checkpoints", "KernelsUnderTest", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors",
-                "TestSupport", "Transformer",
+                "CKernels", "CUDA", "Checkpoints", "GPUCases", "KernelsUnderTest", "ModelFixtures", "OrderedJSON",
+                "Sparse", "Tensors", "TestSupport", "Transformer",
             ],
             // The naive decoder they compare with is plain Swift.
             exclude: ["Fixtures"], swiftSettings: vectorSettings),
@@ -178,8 +179,11 @@ let package = Package(
         .testTarget(name: "TerminalTests", dependencies: ["Terminal", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
             name: "CUDAKernelsTests",
-            dependencies: ["CCUDA", "CUDA", "CUDAEmulator", "CUDAKernels", "GPUCases", "Sparse", "Tensors"],
-            swiftSettings: swiftSettings),
+            dependencies: [
+                "CCUDA", "CUDA", "CUDAEmulator", "CUDAKernels", "GPUCases", "Sparse", "Tensors", "TestSupport",
+            ],
+            // They compute in double precision.
+            swiftSettings: vectorSettings),
         .testTarget(
             name: "GPUBenchmarkTests", dependencies: ["CUDAKernels", "Engine", "GPUBenchmark", "GPUCases"],
             swiftSettings: swiftSettings),
@@ -200,8 +204,8 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Checkpoints", "Engine", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport",
-                "Transformer",
+                "Checkpoints", "Engine", "GPUCases", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors",
+                "TestSupport", "Transformer",
             ], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x,

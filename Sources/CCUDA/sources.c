@@ -16,11 +16,32 @@ static const struct source sources[] = {
     {"activations.cuh", (const unsigned char[]){
 #embed "kernels/activations.cuh" suffix(, 0)
     }},
+    {"argmax.cu", (const unsigned char[]){
+#embed "kernels/argmax.cu" suffix(, 0)
+    }},
+    {"arrivals.cuh", (const unsigned char[]){
+#embed "kernels/arrivals.cuh" suffix(, 0)
+    }},
+    {"attention.cu", (const unsigned char[]){
+#embed "kernels/attention.cu" suffix(, 0)
+    }},
+    {"attention.cuh", (const unsigned char[]){
+#embed "kernels/attention.cuh" suffix(, 0)
+    }},
+    {"attention_results.cuh", (const unsigned char[]){
+#embed "kernels/attention_results.cuh" suffix(, 0)
+    }},
     {"bandwidth.cu", (const unsigned char[]){
 #embed "kernels/bandwidth.cu" suffix(, 0)
     }},
     {"elements.cuh", (const unsigned char[]){
 #embed "kernels/elements.cuh" suffix(, 0)
+    }},
+    {"embedding.cu", (const unsigned char[]){
+#embed "kernels/embedding.cu" suffix(, 0)
+    }},
+    {"gate.cu", (const unsigned char[]){
+#embed "kernels/gate.cu" suffix(, 0)
     }},
     {"gpu.cuh", (const unsigned char[]){
 #embed "kernels/gpu.cuh" suffix(, 0)
@@ -28,14 +49,23 @@ static const struct source sources[] = {
     {"gpu_ptx.cuh", (const unsigned char[]){
 #embed "kernels/gpu_ptx.cuh" suffix(, 0)
     }},
+    {"norm.cu", (const unsigned char[]){
+#embed "kernels/norm.cu" suffix(, 0)
+    }},
     {"probe.cu", (const unsigned char[]){
 #embed "kernels/probe.cu" suffix(, 0)
     }},
     {"product.cuh", (const unsigned char[]){
 #embed "kernels/product.cuh" suffix(, 0)
     }},
+    {"reductions.cuh", (const unsigned char[]){
+#embed "kernels/reductions.cuh" suffix(, 0)
+    }},
     {"results.cuh", (const unsigned char[]){
 #embed "kernels/results.cuh" suffix(, 0)
+    }},
+    {"rotation.cu", (const unsigned char[]){
+#embed "kernels/rotation.cu" suffix(, 0)
     }},
     {"spmm_bitmap.cu", (const unsigned char[]){
 #embed "kernels/spmm_bitmap.cu" suffix(, 0)

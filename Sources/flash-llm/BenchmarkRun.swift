@@ -1,3 +1,4 @@
+import CUDA
 import Engine
 import Tensors
 
@@ -12,7 +13,7 @@ struct BenchmarkRun {
     /// Tokens in the cache when decoding is measured.
     let depths: [Int]
     let rounds: Int
-    var cacheElement: ElementType = .f16
+    var options = RunnerOptions()
 
     /// What is measured of one model on some threads.
     enum Kind: Hashable {
@@ -52,10 +53,10 @@ struct BenchmarkRun {
         for (threadIndex, threads) in threadCounts.enumerated() {
             let pool = WorkerPool(threadCount: threads)
             benchmarks.append(
-                models.enumerated().map { index, model in
-                    ModelBenchmark(
+                try models.enumerated().map { index, model in
+                    try ModelBenchmark(
                         model, sequences: batches.max() ?? 1, contextTokens: max(promptTokens, (depths.max() ?? 0) + 1),
-                        pool: pool, options: RunnerOptions(cacheElement: cacheElement),
+                        pool: pool, options: options,
                         sharingCacheOf: benchmarks.first?[index])
                 })
             for kind in kinds {
@@ -73,7 +74,7 @@ struct BenchmarkRun {
         for round in 0...rounds {
             progress(round, rounds + 1)
             for (threadIndex, threads) in threadCounts.enumerated() {
-                let ceiling = probe.measure(benchmarks[threadIndex][0].pool)
+                let ceiling = nominalBandwidth ?? probe.measure(benchmarks[threadIndex][0].pool)
                 if round > 0 { bandwidth[threads, default: Spread()].add(ceiling) }
                 for index in measurements.indices where measurements[index].setting.threads == threads {
                     let setting = measurements[index].setting
@@ -83,7 +84,20 @@ struct BenchmarkRun {
             }
         }
         return BenchmarkResults(
-            measurements: measurements, bandwidth: bandwidth, instructionSet: RunnerOptions().kernels.instructionSet)
+            measurements: measurements, bandwidth: bandwidth, instructionSet: instructionSet)
+    }
+
+    /// Bytes per second of a GPU's memory, as its driver says; nil on a CPU, where it is measured.
+    private var nominalBandwidth: Double? {
+        if case .cuda(let library) = options.device { library.context.device.nominalBytesPerSecond } else { nil }
+    }
+
+    /// What computes: a GPU's name, or the CPU's instruction set.
+    private var instructionSet: String {
+        switch options.device {
+        case .cpu: options.kernels.instructionSet
+        case .cuda(let library): library.context.device.name
+        }
     }
 
     /// Seconds of a prompt, or of one step: the mean over a round's steps, all their tokens in all their time, as

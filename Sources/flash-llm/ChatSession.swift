@@ -21,7 +21,7 @@ struct ChatSession {
         self.system = system
         self.isRaw = isRaw || model.chatTemplate == nil
         self.options = options
-        generator = Generator(model, contextTokens: contextTokens, pool: pool, options: runnerOptions)
+        generator = try Generator(model, contextTokens: contextTokens, pool: pool, options: runnerOptions)
         clear()
     }
 

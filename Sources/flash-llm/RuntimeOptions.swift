@@ -7,6 +7,8 @@ import Terminal
 
 /// Options of every command that computes.
 struct RuntimeOptions: ParsableArguments {
+    @OptionGroup var device: DeviceOptions
+
     @Option(help: ArgumentHelp("Threads to compute with. (default: one per processor)", valueName: "n"))
     var threads: Int?
 
@@ -34,12 +36,16 @@ struct RuntimeOptions: ParsableArguments {
             throw ValidationError("--threads must be in 1...1024, found \(threads)")
         }
         _ = try instructionSet.map(kernels(ofInstructionSet:))
+        if try device.choice != .cpu, let cache, cache != .f16 {
+            throw ValidationError("--cache on a GPU must be f16, found \(cache)")
+        }
     }
 
     /// Opens the model that is to be run, and says so where its matrices were packed.
     func open(_ path: String, pool: WorkerPool, console: Console, progress: ProgressReporter) throws -> LanguageModel {
         let packing = try packing.packing(
-            threads: pool.threadCount, kernels: runnerOptions.kernels, console: console, progress: progress)
+            default: device.loadPackingDefault, threads: pool.threadCount, kernels: cpuKernels, console: console,
+            progress: progress)
         let model = try LanguageModel.open(path: path, type: weights.type, packing: packing, pool: pool) {
             progress.update("loading", completed: $0, of: $1, unit: .things("layers"))
         }
@@ -50,10 +56,16 @@ struct RuntimeOptions: ParsableArguments {
 
     func makePool() -> WorkerPool { WorkerPool(threadCount: threads ?? WorkerPool.availableProcessorCount) }
 
-    var runnerOptions: RunnerOptions {
-        RunnerOptions(
-            kernels: instructionSet.flatMap { Kernels(instructionSet: $0) } ?? .best,
-            cacheElement: cache?.element ?? (weights == .f32 ? .f32 : .f16))
+    private var cpuKernels: Kernels { instructionSet.flatMap { Kernels(instructionSet: $0) } ?? .best }
+
+    /// Opens the device.
+    /// - Throws: `CUDAError` where there is none.
+    func runnerOptions(console: Console) throws -> RunnerOptions {
+        let choice = try device.choice
+        let element = choice == .cpu && weights == .f32 ? ElementType.f32 : .f16
+        return RunnerOptions(
+            device: try choice.open(environment: console.environment), kernels: cpuKernels,
+            cacheElement: cache?.element ?? element)
     }
 }
 

@@ -17,6 +17,8 @@
         [](const void *parameters) { name(*static_cast<const Parameters *>(parameters)); });             \
     static void name([[maybe_unused]] const Parameters &parameters)
 
+#define GPU_KERNEL_OF_BLOCKS(name, threads, blocks, Parameters) GPU_KERNEL(name, threads, Parameters)
+
 namespace gpu {
 
 using emulator::Site;
@@ -132,6 +134,10 @@ GPU_FUNCTION float exp2_approximate(float value) {
 GPU_FUNCTION float reciprocal_square_root(float value) {
     emulator::count(emulator::FLOAT_FUNCTIONS);
     return 1.0f / std::sqrt(value);
+}
+GPU_FUNCTION float maximum(float a, float b) {
+    emulator::count(emulator::FLOAT_FUNCTIONS);
+    return std::fmax(a, b);
 }
 
 // ---- Shared memory --------------------------------------------------------------------------------------------------

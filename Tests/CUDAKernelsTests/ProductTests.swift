@@ -53,9 +53,9 @@ import Testing
     @Test(arguments: [(0.5, Weights.gaps3), (0.3, .gaps4), (0.2, .gaps5), (0.1, .gaps5)])
     func runsSpreadOverTheBanks(density: Double, weights: Weights) throws {
         let product = ProductCase(rows: 64, columns: 1_024, tokens: 1, density: density, segmentStrips: 16, slices: 1)
-        try EmulatedGPU.run { gpu in
+        try TestedGPU.run { gpu in
             _ = try product.result(weights, on: gpu)
-            let statistics = EmulatedGPU.statistics
+            let statistics = TestedGPU.statistics
             let values = Double(64 * 1_024) * density / 32
             #expect(Double(statistics.extra_wavefronts) < 1.6 * values)
         }

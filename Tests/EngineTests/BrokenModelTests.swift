@@ -80,12 +80,12 @@ import Transformer
         let text = (0..<50).map { _ in Int32.random(in: 0..<Int32(tokens), using: &generator) }
         let windows = try EvaluationWindows(tokenCount: 50, window: 20)
         var expected = PerplexityAccumulator()
-        let runner = SequenceRunner(open.model, contextTokens: 20, pool: open.pool)
+        let runner = try SequenceRunner(open.model, contextTokens: 20, pool: open.pool)
         for window in windows {
             runner.truncate(to: 0)
             for place in window.dropLast() {
                 try runner.run([text[place]])
-                expected.add(try negativeLogLikelihood(of: text[place + 1], logits: runner.lastLogits()))
+                expected.add(try negativeLogLikelihood(of: text[place + 1], logits: try runner.lastLogits()))
             }
         }
         var progress: [Int] = []

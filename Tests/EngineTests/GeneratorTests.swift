@@ -97,7 +97,7 @@ import Transformer
     /// The last token needs no place in the cache: prompt and answer together have as many as the context.
     @Test(arguments: [17, 18, 32, 33, 40]) func stopsWhereTheContextEnds(contextTokens: Int) throws {
         let open = try OpenModel()
-        let generator = open.generator(contextTokens: contextTokens)
+        let generator = try open.generator(contextTokens: contextTokens)
         let count = contextTokens - Self.prompt.count
         let (result, _) = try open.generate(
             Self.prompt, GenerationOptions(maximumTokens: 100), generator: generator)
@@ -110,7 +110,7 @@ import Transformer
 
     @Test func refusesPromptsThatDoNotFit() throws {
         let open = try OpenModel()
-        let generator = open.generator(contextTokens: 16)
+        let generator = try open.generator(contextTokens: 16)
         let options = GenerationOptions(maximumTokens: 1)
         #expect(throws: EngineError.promptTooLong(tokens: 16, limit: 15)) {
             try generator.generate(prompt: Self.prompt, options: options) { _ in }

@@ -11,7 +11,7 @@ import Transformer
 
     @Test func givesTheSameTextAsAFreshOne() throws {
         let open = try OpenModel()
-        let generator = open.generator()
+        let generator = try open.generator()
         let first = try open.generate(Self.prompt, Self.options, generator: generator).0
         // The next turn: all tokens of the last one and some more. The last generated token has not been run.
         let next = Self.prompt + first.tokens + [65, 66, 67]
@@ -26,7 +26,7 @@ import Transformer
 
     @Test(arguments: [0, 1, 15, 16, 17, 30]) func branchesOffAnywhere(common: Int) throws {
         let open = try OpenModel()
-        let generator = open.generator()
+        let generator = try open.generator()
         let first = try open.generate(Self.prompt, Self.options, generator: generator).0
         var branch = Array((Self.prompt + first.tokens).prefix(common))
         branch += [90, 91, 92].filter { $0 != (Self.prompt + first.tokens)[common] }
@@ -42,7 +42,7 @@ import Transformer
     @Test func isWholeAfterAnError() throws {
         struct Stop: Error {}
         let open = try OpenModel()
-        let generator = open.generator()
+        let generator = try open.generator()
         var pieces = 0
         #expect(throws: Stop.self) {
             try generator.generate(prompt: Self.prompt, options: Self.options) { _ in
@@ -57,7 +57,7 @@ import Transformer
 
     @Test func countsTheCacheInUse() throws {
         let open = try OpenModel()
-        let generator = open.generator()
+        let generator = try open.generator()
         #expect(generator.cacheByteCount == 0)
         _ = try open.generate(Self.prompt, GenerationOptions(maximumTokens: 2), generator: generator)
         // 16 prompt tokens and one more that was run: two blocks.

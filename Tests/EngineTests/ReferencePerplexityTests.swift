@@ -12,7 +12,7 @@ struct ReferencePerplexityTests {
         let tokens = model.tokens(of: EvaluationText.bridge)
         #expect(tokens.count == 718)
         let windows = try EvaluationWindows(tokenCount: tokens.count, window: 512)
-        let evaluator = PerplexityEvaluator(model, window: 512, pool: pool)
+        let evaluator = try PerplexityEvaluator(model, window: 512, pool: pool)
         let result = try #require(try evaluator.evaluate(tokens, windows: windows).result)
         let reference = 24.437384264939453
         let error = abs(result.perplexity - reference) / reference

@@ -26,18 +26,18 @@ struct OpenModel {
         self.model = try LanguageModel.open(path: folder.path + "/model", pool: pool)
     }
 
-    func generator(contextTokens: Int = 128, options: RunnerOptions = RunnerOptions()) -> Generator {
-        Generator(model, contextTokens: contextTokens, pool: pool, options: options)
+    func generator(contextTokens: Int = 128, options: RunnerOptions = RunnerOptions()) throws -> Generator {
+        try Generator(model, contextTokens: contextTokens, pool: pool, options: options)
     }
 
     /// The tokens of the largest logits, one forward pass from scratch for each.
     func greedyTokens(after prompt: [Int32], count: Int) throws -> [Int32] {
-        let runner = SequenceRunner(model, contextTokens: 256, pool: pool)
+        let runner = try SequenceRunner(model, contextTokens: 256, pool: pool)
         var tokens = prompt
         for _ in 0..<count {
             runner.truncate(to: 0)
             try runner.run(tokens[...])
-            let logits = runner.lastLogits()
+            let logits = try runner.lastLogits()
             tokens.append(Int32(logits.indices.max { logits[$0] < logits[$1] }!))
         }
         return Array(tokens[prompt.count...])

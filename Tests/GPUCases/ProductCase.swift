@@ -90,6 +90,9 @@ public struct ProductCase: Sendable {
         }
     }
 
+    /// What an output that is added to holds before.
+    public static func residual(_ token: Int, _ row: Int) -> Float { Float(token) - Float(row) / 8 }
+
     /// What the GPU gives, `[tokens, rows]`.
     /// - Parameter change: makes another matrix, of any number of rows, out of the one with these weights.
     public func result(
@@ -101,9 +104,15 @@ public struct ProductCase: Sendable {
         let input = try DeviceBuffer(input, on: stream)
         // Rows of the output lie apart, and nothing may be written between them.
         let stride = rows + 3
-        let size = outputType == .f32 ? 4 : 2
+        let size = outputType == .sixteenBit ? 2 : 4
         let output = try DeviceBuffer(byteCount: tokens * stride * size, in: stream.context)
         try output.enqueueFill(0xFF, on: stream)
+        if outputType == .addF32 {
+            let before = (0..<tokens * stride).map { index in
+                index % stride < rows ? Self.residual(index / stride, index % stride) : .nan
+            }
+            try output.write(before, on: stream)
+        }
         try gpu.products.enqueue(
             matrix,
             ProductOperands(
@@ -111,7 +120,7 @@ public struct ProductCase: Sendable {
                 outputType: outputType, tokens: tokens),
             workspace: gpu.workspace, slices: slices, on: stream)
         let words =
-            outputType == .f32
+            outputType != .sixteenBit
             ? try output.read(Float.self, count: tokens * stride, on: stream)
             : try output.read(UInt16.self, count: tokens * stride, on: stream).map { Float(value($0)) }
         guard words.indices.allSatisfy({ $0 % stride < rows || words[$0].isNaN }) else {

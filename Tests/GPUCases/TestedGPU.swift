@@ -14,7 +14,8 @@ public struct TestedGPU {
         /// A GPU of this machine. Code that is compiled is kept in the folder, if one is given; NVRTC is the file
         /// `compiler`, or in the usual places.
         case device(Int, cacheFolder: String? = nil, compiler: String? = nil)
-        case emulator(seed: UInt64 = 0, timing: flash_emulator_timing = FLASH_EMULATOR_LAZY)
+        case emulator(
+            seed: UInt64 = 0, timing: flash_emulator_timing = FLASH_EMULATOR_LAZY, memoryBytes: Int = 1 << 30)
     }
 
     /// Holds the place, the emulator fresh, while `body` runs. Buffers must not leave it.
@@ -25,19 +26,20 @@ public struct TestedGPU {
         case .device(let ordinal, let folder, let compiler):
             let driver = try CUDADriver.system()
             return try body(TestedGPU(driver, ordinal: ordinal, cacheFolder: folder, compiler: compiler))
-        case .emulator(let seed, let timing):
-            return try emulated(seed: seed, timing: timing, body)
+        case .emulator(let seed, let timing, let memoryBytes):
+            return try emulated(seed: seed, timing: timing, memoryBytes: memoryBytes, body)
         }
     }
 
     private static func emulated<Result>(
-        seed: UInt64, timing: flash_emulator_timing, _ body: (TestedGPU) throws -> Result
+        seed: UInt64, timing: flash_emulator_timing, memoryBytes: Int, _ body: (TestedGPU) throws -> Result
     ) throws -> Result {
         flash_emulator_acquire()
         defer { flash_emulator_release() }
         var options = flash_emulator_default_options()
         options.seed = seed
         options.timing = timing
+        options.memory_bytes = memoryBytes
         flash_emulator_reset()
         flash_emulator_configure(&options)
         defer { flash_emulator_reset() }
@@ -46,14 +48,14 @@ public struct TestedGPU {
             var nvrtc = flash_nvrtc()
             flash_emulator_tables(&driver, &nvrtc)
             return try body(TestedGPU(CUDADriver(driver: driver, nvrtc: nvrtc), ordinal: 0, cacheFolder: nil))
-        } catch let error as CUDAError {
+        } catch {
             throw Failure(error: error, report: report)
         }
     }
 
-    /// An error of the driver, and what the emulator knows about it.
+    /// An error, and what the emulator knows about it.
     public struct Failure: Error, CustomStringConvertible {
-        public let error: CUDAError
+        public let error: any Error
         public let report: String
         public var description: String { "\(error): \(report)" }
     }
@@ -82,5 +84,19 @@ public struct TestedGPU {
         var bytes = [CChar](repeating: 0, count: flash_emulator_report(nil, 0) + 1)
         _ = flash_emulator_report(&bytes, bytes.count)
         return String(decoding: bytes.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// The emulator's instructions that met conflicts of banks, the worst first.
+    public static var conflicts: String {
+        var bytes = [CChar](repeating: 0, count: flash_emulator_conflicts(nil, 0) + 1)
+        _ = flash_emulator_conflicts(&bytes, bytes.count)
+        return String(decoding: bytes.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// What kernels have done on the emulator.
+    public static var statistics: flash_emulator_statistics {
+        var statistics = flash_emulator_statistics()
+        flash_emulator_read_statistics(&statistics)
+        return statistics
     }
 }

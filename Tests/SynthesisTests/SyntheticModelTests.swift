@@ -84,7 +84,7 @@ import Testing
         let model = try LanguageModel.open(path: scratch.path("model"), pool: pool)
         let prompt = model.tokens(continuing: "Hello, world: 42 and \u{1F600}!")
         #expect(model.tokenizer.decode(prompt.map { Int($0) }) == "Hello, world: 42 and \u{1F600}!")
-        let generator = Generator(model, contextTokens: 64, pool: pool)
+        let generator = try Generator(model, contextTokens: 64, pool: pool)
         let generation = try generator.generate(
             prompt: prompt, options: GenerationOptions(maximumTokens: 16, ignoresEnd: true), onText: { _ in })
         #expect(generation.tokens.count == 16 && !generation.text.isEmpty)

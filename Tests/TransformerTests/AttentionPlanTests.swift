@@ -93,7 +93,7 @@ import Testing
             var found: [[Float]] = []
             for token in tokens[306..<309] {
                 try sequence.run([token])
-                found += sequence.logits([0])
+                found += try sequence.logits([0])
             }
             if let first { #expect(found == first, "\(threads) threads") } else { first = found }
         }

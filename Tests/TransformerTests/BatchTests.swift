@@ -92,7 +92,7 @@ import Transformer
         let places = Array((0..<batch.tokens.count).reversed())
         for first in stride(from: 0, to: places.count, by: decoder.maximumLogitsTokens) {
             let some = Array(places[first..<min(first + decoder.maximumLogitsTokens, places.count)])
-            let logits = decoder.logits(ofTokens: some)
+            let logits = try decoder.logits(ofTokens: some)
             let width = decoder.configuration.vocabularySize
             let found = some.indices.map { Array(logits[$0 * width..<($0 + 1) * width]) }
             let error = largestDifference(found, some.map { rows[$0] })

@@ -71,7 +71,7 @@ import Transformer
             #expect(throws: ModelError.self) { try sequence.run([1]) }
             try folder.flip(bit: bit, at: offset)
             try sequence.run([1, 2, 3])
-            #expect(sequence.logits([2])[0].allSatisfy { $0.isFinite })
+            #expect(try sequence.logits([2])[0].allSatisfy { $0.isFinite })
         }
     }
 

@@ -62,8 +62,8 @@ final class SingleSequence {
     }
 
     /// Logits after the given places of the last run.
-    func logits(_ places: [Int]) -> [[Float]] {
-        places.map { Array(decoder.logits(ofTokens: [$0])) }
+    func logits(_ places: [Int]) throws -> [[Float]] {
+        try places.map { Array(try decoder.logits(ofTokens: [$0])) }
     }
 }
 
@@ -86,7 +86,7 @@ struct ReferenceTests {
         for prompt in ReferencePrompt.all {
             let sequence = SingleSequence(configuration, weights, cache: type == .f32 ? .f32 : .f16)
             try sequence.run(prompt.ids)
-            let logits = sequence.logits([prompt.ids.count - 1])[0]
+            let logits = try sequence.logits([prompt.ids.count - 1])[0]
             let order = logits.indices.sorted { logits[$0] > logits[$1] }.prefix(10)
             #expect(Array(order) == prompt.top10.map(\.id), "\(prompt.name)")
             for (id, expected) in prompt.top10 {
@@ -97,7 +97,7 @@ struct ReferenceTests {
             var greedy = [token]
             while greedy.count < prompt.greedy.count {
                 try sequence.run([Int32(token)])
-                let next = sequence.logits([0])[0]
+                let next = try sequence.logits([0])[0]
                 token = next.indices.max { next[$0] < next[$1] }!
                 greedy.append(token)
             }
@@ -111,7 +111,7 @@ struct ReferenceTests {
         let prompt = ReferencePrompt.all[1]
         let whole = SingleSequence(configuration, weights)
         try whole.run(prompt.ids)
-        let expected = whole.logits([prompt.ids.count - 1])[0]
+        let expected = try whole.logits([prompt.ids.count - 1])[0]
         let cut = SingleSequence(configuration, weights)
         var rest = prompt.ids[...]
         for size in [1, 2, 7, 16, 17, 33, 64, 100] {
@@ -120,7 +120,7 @@ struct ReferenceTests {
             rest = rest.dropFirst(size)
             try cut.run(piece)
             if rest.isEmpty {
-                let found = cut.logits([piece.count - 1])[0]
+                let found = try cut.logits([piece.count - 1])[0]
                 let error = zip(found, expected).map { abs($0 - $1) }.max()!
                 #expect(error <= 2e-3)
             }
@@ -134,7 +134,7 @@ struct ReferenceTests {
         for kernels in Kernels.underTest {
             let sequence = SingleSequence(configuration, weights, kernels: kernels)
             try sequence.run(prompt.ids)
-            let logits = sequence.logits([prompt.ids.count - 1])[0]
+            let logits = try sequence.logits([prompt.ids.count - 1])[0]
             for (id, expected) in prompt.top10 {
                 let error = abs(Double(logits[id]) - expected)
                 #expect(error <= 2e-2, "\(kernels.instructionSet)")

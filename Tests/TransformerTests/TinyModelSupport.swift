@@ -56,10 +56,10 @@ struct OpenModel {
     ) throws -> [[Float]] {
         let sequence = SingleSequence(configuration, weights, cache: cache, kernels: kernels, threads: threads)
         try sequence.run(Array(tokens[..<promptTokens]))
-        var logits = sequence.logits(Array(0..<promptTokens))
+        var logits = try sequence.logits(Array(0..<promptTokens))
         for token in tokens[promptTokens...] {
             try sequence.run([token])
-            logits += sequence.logits([0])
+            logits += try sequence.logits([0])
         }
         return logits
     }

@@ -29,7 +29,8 @@ enum {
     FLASH_GPU_BANDWIDTH_VECTORS = FLASH_GPU_BANDWIDTH_THREADS * FLASH_GPU_BANDWIDTH_AHEAD
 };
 
-enum flash_gpu_output { FLASH_GPU_OUTPUT_F32 = 0, FLASH_GPU_OUTPUT_16_BIT = 1 };
+// Of what type the output of a product is; the last one adds to what is there.
+enum flash_gpu_output { FLASH_GPU_OUTPUT_F32 = 0, FLASH_GPU_OUTPUT_16_BIT = 1, FLASH_GPU_OUTPUT_ADD_F32 = 2 };
 
 enum {
     // Products go over the columns in steps of so many, and a block computes so many rows.
@@ -74,6 +75,109 @@ struct flash_gpu_product {
     unsigned int output_type;    // enum flash_gpu_output
     unsigned int slice_steps;    // steps of FLASH_GPU_STEP_COLUMNS columns in one slice
     unsigned int segment_steps;  // steps in a segment of a gap stream; a divisor of slice_steps
+};
+
+// ---- The steps of a decoder between its products -------------------------------------------------------------------
+
+enum {
+    // Tokens of a block of the cache.
+    FLASH_GPU_CACHE_TOKENS = 16,
+    // Threads of a block of all steps but attention.
+    FLASH_GPU_STEP_THREADS = 256,
+    // Positions from one row of coarse rotations to the next.
+    FLASH_GPU_FINE_ROTATIONS = 256,
+    // What argmax gives for a row that has no largest number.
+    FLASH_GPU_NO_TOKEN = -1
+};
+
+// hidden[t, :] = table[tokens[t], :]. The grid is [tokens].
+struct flash_gpu_embedding {
+    unsigned long long table;   // 16-bit [vocabulary, table_stride]
+    unsigned long long tokens;  // int [tokens], each in the vocabulary
+    unsigned long long hidden;  // float [tokens, width]
+    unsigned int width;
+    unsigned int table_stride;  // elements
+};
+
+// output[i, :] = input[places[i], :] / sqrt(mean of its squares + epsilon) * weight. The grid is [rows].
+struct flash_gpu_norm {
+    unsigned long long input;   // float [tokens, width]
+    unsigned long long weight;  // float [width]
+    unsigned long long places;  // int [rows]; 0 for the first tokens in order
+    unsigned long long output;  // 16-bit [rows, output_stride]; columns from width on become zero
+    unsigned int width;
+    unsigned int output_stride;  // elements
+    float epsilon;
+    unsigned int unused;
+};
+
+// Rotates queries and keys by their positions, and puts keys and values into the cache: elements i and
+// i + head_size / 2 of a head are turned by the angle position * frequency i. The grid is [tokens, heads of all three /
+// 8].
+//
+// The rotation of a position is that of its multiple of 256 times that of the rest: two small tables, from double
+// precision, in place of one row for each position, and an error of some 2^-23 in place of 2^-24.
+struct flash_gpu_rotation {
+    unsigned long long queries;    // float [tokens, head_count, head_size]
+    unsigned long long keys;       // float [tokens, cache_head_count, head_size]
+    unsigned long long values;     // float [tokens, cache_head_count, head_size]
+    unsigned long long rotations;  // float [256 + positions / 256, head_size / 2, 2]: cosines and sines of the
+                                   // positions 0, 1, ... 255, then 0, 256, 512, ...
+    unsigned long long positions;  // int [tokens]
+    unsigned long long slots;      // int [tokens]: block * 16 + place in the block
+    unsigned long long rotated;    // f16 [tokens, head_count, head_stride]
+    unsigned long long cache;      // f16 [blocks, 2, cache_head_count, 16, head_stride]: keys, then values
+    unsigned int head_count, cache_head_count;
+    unsigned int head_size;
+    unsigned int head_stride;  // head_size rounded up to a multiple of 16; elements from head_size on become zero
+};
+
+// output = gate / (1 + exp(-gate)) * up. The grid is [blocks of columns, tokens].
+struct flash_gpu_gate {
+    unsigned long long gate, up;  // float [tokens, width]
+    unsigned long long output;    // 16-bit [tokens, output_stride]; columns from width on become zero
+    unsigned int width;
+    unsigned int output_stride;  // elements
+};
+
+// The place of the largest element of each row, of equal ones the first; FLASH_GPU_NO_TOKEN if one is NaN or the
+// largest is infinite. The grid is [rows].
+struct flash_gpu_argmax {
+    unsigned long long input;   // float [rows, width]
+    unsigned long long output;  // int [rows]
+    unsigned int width;
+    unsigned int unused;
+};
+
+// What a block of attention does for one key-value head: the queries of some tokens of a sequence over a part of its
+// context. Tokens times group are at most the rows of a block: 64 for prompts, 16 for decoding.
+struct flash_gpu_attention_task {
+    unsigned int first_token;     // place in the batch
+    unsigned int tokens;          // 0: nothing to do
+    unsigned int first_position;  // of the first of them in its sequence
+    unsigned int first_block;     // where the sequence's block ids begin
+    unsigned int context_begin;   // a multiple of 16
+    unsigned int context_end;     // at most first_position + tokens
+    unsigned int part, parts;
+    unsigned int first_slot;      // place of part 0 among the partial outputs; not used with one part
+    unsigned int unused;
+};
+
+// Softmax attention. The grid is [tasks, cache heads].
+struct flash_gpu_attention {
+    unsigned long long queries;   // f16 [tokens, cache_head_count * group, head_stride]
+    unsigned long long cache;     // f16 [blocks, 2, cache_head_count, 16, head_stride]
+    unsigned long long output;    // 16-bit [tokens, output_stride]: heads behind each other, head_size elements each
+    unsigned long long tasks;     // flash_gpu_attention_task [tasks]
+    unsigned long long blocks;    // int: block ids of all sequences
+    unsigned long long partials;  // float [slots, cache_head_count, rows of a block, head_stride + 2]
+    unsigned long long arrivals;  // unsigned int [slots, cache_head_count], zero before and after
+    unsigned int cache_head_count;
+    unsigned int group;  // query heads of a cache head
+    unsigned int head_size;
+    unsigned int output_stride;   // elements
+    unsigned int output_is_bf16;  // else f16
+    float scale;                  // of the scores: log2(e) / sqrt(head_size)
 };
 
 #endif

@@ -5,10 +5,11 @@
 #define GPU_FUNCTION __device__ __forceinline__
 
 // Defines kernel `name` for blocks of at most `threads` threads, with one parameter: a struct, by value, that the host
-// declares, too (gpu_parameters.h). What follows is the kernel's body, which reads `parameters`. Two blocks of 256
-// threads are what the compiler is asked to make room for; left alone it aims at four, and spills.
-#define GPU_KERNEL(name, threads, Parameters) \
-    extern "C" __global__ void __launch_bounds__(threads, 2) name(const __grid_constant__ Parameters parameters)
+// declares, too (gpu_parameters.h). What follows is the kernel's body, which reads `parameters`. The compiler is told
+// to make room for `blocks` blocks on a multiprocessor: left alone it aims at some number of its own, and spills.
+#define GPU_KERNEL_OF_BLOCKS(name, threads, blocks, Parameters) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ Parameters parameters)
+#define GPU_KERNEL(name, threads, Parameters) GPU_KERNEL_OF_BLOCKS(name, threads, 1, Parameters)
 
 namespace gpu {
 
@@ -99,6 +100,8 @@ GPU_FUNCTION float exp2_approximate(float value) {
     return result;
 }
 GPU_FUNCTION float reciprocal_square_root(float value) { return rsqrtf(value); }
+// The larger one; of a number and NaN the number.
+GPU_FUNCTION float maximum(float a, float b) { return fmaxf(a, b); }
 
 // ---- Shared memory -------------------------------------------------------------------------------------------------
 

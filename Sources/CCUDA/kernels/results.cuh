@@ -1,6 +1,7 @@
 // What becomes of a block's sums: the output, or a share of it that the last slice adds up.
 #pragma once
 
+#include "arrivals.cuh"
 #include "elements.cuh"
 #include "gpu_parameters.h"
 
@@ -9,11 +10,13 @@ namespace gpu {
 template <typename Element>
 GPU_FUNCTION void store_output(const flash_gpu_product &product, u32 token, u32 row, float value) {
     const u64 index = u64(token) * product.output_stride + row;
-    if (product.output_type == FLASH_GPU_OUTPUT_F32) {
-        store(reinterpret_cast<float *>(product.output) + index, value);
-    } else {
+    if (product.output_type == FLASH_GPU_OUTPUT_16_BIT) {
         store(reinterpret_cast<u16 *>(product.output) + index, static_cast<u16>(Element::pack(value, 0)));
+        return;
     }
+    float *output = reinterpret_cast<float *>(product.output) + index;
+    // One thread has the element to itself, so adding needs no atomics, and the result is the same in every run.
+    store(output, product.output_type == FLASH_GPU_OUTPUT_ADD_F32 ? load(output) + value : value);
 }
 
 // Calls `body(token, row, sum)` for each sum of this lane that is inside the matrix. `sums[g]` is what a warp has for
@@ -32,25 +35,6 @@ GPU_FUNCTION void for_each_sum(
     }
 }
 
-// Whether this block is the last of the slices of its part of the output. All threads take part; `flag` is a word of
-// shared memory.
-GPU_FUNCTION bool arrives_last(const flash_gpu_product &product, Shared flag) {
-    u32 *arrivals = reinterpret_cast<u32 *>(product.arrivals) + block_y() * grid_x() + block_x();
-    // What this block wrote is there before it counts as arrived.
-    device_fence();
-    block_barrier();
-    if (thread() == 0) {
-        const u32 earlier = atomic_add(arrivals, 1u);
-        // Zero again for the next product: nobody else will look.
-        if (earlier + 1 == grid_z()) store(arrivals, 0u);
-        store_shared<u32>(flag, earlier + 1 == grid_z());
-    }
-    block_barrier();
-    const bool last = load_shared<u32>(flag) != 0;
-    device_fence();
-    return last;
-}
-
 // Writes or adds up the sums of a warp with panel `panel`; `shared` is memory that nobody uses any more.
 template <typename Element, int groups>
 GPU_FUNCTION void finish(const flash_gpu_product &product, u32 panel, const float (&sums)[groups][4], Shared shared) {
@@ -65,7 +49,8 @@ GPU_FUNCTION void finish(const flash_gpu_product &product, u32 panel, const floa
     for_each_sum(product, panel, sums, [&](u32 token, u32 row, float sum) {
         store(partials + block_z() * slice_size + u64(token) * product.rows + row, sum);
     });
-    if (!arrives_last(product, shared)) return;
+    u32 *arrivals = reinterpret_cast<u32 *>(product.arrivals) + block_y() * grid_x() + block_x();
+    if (!arrives_last(arrivals, grid_z(), shared)) return;
     for_each_sum(product, panel, sums, [&](u32 token, u32 row, float) {
         float total = 0;
         for (u32 slice = 0; slice < grid_z(); slice++) {

@@ -16,6 +16,9 @@ public final class ProductWorkspace {
         arrivals = try Self.zeros(byteCount: 4_096, stream)
     }
 
+    /// The memory in use: what a recorded graph must keep.
+    public var buffers: [DeviceBuffer] { [partials, arrivals] }
+
     func reserve(_ grid: ProductGrid, _ matrix: DeviceMatrix, tokens: Int) throws(CUDAError) {
         if grid.slices == 1 { return }
         let partialBytes = grid.slices * tokens * matrix.rows * 4

@@ -31,6 +31,16 @@ public enum ProductOutput: Sendable {
     case f32
     /// The type of the matrix.
     case sixteenBit
+    /// Float32 sums are added to what is there.
+    case addF32
+
+    fileprivate var code: UInt32 {
+        switch self {
+        case .f32: FLASH_GPU_OUTPUT_F32.rawValue
+        case .sixteenBit: FLASH_GPU_OUTPUT_16_BIT.rawValue
+        case .addF32: FLASH_GPU_OUTPUT_ADD_F32.rawValue
+        }
+    }
 }
 
 /// Products of packed weights with activations on one GPU.
@@ -78,8 +88,7 @@ public final class Products: Sendable {
         parameters.tokens = UInt32(operands.tokens)
         parameters.input_stride = UInt32(operands.inputStride)
         parameters.output_stride = UInt32(operands.outputStride)
-        parameters.output_type =
-            operands.outputType == .f32 ? FLASH_GPU_OUTPUT_F32.rawValue : FLASH_GPU_OUTPUT_16_BIT.rawValue
+        parameters.output_type = operands.outputType.code
         parameters.slice_steps = UInt32(grid.sliceSteps)
         parameters.segment_steps = UInt32(matrix.segmentStrips)
         try loaded.kernel.launch(

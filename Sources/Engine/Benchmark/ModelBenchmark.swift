@@ -1,5 +1,5 @@
 public import Tensors
-import Transformer
+public import Transformer
 
 /// One model on one number of threads, ready to be timed step by step.
 ///
@@ -8,7 +8,8 @@ public final class ModelBenchmark {
     public let model: LanguageModel
     public let pool: WorkerPool
     private let decoder: Decoder
-    private let cache: KeyValueCache
+    /// nil on a GPU.
+    private let cache: KeyValueCache?
     private let blocksPerSequence: Int
     private let contextTokens: Int
     private var batch = Batch()
@@ -16,21 +17,32 @@ public final class ModelBenchmark {
     /// - Parameters:
     ///   - sequences: the largest batch that will be decoded.
     ///   - contextTokens: the longest sequence.
-    ///   - other: a benchmark of the same model and sizes, whose cache is used, too: long contexts take much memory,
-    ///     and what the cache holds makes no difference to the time.
+    ///   - other: a benchmark of the same model and sizes on a CPU, whose cache is used, too: long contexts take much
+    ///     memory, and what the cache holds makes no difference to the time.
+    /// - Throws: `ModelError` for a model that a GPU cannot run, or if the GPU fails.
     public init(
         _ model: LanguageModel, sequences: Int, contextTokens: Int, pool: WorkerPool, options: RunnerOptions = .init(),
         sharingCacheOf other: ModelBenchmark? = nil
-    ) {
+    ) throws(ModelError) {
         self.model = model
         self.pool = pool
         self.contextTokens = contextTokens
         blocksPerSequence = (contextTokens + KeyValueCache.blockTokens - 1) / KeyValueCache.blockTokens
-        cache =
-            other?.cache
-            ?? Self.cache(
-                model.configuration, blockCount: blocksPerSequence * sequences, element: options.cacheElement)
-        precondition(cache.blockCount >= blocksPerSequence * sequences && cache.element == options.cacheElement)
+        let blockCount = blocksPerSequence * sequences
+        if case .cuda(let library) = options.device {
+            let backend = try options.cudaBackend(
+                for: model, library, blockCount: blockCount, pool: pool, maximumLogitsTokens: max(16, sequences))
+            try backend.clearCache()
+            cache = nil
+            weightBytesPerStep = backend.weightBytesPerStep
+            decoder = Decoder(configuration: model.configuration, backend: backend)
+            return
+        }
+        let cache =
+            other?.cache ?? Self.cache(model.configuration, blockCount: blockCount, element: options.cacheElement)
+        precondition(cache.blockCount >= blockCount && cache.element == options.cacheElement)
+        self.cache = cache
+        weightBytesPerStep = model.weights.byteCountPerStep
         decoder = Decoder(
             configuration: model.configuration,
             backend: CPUBackend(
@@ -49,7 +61,7 @@ public final class ModelBenchmark {
     }
 
     /// Weight bytes that one decoding step reads, however many sequences share it.
-    public var weightBytesPerStep: Int { model.weights.byteCountPerStep }
+    public let weightBytesPerStep: Int
 
     /// Seconds of one decoding step of `sequences` sequences, each at position `position`, logits and all.
     public func decodeStep(sequences: Int, position: Int) throws -> Double {
@@ -60,7 +72,7 @@ public final class ModelBenchmark {
         }
         return try seconds {
             try decoder.forward(batch)
-            _ = decoder.logits(ofTokens: Array(0..<sequences))
+            _ = try decoder.logits(ofTokens: Array(0..<sequences))
         }
     }
 
@@ -74,7 +86,7 @@ public final class ModelBenchmark {
                 batch.append(tokens: (first..<end).map(token), firstPosition: first, blocks: blocks(of: 0))
                 try decoder.forward(batch)
             }
-            _ = decoder.logits(ofTokens: [batch.tokens.count - 1])
+            _ = try decoder.logits(ofTokens: [batch.tokens.count - 1])
         }
     }
 

@@ -1,14 +1,18 @@
 import Synchronization
 public import Tensors
+public import Transformer
 
 /// Measures how well a model predicts a text.
 public struct PerplexityEvaluator {
     private let runner: SequenceRunner
     private let pool: WorkerPool
 
-    public init(_ model: LanguageModel, window: Int, pool: WorkerPool, options: RunnerOptions = .init()) {
+    /// - Throws: `ModelError` for a model that a GPU cannot run, or if the GPU fails.
+    public init(
+        _ model: LanguageModel, window: Int, pool: WorkerPool, options: RunnerOptions = .init()
+    ) throws(ModelError) {
         self.pool = pool
-        runner = SequenceRunner(model, contextTokens: window, pool: pool, options: options)
+        runner = try SequenceRunner(model, contextTokens: window, pool: pool, options: options)
     }
 
     /// The perplexity over `windows` of `tokens`, each window a sequence of its own.
@@ -40,7 +44,7 @@ public struct PerplexityEvaluator {
     private func score(
         _ places: Range<Int>, tokens: [Int32], window: Range<Int>, batchStart: Int
     ) throws -> [Double] {
-        let logits = runner.logits(ofBatchPlaces: places.map { $0 - batchStart })
+        let logits = try runner.logits(ofBatchPlaces: places.map { $0 - batchStart })
         let vocabulary = runner.configuration.vocabularySize
         let results = Mutex<[Result<Double, LogitsError>]>(Array(repeating: .success(.nan), count: places.count))
         pool.forEachChunk(places.count) { index, _ in

@@ -1,14 +1,18 @@
 public import Tensors
 import Tokenizers
+public import Transformer
 
 /// Generates text: schedule, run, sample, stream.
 public final class Generator {
     private let model: LanguageModel
     private let runner: SequenceRunner
 
-    public init(_ model: LanguageModel, contextTokens: Int, pool: WorkerPool, options: RunnerOptions = .init()) {
+    /// - Throws: `ModelError` for a model that a GPU cannot run, or if the GPU fails.
+    public init(
+        _ model: LanguageModel, contextTokens: Int, pool: WorkerPool, options: RunnerOptions = .init()
+    ) throws(ModelError) {
         self.model = model
-        runner = SequenceRunner(model, contextTokens: contextTokens, pool: pool, options: options)
+        runner = try SequenceRunner(model, contextTokens: contextTokens, pool: pool, options: options)
     }
 
     /// Tokens of the longest text, prompt included.
@@ -21,8 +25,8 @@ public final class Generator {
     /// - Parameters:
     ///   - onProgress: called with the number of prompt tokens that are computed.
     ///   - onText: called with every piece of text as soon as it is certain.
-    /// - Throws: `EngineError` for a prompt that is empty or longer than the context; `ModelError` for damaged weights;
-    ///   `LogitsError` if the model computes NaN.
+    /// - Throws: `EngineError` for a prompt that is empty or longer than the context; `ModelError` for damaged weights,
+    ///   or if the device fails; `LogitsError` if the model computes NaN.
     public func generate(
         prompt: [Int32], options: GenerationOptions, onProgress: (Int) -> Void = { _ in },
         onText: (String) throws -> Void
@@ -39,7 +43,7 @@ public final class Generator {
         var sampler = Sampler(parameters: options.sampling, vocabularySize: model.configuration.vocabularySize)
         sampler.observe(prompt: prompt)
         var stream = TextStream(tokenizer: model.tokenizer, stops: options.stops)
-        var tokens = [try sampler.sample(logits: runner.lastLogits())]
+        var tokens = [try nextToken(&sampler)]
         let promptEnd = clock.now
         while true {
             let token = tokens[tokens.count - 1]
@@ -66,8 +70,15 @@ public final class Generator {
                     decodeSeconds: (end - promptEnd) / .seconds(1))
             }
             try runner.run(tokens[(tokens.count - 1)...])
-            tokens.append(try sampler.sample(logits: runner.lastLogits()))
+            tokens.append(try nextToken(&sampler))
         }
+    }
+
+    /// Of a greedy choice the device may know the result; then no logits are copied.
+    private func nextToken(_ sampler: inout Sampler) throws -> Int32 {
+        let parameters = sampler.parameters
+        if parameters.isGreedy, !parameters.hasPenalties, let token = try runner.greedyToken() { return token }
+        return try sampler.sample(logits: runner.lastLogits())
     }
 }
 

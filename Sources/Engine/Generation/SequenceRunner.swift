@@ -10,7 +10,6 @@ public final class SequenceRunner {
     /// Tokens that fit the cache.
     public let contextTokens: Int
     private let decoder: Decoder
-    private let cache: KeyValueCache
     private var pool: BlockPool
     private var blocks: SequenceBlocks
     private var batch = Batch()
@@ -20,28 +19,26 @@ public final class SequenceRunner {
     public private(set) var tokens: [Int32] = []
 
     /// - Parameters:
-    ///   - contextTokens: cache size; memory is only used as it fills.
-    ///   - options: threads, instruction set, cache type.
-    public init(_ model: LanguageModel, contextTokens: Int, pool workers: WorkerPool, options: RunnerOptions = .init())
-    {
+    ///   - contextTokens: cache size; on a CPU memory is only used as it fills.
+    ///   - options: device, instruction set, cache type.
+    /// - Throws: `ModelError` for a model that a GPU cannot run, or if the GPU fails.
+    public init(
+        _ model: LanguageModel, contextTokens: Int, pool workers: WorkerPool, options: RunnerOptions = .init()
+    ) throws(ModelError) {
         precondition(contextTokens >= 1)
         configuration = model.configuration
         let blockTokens = KeyValueCache.blockTokens
         let blockCount = (contextTokens + blockTokens - 1) / blockTokens
         self.contextTokens = contextTokens
-        cache = KeyValueCache(
-            configuration: configuration, blockCount: blockCount, element: options.cacheElement)
         decoder = Decoder(
             configuration: configuration,
-            backend: CPUBackend(
-                configuration: configuration, weights: model.weights, cache: cache, pool: workers,
-                kernels: options.kernels, maximumBatchTokens: options.maximumBatchTokens))
+            backend: try options.backend(for: model, blockCount: blockCount, pool: workers))
         pool = BlockPool(blockCount: blockCount, tokensPerBlock: blockTokens)
         blocks = SequenceBlocks(pool: pool)
     }
 
     /// Bytes of the cache blocks in use.
-    public var cacheByteCount: Int { blocks.blocks.count * cache.bytesPerBlock }
+    public var cacheByteCount: Int { blocks.blocks.count * decoder.cacheBytesPerBlock }
 
     public var maximumLogitsTokens: Int { decoder.maximumLogitsTokens }
     public var maximumBatchTokens: Int { decoder.maximumBatchTokens }
@@ -76,11 +73,21 @@ public final class SequenceRunner {
     }
 
     /// Logits after the last token.
-    public func lastLogits() -> UnsafeBufferPointer<Float> {
+    /// - Throws: `ModelError` if the device fails.
+    public func lastLogits() throws(ModelError) -> UnsafeBufferPointer<Float> {
         lastPlace[0] = batch.tokens.count - 1
-        return decoder.logits(ofTokens: lastPlace)
+        return try decoder.logits(ofTokens: lastPlace)
+    }
+
+    /// The token of the largest logit after the last token; nil if ``lastLogits()`` is to be looked at.
+    /// - Throws: `ModelError` if the device fails.
+    public func greedyToken() throws(ModelError) -> Int32? {
+        try decoder.greedyToken(after: batch.tokens.count - 1)
     }
 
     /// Logits after the given places of the last batch, one row of `vocabularySize` each.
-    public func logits(ofBatchPlaces places: [Int]) -> UnsafeBufferPointer<Float> { decoder.logits(ofTokens: places) }
+    /// - Throws: `ModelError` if the device fails.
+    public func logits(ofBatchPlaces places: [Int]) throws(ModelError) -> UnsafeBufferPointer<Float> {
+        try decoder.logits(ofTokens: places)
+    }
 }

@@ -5,6 +5,7 @@ public import Tensors
 public final class CPUBackend: Backend {
     public let maximumBatchTokens: Int
     public let maximumLogitsTokens: Int
+    public var cacheBytesPerBlock: Int { cache.bytesPerBlock }
 
     let configuration: ModelConfiguration
     let weights: DecoderWeights

@@ -24,6 +24,7 @@ struct BenchModelCommand: AsyncParsableCommand {
               flash-llm bench ./packed --threads 1,2 --batch 1,4,16
               flash-llm bench ./packed --prompt 512 --json
               flash-llm bench ./packed --depth 64,4096             short and long contexts
+              flash-llm bench ./packed --device cuda --batch 1,16  on a GPU; its nominal bandwidth is the bound
               flash-llm bench dense packed --full --csv speed.csv --plot speed.svg
             """)
 
@@ -57,6 +58,8 @@ struct BenchModelCommand: AsyncParsableCommand {
     @Option(help: "Keep keys and values as f32, f16 or i8.")
     var cache: CachePrecision = .f16
 
+    @OptionGroup var device: DeviceOptions
+
     @OptionGroup var packing: LoadPackingOptions
 
     @OptionGroup var reports: BenchmarkReports
@@ -73,6 +76,13 @@ struct BenchModelCommand: AsyncParsableCommand {
         if full && batch != nil {
             throw ValidationError("--full and --batch both say what is decoded together: give one of them")
         }
+        try checkDevice()
+    }
+
+    private func checkDevice() throws {
+        guard try device.choice != .cpu else { return }
+        if cache != .f16 { throw ValidationError("--cache on a GPU must be f16, found \(cache)") }
+        if threads.values.count > 1 { throw ValidationError("--threads on a GPU makes no difference: give one number") }
     }
 
     private var batches: [Int] { full ? [1, 2, 4, 8, 16] : batch?.values ?? [1] }
@@ -80,6 +90,7 @@ struct BenchModelCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console()
         try reports.check()
+        let device = try device.choice.open(environment: console.environment)
         let progress = ProgressReporter(traits: console.errors)
         let loadingPool = WorkerPool(threadCount: WorkerPool.availableProcessorCount)
         let packing = try packing.packing(
@@ -105,7 +116,8 @@ struct BenchModelCommand: AsyncParsableCommand {
         }
         let run = BenchmarkRun(
             names: models, models: opened, threadCounts: threads.values, batches: batches, promptTokens: prompt,
-            steps: steps, depths: depths, rounds: rounds, cacheElement: cache.element)
+            steps: steps, depths: depths, rounds: rounds,
+            options: RunnerOptions(device: device, cacheElement: cache.element))
         let results = try run.measure { done, total in
             progress.update("measuring", completed: done, of: total, unit: .things("rounds"))
         }

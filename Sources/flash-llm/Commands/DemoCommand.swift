@@ -84,7 +84,7 @@ struct DemoCommand: AsyncParsableCommand {
         let model = contestant.model
         let prompt = try model.tokens(answering: [ChatMessage(role: "user", content: question)], date: .today)
         let limit = min(prompt.count + maxTokens, model.configuration.maximumContext)
-        let generator = Generator(model, contextTokens: limit, pool: pool)
+        let generator = try Generator(model, contextTokens: limit, pool: pool)
         let output = TextSink.standardOutput
         output.write("\n[\(contestant.label)] ")
         _ = try generator.generate(prompt: prompt, options: GenerationOptions(maximumTokens: maxTokens)) {
@@ -98,7 +98,7 @@ struct DemoCommand: AsyncParsableCommand {
     ) throws -> Perplexity {
         let tokens = contestant.model.tokens(of: EvaluationText.bridge)
         let windows = try EvaluationWindows(tokenCount: tokens.count, window: 512)
-        let evaluator = PerplexityEvaluator(contestant.model, window: 512, pool: pool)
+        let evaluator = try PerplexityEvaluator(contestant.model, window: 512, pool: pool)
         let result = try evaluator.evaluate(tokens, windows: windows) { scored in
             progress.update(
                 "perplexity, \(contestant.label)", completed: scored, of: windows.scoredTokenCount,

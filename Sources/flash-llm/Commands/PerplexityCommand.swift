@@ -48,6 +48,7 @@ struct PerplexityCommand: AsyncParsableCommand {
         let text = try readText()
         let progress = ProgressReporter(traits: console.errors)
         let pool = runtime.makePool()
+        let runnerOptions = try runtime.runnerOptions(console: console)
         let opened = try runtime.open(
             try model.path(console: console), pool: pool, console: console, progress: progress)
         let limit = opened.configuration.maximumContext
@@ -58,7 +59,7 @@ struct PerplexityCommand: AsyncParsableCommand {
         }
         let tokens = opened.tokens(of: text)
         let windows = try EvaluationWindows(tokenCount: tokens.count, window: window, limit: maxTokens)
-        let evaluator = PerplexityEvaluator(opened, window: window, pool: pool, options: runtime.runnerOptions)
+        let evaluator = try PerplexityEvaluator(opened, window: window, pool: pool, options: runnerOptions)
         let start = ContinuousClock.now
         let result = try evaluator.evaluate(tokens, windows: windows) { scored in
             progress.update("scoring", completed: scored, of: windows.scoredTokenCount, unit: .things("tokens"))

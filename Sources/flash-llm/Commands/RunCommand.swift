@@ -19,6 +19,7 @@ struct RunCommand: AsyncParsableCommand {
               flash-llm run smollm2-135m "What is a sparse matrix?"
               flash-llm run smollm2-135m                                       chat
               flash-llm run ./packed "Once upon a time" --raw --temperature 0
+              flash-llm run ./packed "Once upon a time" --raw --device cuda
               flash-llm run ./packed "Name three rivers." --system "Be brief." --max-tokens 50
               flash-llm run ./packed "2 + 2 =" --raw --temperature 0 --max-tokens 8 --json | jq .tokens
               cat question.txt | flash-llm run smollm2-135m
@@ -71,31 +72,34 @@ struct RunCommand: AsyncParsableCommand {
         let text = isChat ? nil : try prompt ?? StandardInput.readText(source: "the prompt")
         let progress = ProgressReporter(traits: console.errors)
         let pool = runtime.makePool()
+        // Before the model is loaded: that a GPU is missing shall be known at once.
+        let runnerOptions = try runtime.runnerOptions(console: console)
         let opened = try runtime.open(path, pool: pool, console: console, progress: progress)
         let options = GenerationOptions(
             maximumTokens: maxTokens, sampling: try sampling.parameters(), stops: try StopStrings(stop),
             ignoresEnd: ignoreEos)
         if let text {
-            try answer(text, with: opened, options: options, pool: pool, progress: progress)
+            try answer(
+                text, with: opened, options: options, pool: pool, runnerOptions: runnerOptions, progress: progress)
         } else {
             let limit = opened.configuration.maximumContext
             var chat = try ChatSession(
                 model: opened, contextTokens: min(context ?? 8192, limit), system: system, isRaw: raw, options: options,
-                pool: pool, runnerOptions: runtime.runnerOptions)
+                pool: pool, runnerOptions: runnerOptions)
             try chat.run()
         }
     }
 
     private func answer(
         _ text: String, with model: LanguageModel, options: GenerationOptions, pool: WorkerPool,
-        progress: ProgressReporter
+        runnerOptions: RunnerOptions, progress: ProgressReporter
     ) throws {
         let tokens = try promptTokens(text, model)
         let limit = model.configuration.maximumContext
         let needed = tokens.count.addingReportingOverflow(maxTokens)
         let wanted = context ?? (needed.overflow ? limit : needed.partialValue)
-        let generator = Generator(
-            model, contextTokens: max(min(wanted, limit), 1), pool: pool, options: runtime.runnerOptions)
+        let generator = try Generator(
+            model, contextTokens: max(min(wanted, limit), 1), pool: pool, options: runnerOptions)
         let output = TextSink.standardOutput
         let generation = try generator.generate(
             prompt: tokens, options: options,

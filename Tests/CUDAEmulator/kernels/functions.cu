@@ -45,8 +45,8 @@ GPU_KERNEL(test_bits, 256, flash_gpu_functions) {
     put(parameters.output, 3 * count + i, byte_permute(low, high, operand));
 }
 
-// `a`, `b`, `c`: floats. output [7, count]: pack_f16(a, b), pack_bf16(a, b), widen_f16 and widen_bf16 of a's low half,
-// fused_multiply_add(a, b, c), exp2_approximate(a), reciprocal_square_root(a).
+// `a`, `b`, `c`: floats. output [8, count]: pack_f16(a, b), pack_bf16(a, b), widen_f16 and widen_bf16 of a's low half,
+// fused_multiply_add(a, b, c), exp2_approximate(a), reciprocal_square_root(a), maximum(a, b).
 GPU_KERNEL(test_floats, 256, flash_gpu_functions) {
     const u32 i = global_thread(), count = parameters.count;
     if (i >= count) return;
@@ -59,6 +59,7 @@ GPU_KERNEL(test_floats, 256, flash_gpu_functions) {
     put(parameters.output, 4 * count + i, as_bits(fused_multiply_add(a, b, c)));
     put(parameters.output, 5 * count + i, as_bits(exp2_approximate(a)));
     put(parameters.output, 6 * count + i, as_bits(reciprocal_square_root(a)));
+    put(parameters.output, 7 * count + i, as_bits(maximum(a, b)));
 }
 
 // One warp. `a`: 16 x 16 elements of 16 bits, `b`: 8 columns of 16, `c`: 16 x 8 floats, to which the product is added;

@@ -3,10 +3,16 @@
 
 #define FLASH_EMULATED_FILES(X) \
     X(bandwidth) \
+    X(argmax) \
+    X(attention) \
+    X(embedding) \
     X(functions) \
+    X(gate) \
+    X(norm) \
     X(planted) \
     X(probe) \
     X(product) \
+    X(rotation) \
     X(spmm_bitmap) \
     X(spmm_dense) \
     X(spmm_gap_stream) \

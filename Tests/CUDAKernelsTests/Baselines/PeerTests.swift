@@ -138,6 +138,6 @@ import Testing
         let failing = try Peer(
             name: "failing", path: library(Self.compressedRows.replacing("!= FLASH_LLM_PEER_VERSION", with: "> 0")))
         let error = #expect(throws: TestedGPU.Failure.self) { try isRight(failing) }
-        #expect(error?.error.description.hasPrefix("failing's flash_llm_peer_prepare failed with code 2") == true)
+        #expect(error?.description.hasPrefix("failing's flash_llm_peer_prepare failed with code 2") == true)
     }
 }

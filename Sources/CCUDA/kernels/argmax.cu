@@ -1,0 +1,58 @@
+// The greedy choice of the next token. A block reads a row of logits: 128,000 of them are some 5 us, and a copy of them
+// to the host would be longer.
+#include "gpu.cuh"
+#include "gpu_parameters.h"
+
+using namespace gpu;
+
+namespace {
+
+// The largest element seen, and its place. NaN is larger than all.
+struct Choice {
+    float value;
+    u32 place;
+
+    GPU_FUNCTION void take(float other, u32 other_place) {
+        const bool is_nan = other != other, have_nan = value != value;
+        const bool is_first = other_place < place;
+        const bool is_larger = other > value || (other == value && is_first);
+        if (!(is_nan ? !have_nan || is_first : !have_nan && is_larger)) return;
+        value = other;
+        place = other_place;
+    }
+
+    GPU_FUNCTION void reduce_warp() {
+#pragma unroll
+        for (u32 bits = warp_lanes / 2; bits > 0; bits /= 2) {
+            const float other = shuffle_xor(value, bits);
+            take(other, shuffle_xor(place, bits));
+        }
+    }
+};
+
+}  // namespace
+
+GPU_KERNEL(argmax, 1024, flash_gpu_argmax) {
+    const u64 row = block_x();
+    const float *input = reinterpret_cast<const float *>(parameters.input) + row * parameters.width;
+    // Below every element, at a place behind every element.
+    const Choice none = {as_float(0xff800000u), ~0u};
+    Choice choice = none;
+    for (u32 place = thread(); place < parameters.width; place += block_threads()) {
+        choice.take(load(input + place), place);
+    }
+    choice.reduce_warp();
+    const Shared slots = shared_base();
+    if (lane() == 0) store_shared(slots + 8 * warp(), Words2{as_bits(choice.value), choice.place});
+    block_barrier();
+    if (warp() != 0) return;
+    choice = none;
+    if (lane() < block_threads() / warp_lanes) {
+        const Words2 words = load_shared<Words2>(slots + 8 * lane());
+        choice = {as_float(words.x), words.y};
+    }
+    choice.reduce_warp();
+    const bool is_finite = (as_bits(choice.value) & 0x7f800000u) != 0x7f800000u;
+    const i32 token = is_finite ? i32(choice.place) : FLASH_GPU_NO_TOKEN;
+    if (lane() == 0) store(reinterpret_cast<i32 *>(parameters.output) + row, token);
+}

@@ -1,0 +1,23 @@
+// Rows of the embedding table become the residual stream.
+#include "elements.cuh"
+#include "gpu_parameters.h"
+
+using namespace gpu;
+
+namespace {
+
+template <typename Element>
+GPU_FUNCTION void embed(const flash_gpu_embedding &parameters) {
+    const u32 token = block_x();
+    const u32 row = u32(load(reinterpret_cast<const i32 *>(parameters.tokens) + token));
+    const u16 *from = reinterpret_cast<const u16 *>(parameters.table) + u64(row) * parameters.table_stride;
+    float *to = reinterpret_cast<float *>(parameters.hidden) + u64(token) * parameters.width;
+    for (u32 column = thread(); column < parameters.width; column += block_threads()) {
+        store(to + column, Element::widen(load(from + column)));
+    }
+}
+
+}  // namespace
+
+GPU_KERNEL(embed_f16, FLASH_GPU_STEP_THREADS, flash_gpu_embedding) { embed<F16>(parameters); }
+GPU_KERNEL(embed_bf16, FLASH_GPU_STEP_THREADS, flash_gpu_embedding) { embed<BF16>(parameters); }

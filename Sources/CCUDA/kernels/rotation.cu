@@ -1,0 +1,78 @@
+// Rotated queries, and keys and values in the cache: one warp for each head of a token.
+#include "gpu.cuh"
+#include "gpu_parameters.h"
+
+using namespace gpu;
+
+namespace {
+
+GPU_FUNCTION u16 narrow(float value) { return static_cast<u16>(pack_f16(value, 0)); }
+
+struct Rotation {
+    float cosine, sine;
+
+    GPU_FUNCTION static Rotation at(const float *table, u32 row, u32 half, u32 pair) {
+        const Words2 words = load(reinterpret_cast<const Words2 *>(table) + u64(row) * half + pair);
+        return {as_float(words.x), as_float(words.y)};
+    }
+    // The one after the other.
+    GPU_FUNCTION Rotation then(Rotation other) const {
+        return {fused_multiply_add(cosine, other.cosine, -(sine * other.sine)),
+                fused_multiply_add(sine, other.cosine, cosine * other.sine)};
+    }
+};
+
+// Where a head of a token is read and written, and whether it is rotated.
+struct Head {
+    const float *from;
+    u16 *to;
+    bool is_rotated;
+
+    // Heads count through queries, keys and values.
+    GPU_FUNCTION Head(const flash_gpu_rotation &parameters, u32 token, u32 index) {
+        const u32 queries = parameters.head_count, heads = parameters.cache_head_count;
+        const u64 size = parameters.head_size, stride = parameters.head_stride;
+        if (index < queries) {
+            const u64 head = u64(token) * queries + index;
+            from = reinterpret_cast<const float *>(parameters.queries) + head * size;
+            to = reinterpret_cast<u16 *>(parameters.rotated) + head * stride;
+            is_rotated = true;
+            return;
+        }
+        const u32 kind = (index - queries) / heads, head = (index - queries) % heads;
+        const u32 slot = u32(load(reinterpret_cast<const i32 *>(parameters.slots) + token));
+        const u32 block = slot / FLASH_GPU_CACHE_TOKENS, place = slot % FLASH_GPU_CACHE_TOKENS;
+        from = reinterpret_cast<const float *>(kind == 0 ? parameters.keys : parameters.values)
+               + (u64(token) * heads + head) * size;
+        to = reinterpret_cast<u16 *>(parameters.cache)
+             + (((u64(block) * 2 + kind) * heads + head) * FLASH_GPU_CACHE_TOKENS + place) * stride;
+        is_rotated = kind == 0;
+    }
+};
+
+}  // namespace
+
+GPU_KERNEL(rotate_append, FLASH_GPU_STEP_THREADS, flash_gpu_rotation) {
+    const u32 token = block_x(), index = block_y() * (FLASH_GPU_STEP_THREADS / warp_lanes) + warp();
+    if (index >= parameters.head_count + 2 * parameters.cache_head_count) return;
+    const Head head(parameters, token, index);
+    const float *table = reinterpret_cast<const float *>(parameters.rotations);
+    const u32 position = u32(load(reinterpret_cast<const i32 *>(parameters.positions) + token));
+    const u32 half = parameters.head_size / 2;
+    for (u32 pair = lane(); pair < half; pair += warp_lanes) {
+        float first = load(head.from + pair), second = load(head.from + half + pair);
+        if (head.is_rotated) {
+            const Rotation fine = Rotation::at(table, position % FLASH_GPU_FINE_ROTATIONS, half, pair);
+            const u32 coarse = FLASH_GPU_FINE_ROTATIONS + position / FLASH_GPU_FINE_ROTATIONS;
+            const Rotation turn = Rotation::at(table, coarse, half, pair).then(fine);
+            const float a = first, b = second;
+            first = fused_multiply_add(a, turn.cosine, -(b * turn.sine));
+            second = fused_multiply_add(b, turn.cosine, a * turn.sine);
+        }
+        store(head.to + pair, narrow(first));
+        store(head.to + half + pair, narrow(second));
+    }
+    for (u32 element = parameters.head_size + lane(); element < parameters.head_stride; element += warp_lanes) {
+        store(head.to + element, u16(0));
+    }
+}

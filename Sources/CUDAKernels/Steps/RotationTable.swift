@@ -1,0 +1,39 @@
+import CCUDA
+public import CUDA
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Sines and cosines of the rotary embedding in a GPU's memory: those of the positions 0 to 255 and of every multiple
+/// of 256, float32 `[256 + multiples, frequencies, 2]`. A kernel turns by both.
+public final class RotationTable: Sendable {
+    public let positionCount: Int
+    public let frequencyCount: Int
+    let buffer: DeviceBuffer
+
+    /// - Parameters:
+    ///   - frequencies: radians per position of each pair of elements.
+    ///   - positionCount: positions 0 ..< this may be asked for.
+    /// - Throws: `CUDAError`.
+    public init(frequencies: [Double], positionCount: Int, on stream: Stream) throws(CUDAError) {
+        precondition(positionCount >= 1)
+        self.positionCount = positionCount
+        frequencyCount = frequencies.count
+        let fine = Int(FLASH_GPU_FINE_ROTATIONS)
+        let coarse = (positionCount + fine - 1) / fine
+        let positions = Array(0..<fine) + (0..<coarse).map { $0 * fine }
+        // In double precision: at position 100,000 a float32 angle is off by a hundredth of a turn.
+        let table = positions.flatMap { position in
+            frequencies.flatMap { frequency -> [Float] in
+                let angle = Double(position) * frequency
+                return [Float(cos(angle)), Float(sin(angle))]
+            }
+        }
+        buffer = try DeviceBuffer(table, on: stream)
+    }
+}

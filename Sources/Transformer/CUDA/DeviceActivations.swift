@@ -1,0 +1,65 @@
+import CUDA
+import CUDAKernels
+import Tensors
+
+/// A batch's activations in a GPU's memory, allocated once for the largest batch. Row-major; a step overwrites its
+/// outputs whole for the tokens of the batch. 16-bit rows are filled up with zeros to a multiple of 8 elements.
+struct DeviceActivations {
+    /// float32 `[tokens, hiddenSize]`: the residual stream.
+    let hidden: DeviceBuffer
+    /// 16-bit `[tokens, hiddenStride]`: hidden, normalised.
+    let normalized: DeviceBuffer
+    /// float32 `[tokens, queryWidth]`
+    let queries: DeviceBuffer
+    /// float32 `[tokens, keyValueWidth]`
+    let keys: DeviceBuffer
+    /// float32 `[tokens, keyValueWidth]`
+    let values: DeviceBuffer
+    /// f16 `[tokens, queryHeads, headStride]`
+    let rotated: DeviceBuffer
+    /// 16-bit `[tokens, attendedStride]`; what fills its rows up is zero from the beginning.
+    let attended: DeviceBuffer
+    /// float32 `[tokens, intermediateSize]`
+    let gate: DeviceBuffer
+    /// float32 `[tokens, intermediateSize]`
+    let up: DeviceBuffer
+    /// 16-bit `[tokens, gatedStride]`: silu(gate) * up.
+    let gated: DeviceBuffer
+    /// 16-bit `[logitsTokens, hiddenStride]`: hidden of single tokens, normalised for the head.
+    let chosen: DeviceBuffer
+    /// float32 `[logitsTokens, vocabularySize]`
+    let logits: DeviceBuffer
+    /// Int32 `[logitsTokens]`: the places of the largest logits.
+    let choices: DeviceBuffer
+
+    let hiddenStride: Int
+    let attendedStride: Int
+    let gatedStride: Int
+
+    init(
+        _ configuration: ModelConfiguration, geometry: AttentionGeometry, tokens: Int, logitsTokens: Int,
+        on stream: CUDA.Stream
+    ) throws(CUDAError) {
+        func stride(_ width: Int) -> Int { (width + 7) / 8 * 8 }
+        func rows(_ count: Int, _ bytes: Int) throws(CUDAError) -> DeviceBuffer {
+            try DeviceBuffer(byteCount: count * bytes, in: stream.context)
+        }
+        hiddenStride = stride(configuration.hiddenSize)
+        attendedStride = stride(configuration.queryWidth)
+        gatedStride = stride(configuration.intermediateSize)
+        hidden = try rows(tokens, 4 * configuration.hiddenSize)
+        normalized = try rows(tokens, 2 * hiddenStride)
+        queries = try rows(tokens, 4 * configuration.queryWidth)
+        keys = try rows(tokens, 4 * configuration.keyValueWidth)
+        values = try rows(tokens, 4 * configuration.keyValueWidth)
+        rotated = try rows(tokens, 2 * geometry.queryStride)
+        attended = try rows(tokens, 2 * attendedStride)
+        try attended.enqueueFill(on: stream)
+        gate = try rows(tokens, 4 * configuration.intermediateSize)
+        up = try rows(tokens, 4 * configuration.intermediateSize)
+        gated = try rows(tokens, 2 * gatedStride)
+        chosen = try rows(logitsTokens, 2 * hiddenStride)
+        logits = try rows(logitsTokens, 4 * configuration.vocabularySize)
+        choices = try rows(logitsTokens, 4)
+    }
+}

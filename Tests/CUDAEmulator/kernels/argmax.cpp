@@ -1,0 +1,5 @@
+#include "argmax.cu"
+
+#include "kernels.h"
+
+void keep_kernels_of_argmax() {}

@@ -1,0 +1,138 @@
+import CUDA
+import CUDAEmulator
+import CUDAKernels
+import GPUCases
+import Tensors
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// Embedding, norm, activation, residual sum and greedy choice, against double precision.
+@Suite struct StepTests {
+    static let types = [ElementType.f16, .bf16]
+    static let widths = [1, 2, 7, 8, 9, 64, 255, 256, 257, 600]
+
+    @Test(arguments: types) func embeddingsAreRowsOfTheTable(type: ElementType) throws {
+        try TestedGPU.run { gpu in
+            let steps = try DecoderSteps(gpu.library, valueType: type)
+            for width in Self.widths {
+                let elements = Numbers.floats(5 * width, seed: UInt64(width)).map { Numbers.bits($0, type) }
+                let table = try DeviceMatrix(
+                    denseRows: 5, columns: width, elements: Storage(elements), valueType: type, on: gpu.stream)
+                let ids: [Int32] = [4, 0, 2, 2]
+                let tokens = try DeviceBuffer(ids, on: gpu.stream)
+                let hidden = try DeviceBuffer.poisoned(Float.self, count: 4 * width, on: gpu.stream)
+                try steps.enqueueEmbedding(
+                    table, tokens: tokens.address, count: 4, hidden: hidden.address, on: gpu.stream)
+                let found = try hidden.read(Float.self, count: 4 * width, on: gpu.stream).map(Double.init)
+                let expected = ids.flatMap { id in
+                    elements[Int(id) * width..<(Int(id) + 1) * width].map { Numbers.value($0, type) }
+                }
+                #expect(found == expected, "width \(width)")
+            }
+        }
+    }
+
+    private static func norm(
+        _ input: [Float], _ weight: [Float], width: Int, epsilon: Float, places: [Int]
+    ) -> [Double] {
+        places.flatMap { place -> [Double] in
+            let row = input[place * width..<(place + 1) * width].map(Double.init)
+            let squares = row.reduce(0) { $0 + $1 * $1 }
+            let factor = 1 / (squares / Double(width) + Double(epsilon)).squareRoot()
+            return zip(row, weight).map { $0 * factor * Double($1) }
+        }
+    }
+
+    @Test(arguments: types, [nil, [3], [2, 0, 3, 3, 1]] as [[Int32]?])
+    func normsMatchTheReference(type: ElementType, places: [Int32]?) throws {
+        try TestedGPU.run(on: .emulator(seed: 3)) { gpu in
+            let steps = try DecoderSteps(gpu.library, valueType: type)
+            for width in Self.widths {
+                let stride = (width + 7) / 8 * 8
+                let input = Numbers.floats(4 * width, in: -30...30, seed: 1), weight = Numbers.floats(width, seed: 2)
+                let rows = places ?? [0, 1, 2, 3]
+                let (x, w) = (try DeviceBuffer(input, on: gpu.stream), try DeviceBuffer(weight, on: gpu.stream))
+                let places = try places.map { try DeviceBuffer($0, on: gpu.stream) }
+                let output = try DeviceBuffer.poisoned(UInt16.self, count: rows.count * stride, on: gpu.stream)
+                try steps.enqueueNorm(
+                    input: x.address, weight: w.address, width: width, epsilon: 1e-5, places: places?.address,
+                    count: rows.count, output: output.address, outputStride: stride, on: gpu.stream)
+                let found = try output.read(UInt16.self, count: rows.count * stride, on: gpu.stream)
+                let expected = Self.norm(input, weight, width: width, epsilon: 1e-5, places: rows.map(Int.init))
+                let inside = found.indices.filter { $0 % stride < width }.map { Numbers.value(found[$0], type) }
+                let error = Numbers.largestError(inside, expected) { abs($1) * Numbers.rounding(type) * 1.01 + 1e-7 }
+                #expect(error <= 1, "width \(width)")
+                #expect(found.indices.allSatisfy { $0 % stride < width || found[$0] == 0 }, "filling of \(width)")
+            }
+        }
+    }
+
+    @Test(arguments: types) func gatesMatchTheReference(type: ElementType) throws {
+        try TestedGPU.run { gpu in
+            let steps = try DecoderSteps(gpu.library, valueType: type)
+            for width in Self.widths {
+                let stride = (width + 7) / 8 * 8
+                var gate = Numbers.floats(3 * width, in: -12...12, seed: 5)
+                let up = Numbers.floats(3 * width, in: -2...2, seed: 6)
+                // Where the exponential overflows, and where it vanishes.
+                (gate[0], gate[width], gate[2 * width]) = (-500, 500, 0)
+                let (g, u) = (try DeviceBuffer(gate, on: gpu.stream), try DeviceBuffer(up, on: gpu.stream))
+                let output = try DeviceBuffer.poisoned(UInt16.self, count: 3 * stride, on: gpu.stream)
+                try steps.enqueueGate(
+                    gate: g.address, up: u.address, width: width, tokens: 3, output: output.address,
+                    outputStride: stride, on: gpu.stream)
+                let found = try output.read(UInt16.self, count: 3 * stride, on: gpu.stream)
+                let expected = zip(gate, up).map { Double($0) / (1 + exp(-Double($0))) * Double($1) }
+                let inside = found.indices.filter { $0 % stride < width }.map { Numbers.value(found[$0], type) }
+                let error = Numbers.largestError(inside, expected) { abs($1) * Numbers.rounding(type) * 1.01 + 1e-7 }
+                #expect(error <= 1, "width \(width)")
+                #expect(found.indices.allSatisfy { $0 % stride < width || found[$0] == 0 }, "filling of \(width)")
+            }
+        }
+    }
+
+    /// Every element is added to once, in slices and without.
+    @Test(arguments: [1, 3]) func productsAddToTheResidualStream(slices: Int) throws {
+        try TestedGPU.run(on: .emulator(seed: 2)) { gpu in
+            var product = ProductCase(rows: 70, columns: 200, tokens: 5, slices: slices)
+            let plain = try product.result(.dense, on: gpu)
+            product.outputType = .addF32
+            let added = try product.result(.dense, on: gpu)
+            #expect(added == plain.indices.map { plain[$0] + ProductCase.residual($0 / 70, $0 % 70) })
+        }
+    }
+
+    @Test(arguments: [0, 1, 2] as [UInt64]) func theFirstOfTheLargestIsChosen(seed: UInt64) throws {
+        try TestedGPU.run(on: .emulator(seed: seed)) { gpu in
+            let steps = try DecoderSteps(gpu.library, valueType: .f16)
+            for width in [1, 2, 31, 33, 1023, 1024, 1025, 3000] {
+                var rows = (0..<6).map { Numbers.floats(width, seed: seed + UInt64($0)) }
+                // Equal ones everywhere; minus infinity everywhere; a NaN; one beside infinities.
+                rows[1] = rows[1].map { ($0 * 2).rounded() }
+                rows[2] = rows[2].map { _ in -.infinity }
+                rows[3][width / 2] = .nan
+                rows[4][width - 1] = .infinity
+                rows[5] = rows[5].map { _ in -0.0 }
+                rows[5][width - 1] = 0
+                let input = try DeviceBuffer(rows.flatMap(\.self), on: gpu.stream)
+                let output = try DeviceBuffer(byteCount: 24, in: gpu.stream.context)
+                try steps.enqueueArgmax(
+                    input: input.address, width: width, rows: 6, output: output.address, on: gpu.stream)
+                let found = try output.read(Int32.self, count: 6, on: gpu.stream)
+                let expected = rows.map { row -> Int32 in
+                    guard !row.contains(where: \.isNaN), let largest = row.max(), largest.isFinite else {
+                        return DecoderSteps.noToken
+                    }
+                    return Int32(row.firstIndex(of: largest)!)
+                }
+                #expect(found == expected, "width \(width)")
+            }
+        }
+    }
+}
