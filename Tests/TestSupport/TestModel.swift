@@ -1,4 +1,9 @@
+// The smaller library: gpu-check links it in, and with all of Foundation it would be 40 MB larger.
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
 import Foundation
+#endif
 
 /// The real model that some tests need. It is pulled, not committed; tests that miss it report themselves as skipped.
 public enum TestModel {
@@ -8,7 +13,8 @@ public enum TestModel {
     public static let path: String? = {
         let environment = ProcessInfo.processInfo.environment
         if let path = environment["FLASH_LLM_TEST_MODEL"] { return path }
-        let home = environment["FLASH_LLM_HOME"] ?? NSHomeDirectory() + "/.cache/flash-llm"
+        let user = FileManager.default.homeDirectoryForCurrentUser.path
+        let home = environment["FLASH_LLM_HOME"] ?? user + "/.cache/flash-llm"
         let path = home + "/models/smollm2-135m/SmolLM2-135M-Instruct.Q4_1.gguf"
         return FileManager.default.fileExists(atPath: path) ? path : nil
     }()
