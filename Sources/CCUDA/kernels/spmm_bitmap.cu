@@ -20,7 +20,7 @@ struct Bitmap {
     static constexpr u32 stage_bytes = 2 * strip_values;
     static constexpr bool is_shared = false;
     static constexpr u32 warp_bytes = FLASH_GPU_BITMAP_WARP_BYTES;
-    static_assert(warp_bytes == stages * stage_bytes);
+    static_assert(warp_bytes == stages * stage_bytes + warp_lanes * 8);
 
     const u32 *bitmaps;  // of this lane
     const u16 *values;
@@ -72,21 +72,29 @@ struct Bitmap {
             if (lane() >= distance) before += lower;
         }
         before -= count;
-        const Shared own = shared + stage * stage_bytes;
+        // By a table, which costs one load for each pair where two shuffles were four instructions.
+        store_shared(table() + lane() * 8, Words2{word, shared + stage * stage_bytes + 2 * before});
+        warp_barrier();
         const u32 place = lane() % 16 * 2;
-        const u32 lower_places = (1u << place) - 1;
+        const u32 first_bit = 1u << place, second_bit = 2u << place;
+        const Shared own_half = table() + lane() / 16 * 8;
 #pragma unroll
         for (int index = 0; index < 16; index++) {
-            const u32 source = 2 * index + lane() / 16;
-            const u32 bits = shuffle(word, source);
-            const Shared address = own + 2 * (shuffle(before, source) + popcount(bits & lower_places));
-            const u32 first = bits >> place & 1;
+            const Words2 entry = load_shared<Words2>(own_half + index * 16);
+            Shared address = entry.y + 2 * popcount(entry.x & (first_bit - 1));
             u32 low = 0, high = 0;
-            if (first) low = load_shared<u16>(address);
-            if (bits >> place & 2) high = load_shared<u16>(address + 2 * first);
+            if (entry.x & first_bit) {
+                low = load_shared<u16>(address);
+                address += 2;
+            }
+            if (entry.x & second_bit) high = load_shared<u16>(address);
             fragments[index / 4][index % 4] = byte_permute(low, high, 0x5410);
         }
     }
+
+private:
+    // [32] of a word of the bitmap, and where the values of its bits begin. Written and read by this warp, in one step.
+    GPU_FUNCTION Shared table() const { return shared + stages * stage_bytes; }
 };
 
 }  // namespace
