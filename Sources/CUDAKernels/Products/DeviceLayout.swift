@@ -2,13 +2,13 @@ import CCUDA
 
 /// How a weight matrix lies in a GPU's memory: each has one kernel file.
 ///
-/// Bytes per weight at density d, and lane instructions to expand one (an H100 moves 15 bytes and issues 128 lane
-/// instructions a clock and multiprocessor):
+/// Bytes per weight at density d, and lane instructions for one, all in all, counted in the code (an H100 moves 15
+/// bytes and issues 128 lane instructions a clock and multiprocessor; docs/benchmarks/gpu.md):
 ///
-///     dense      2                     none
-///     tiledCSL   4 d                   2.5 d + 0.4
-///     bitmap     2 d + 0.13            7
-///     gapStream  2.5 d to 3 d          9 d + 0.3
+///     dense      2                     4
+///     tiledCSL   4 d                   9 at half density
+///     bitmap     2 d + 0.13            11 at half density
+///     gapStream  2.5 d to 3.1 d        3.6 + 10 d to 3.6 + 17 d
 public enum DeviceLayout: String, Sendable, CaseIterable {
     case dense
     case tiledCSL = "tiled-csl"
