@@ -10,6 +10,11 @@
 #include "gpu_parameters.h"
 #include "results.cuh"
 
+// Defines a kernel of products. Two blocks are to fit a multiprocessor at least; with the sums of 64 tokens, 128
+// registers would not do for a gap stream.
+#define GPU_PRODUCT_KERNEL(name, tokens) \
+    GPU_KERNEL_OF_BLOCKS(name, FLASH_GPU_BLOCK_THREADS, tokens > 32 ? 1 : 2, flash_gpu_product)
+
 namespace gpu {
 
 constexpr int stages = FLASH_GPU_STAGES;

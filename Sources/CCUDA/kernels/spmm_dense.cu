@@ -62,7 +62,7 @@ struct Dense {
 }  // namespace
 
 #define KERNEL(type, Element, tokens) \
-    GPU_KERNEL_OF_BLOCKS(spmm_dense_##type##_##tokens, FLASH_GPU_BLOCK_THREADS, 2, flash_gpu_product) { \
+    GPU_PRODUCT_KERNEL(spmm_dense_##type##_##tokens, tokens) { \
         multiply<Dense, Element, tokens>(parameters); \
     }
 #define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)

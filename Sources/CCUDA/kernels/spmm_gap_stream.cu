@@ -150,7 +150,7 @@ struct GapStream {
 }  // namespace
 
 #define KERNEL(bits, words, type, Element, tokens) \
-    GPU_KERNEL_OF_BLOCKS(spmm_gap_stream_##bits##_##type##_##tokens, FLASH_GPU_BLOCK_THREADS, 2, flash_gpu_product) { \
+    GPU_PRODUCT_KERNEL(spmm_gap_stream_##bits##_##type##_##tokens, tokens) { \
         multiply<GapStream<bits, words>, Element, tokens>(parameters); \
     }
 #define KERNELS_OF_ELEMENT(type, Element, tokens) \

@@ -109,7 +109,7 @@ struct TiledCSL {
 }  // namespace
 
 #define KERNEL(type, Element, tokens) \
-    GPU_KERNEL_OF_BLOCKS(spmm_tiled_csl_##type##_##tokens, FLASH_GPU_BLOCK_THREADS, 2, flash_gpu_product) { \
+    GPU_PRODUCT_KERNEL(spmm_tiled_csl_##type##_##tokens, tokens) { \
         multiply<TiledCSL, Element, tokens>(parameters); \
     }
 #define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)
