@@ -162,12 +162,4 @@ struct GapStream {
     KERNELS_OF_ELEMENT(f16, F16, tokens) \
     KERNELS_OF_ELEMENT(bf16, BF16, tokens)
 
-// The host compiles the one kernel that it needs, in a tenth of the time.
-#ifdef FLASH_GPU_INSTANCE
-FLASH_GPU_INSTANCE
-#else
-KERNELS(8)
-KERNELS(16)
-KERNELS(32)
-KERNELS(64)
-#endif
+GPU_PRODUCT_INSTANCES

@@ -114,12 +114,4 @@ struct TiledCSL {
     }
 #define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)
 
-// The host compiles the one kernel that it needs.
-#ifdef FLASH_GPU_INSTANCE
-FLASH_GPU_INSTANCE
-#else
-KERNELS(8)
-KERNELS(16)
-KERNELS(32)
-KERNELS(64)
-#endif
+GPU_PRODUCT_INSTANCES
