@@ -121,24 +121,28 @@ static void widen(const void *elements, enum flash_element element, int64_t coun
 
 // From this many tokens on it pays to turn rows into panels (measured on AVX2: 1.05x at 64 tokens, 1.4x at 512, 0.93x
 // at 32): the activations are broadcast instead of loaded, and there are no horizontal sums.
+#ifndef DENSE_PANEL_TOKENS
 #define DENSE_PANEL_TOKENS 64
+#endif
 
 // Columns of a block: the activations of a group of tokens there take 18 KB, and stay in the first-level cache while
 // the rows of a block pass over them.
 #define DOT_COLUMNS 768
 // Rows of a block: they stay in the second-level cache while groups of tokens pass, 64 KB at most.
 #define DOT_BLOCK_ROWS 16
+// Tokens that a block of weights is used for at most: their activations take 200 KB of the second-level cache.
+#define DOT_BLOCK_TOKENS 64
 // Distance of two tokens' activations where they are copied to: one line more than a multiple of 256. Widths of models
 // are multiples of 256 or 1024, so that in place the tokens of a group would share the few ways of a set of the
 // first-level cache.
 #define DOT_STRIDE (DOT_COLUMNS + 16)
 
 struct dot_scratch {
-    float activations[DENSE_PANEL_TOKENS][DOT_STRIDE];
+    float activations[DOT_BLOCK_TOKENS][DOT_STRIDE];
     float weights[DOT_BLOCK_ROWS][DOT_COLUMNS];
 };
 
-// More tokens than rows can be streamed past, fewer than DENSE_PANEL_TOKENS: block by block.
+// More tokens than rows can be streamed past, up to DOT_BLOCK_TOKENS: block by block.
 static void dense_blocks(
     const void *weights, int64_t stride, enum flash_element element, int64_t row_count, int64_t columns,
     const float *input, int64_t input_stride, float *output, int64_t output_stride, int64_t tokens, int accumulate,
@@ -229,9 +233,12 @@ static void dense_rows(
             weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, row_count,
             tokens);
     } else if (tokens < DENSE_PANEL_TOKENS) {
-        dense_blocks(
-            weights, stride, element, row_count, columns, input, input_stride, output, output_stride, tokens,
-            accumulate, &scratch->dot);
+        const int64_t even = even_group(tokens, DOT_BLOCK_TOKENS);
+        for (int64_t t = 0; t < tokens; t += even)
+            dense_blocks(
+                weights, stride, element, row_count, columns, input + t * input_stride, input_stride,
+                output + t * output_stride, output_stride, tokens - t < even ? tokens - t : even, accumulate,
+                &scratch->dot);
     } else {
         dense_panels(
             weights, stride, element, row_count, columns, input, input_stride, output, output_stride, tokens,

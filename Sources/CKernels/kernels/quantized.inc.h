@@ -244,9 +244,18 @@ ALWAYS_INLINE void quantized_panels(
     case n:                                                                                                     \
         if (n <= QUANTIZED_DIRECT_TOKENS)                                                                       \
             quantized_direct(                                                                                   \
-                cursor, scales, matrix, input, coding, dense, 0, output, output_stride, rows,                   \
-                n <= QUANTIZED_DIRECT_TOKENS ? n : 1);                                                          \
+                cursor, scales, matrix, input, coding, dense, t, output + t * output_stride + row,              \
+                output_stride, end_row - row, n <= QUANTIZED_DIRECT_TOKENS ? n : 1);                            \
         break;
+
+// Whether weights stay in their stream for any number of tokens: where decoding a panel anew for a few tokens at a time
+// costs less than the trip through scratch memory.
+#ifndef QUANTIZED_STAYS_DIRECT
+#define QUANTIZED_STAYS_DIRECT(coding, dense) 0
+#endif
+// Tokens that pass over all panels before the next: their activations take 256 KB of the second-level cache in 4096
+// columns of int8.
+#define QUANTIZED_RESIDENT_TOKENS 64
 
 ALWAYS_INLINE void product_quantized_as(
     const struct flash_quantized *matrix, const enum flash_coding coding, const int dense, int64_t first_row,
@@ -255,18 +264,23 @@ ALWAYS_INLINE void product_quantized_as(
     const int64_t width = quantized_chunk_columns(coding), chunks = (matrix->columns + width - 1) / width;
     const int64_t groups = (matrix->columns + matrix->group_columns - 1) / matrix->group_columns;
     const int64_t panel_rows = FLASH_QUANTIZED_ROWS;
-    if (tokens <= QUANTIZED_DIRECT_TOKENS) {
-        for (int64_t row = first_row; row < end_row; row += panel_rows) {
-            const int64_t panel = row / panel_rows, rows = end_row - row;
-            const struct quantized_cursor cursor = quantized_panel(matrix, coding, dense, panel, chunks);
-            const uint16_t *scales = matrix->scales + panel * groups * panel_rows;
-            float *const outputs = output;
-            output = outputs + row;
-            switch (tokens) {
-                QUANTIZED_DIRECT_CASE(1) QUANTIZED_DIRECT_CASE(2) QUANTIZED_DIRECT_CASE(3) QUANTIZED_DIRECT_CASE(4)
-                QUANTIZED_DIRECT_CASE(5) QUANTIZED_DIRECT_CASE(6) QUANTIZED_DIRECT_CASE(7) QUANTIZED_DIRECT_CASE(8)
+    if (tokens <= QUANTIZED_DIRECT_TOKENS || QUANTIZED_STAYS_DIRECT(coding, dense)) {
+        const int64_t resident = even_group(tokens, QUANTIZED_RESIDENT_TOKENS);
+        const int64_t even = even_group(resident, QUANTIZED_DIRECT_TOKENS);
+        for (int64_t first = 0; first < tokens; first += resident) {
+            const int64_t end = first + resident < tokens ? first + resident : tokens;
+            for (int64_t row = first_row; row < end_row; row += panel_rows) {
+                const int64_t panel = row / panel_rows;
+                const struct quantized_cursor cursor = quantized_panel(matrix, coding, dense, panel, chunks);
+                const uint16_t *scales = matrix->scales + panel * groups * panel_rows;
+                for (int64_t t = first; t < end; t += even) {
+                    switch (end - t < even ? end - t : even) {
+                        QUANTIZED_DIRECT_CASE(1) QUANTIZED_DIRECT_CASE(2) QUANTIZED_DIRECT_CASE(3)
+                        QUANTIZED_DIRECT_CASE(4) QUANTIZED_DIRECT_CASE(5) QUANTIZED_DIRECT_CASE(6)
+                        QUANTIZED_DIRECT_CASE(7) QUANTIZED_DIRECT_CASE(8)
+                    }
+                }
             }
-            output = outputs;
         }
         return;
     }

@@ -16,7 +16,9 @@ typedef float floats16 __attribute__((vector_size(64)));
 
 // Keeps the compiler from taking a number back out of a register or a vector apart: it would vectorise the scalar
 // columns, and bring them back from vector registers at one a cycle.
+#ifndef KEEP_SCALAR
 #define KEEP_SCALAR(a) __asm__("" : "+r"(a))
+#endif
 #ifndef KEEP_VECTOR
 #define KEEP_VECTOR(a)
 #endif

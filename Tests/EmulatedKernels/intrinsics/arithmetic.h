@@ -74,7 +74,10 @@ INTRINSIC __m512 _mm512_roundscale_ps(__m512 a, int immediate) {
 // a * 2^floor(b), rounded once.
 LONG_INTRINSIC float scaled_by_power(float a, float b) {
     if (__builtin_isnan(b) && !__builtin_isnan(a)) return b;
-    if (__builtin_isnan(a)) return __builtin_isinf(b) ? (b > 0 ? __builtin_inff() : 0.0f) : a;
+    uint32_t bits;
+    __builtin_memcpy(&bits, &a, sizeof bits);
+    const int isSignaling = (bits & 0x400000) == 0;
+    if (__builtin_isnan(a)) return __builtin_isinf(b) && !isSignaling ? (b > 0 ? __builtin_inff() : 0.0f) : a;
     if (__builtin_isinf(b)) {
         if (b > 0) return a == 0 ? __builtin_nanf("") : __builtin_copysignf(__builtin_inff(), a);
         return __builtin_isinf(a) ? __builtin_nanf("") : __builtin_copysignf(0.0f, a);
@@ -94,11 +97,6 @@ INTRINSIC float _mm512_reduce_add_ps(__m512 a) {
     const __m128 four = _mm256_castps256_ps128(eight) + _mm256_extractf128_ps(eight, 1);
     return (four[0] + four[2]) + (four[1] + four[3]);
 }
-LONG_INTRINSIC float _mm512_reduce_max_ps(__m512 a) {
-    for (int distance = 8; distance > 0; distance /= 2)
-        for (int i = 0; i < distance; i++) a[i] = a[i + distance] > a[i] ? a[i + distance] : a[i];
-    return a[0];
-}
 
 // ---- Integers ----
 
@@ -115,6 +113,10 @@ INTRINSIC __m256i _mm256_slli_epi32(__m256i a, int count) {
 INTRINSIC __m128i _mm_slli_epi32(__m128i a, int count) {
     return (unsigned)count < 32 ? (__m128i)((lanes_u32x4)a << (unsigned)count) : (__m128i){0};
 }
+// A shift by a lane's width or more gives the sign.
+INTRINSIC __m512i _mm512_srai_epi32(__m512i a, unsigned count) {
+    return (__m512i)((lanes_i32x16)a >> (count < 31 ? (int)count : 31));
+}
 INTRINSIC __m512i _mm512_slli_epi16(__m512i a, unsigned count) {
     return count < 16 ? (__m512i)((lanes_u16x32)a << (uint16_t)count) : (__m512i){0};
 }
@@ -129,13 +131,17 @@ LONG_INTRINSIC __m512i _mm512_dpbusd_epi32(__m512i sum, __m512i a, __m512i b) {
     }
     return (__m512i)total;
 }
-// sum + the two products of signed words; the sum wraps around.
-LONG_INTRINSIC __m512i _mm512_dpwssd_epi32(__m512i sum, __m512i a, __m512i b) {
+// The sum of the two products of signed words; it wraps around.
+LONG_INTRINSIC __m512i _mm512_madd_epi16(__m512i a, __m512i b) {
     const lanes_i32x16 x = (lanes_i32x16)a, y = (lanes_i32x16)b;
     const lanes_i32x16 low = ((lanes_i32x16)((lanes_u32x16)x << 16) >> 16) *
                              ((lanes_i32x16)((lanes_u32x16)y << 16) >> 16);
     const lanes_i32x16 high = (x >> 16) * (y >> 16);
-    return (__m512i)((lanes_u32x16)sum + (lanes_u32x16)low + (lanes_u32x16)high);
+    return (__m512i)((lanes_u32x16)low + (lanes_u32x16)high);
+}
+// The same added to a sum, which wraps around, too.
+INTRINSIC __m512i _mm512_dpwssd_epi32(__m512i sum, __m512i a, __m512i b) {
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
 }
 
 #endif

@@ -26,6 +26,7 @@
 
 // The path that the other instruction sets do not have.
 static inline int gathers_fast(void) { return 1; }
+static inline int widens_fast(void) { return 0; }
 #define KEEP_VECTOR(a)
 // There are no registers to keep accumulators in, and a copy of a kernel for every shape takes minutes to compile.
 #define ALWAYS_INLINE static __attribute__((unused))

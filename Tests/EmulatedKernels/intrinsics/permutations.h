@@ -5,6 +5,7 @@
 #include "types.h"
 
 INTRINSIC __m256 _mm512_castps512_ps256(__m512 a) { return __builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7); }
+INTRINSIC float _mm512_cvtss_f32(__m512 a) { return a[0]; }
 INTRINSIC __m256i _mm512_castsi512_si256(__m512i a) { return __builtin_shufflevector(a, a, 0, 1, 2, 3); }
 INTRINSIC __m128 _mm256_castps256_ps128(__m256 a) { return __builtin_shufflevector(a, a, 0, 1, 2, 3); }
 INTRINSIC __m256 _mm512_extractf32x8_ps(__m512 a, int part) {

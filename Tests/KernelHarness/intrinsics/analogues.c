@@ -54,9 +54,13 @@ static const struct operation none[] = {{NULL, 0, NULL}};
     ANALOGUE(unpackhi_pd, 2, 0, STORE_FLOATS(_mm256_castpd_ps(_mm256_unpackhi_pd(DOUBLES(a), DOUBLES(b)))))          \
     ANALOGUE(shuffle_ps_44, 2, 0, STORE_FLOATS(_mm256_shuffle_ps(FLOATS(a), FLOATS(b), 0x44)))                       \
     ANALOGUE(shuffle_ps_EE, 2, 0, STORE_FLOATS(_mm256_shuffle_ps(FLOATS(a), FLOATS(b), 0xEE)))                       \
+    ANALOGUE(shuffle_ps_4E, 2, 0, STORE_FLOATS(_mm256_shuffle_ps(FLOATS(a), FLOATS(b), 0x4E)))                       \
+    ANALOGUE(shuffle_ps_B1, 2, 0, STORE_FLOATS(_mm256_shuffle_ps(FLOATS(a), FLOATS(b), 0xB1)))                       \
     ANALOGUE(shuffle_ps_1B, 2, 0, STORE_FLOATS(_mm256_shuffle_ps(FLOATS(a), FLOATS(b), 0x1B)))                       \
     ANALOGUE(slli_epi16, 2, 0, STORE_WORDS(_mm256_slli_epi16(WORDS(a), 4)))                                          \
     ANALOGUE(slli_epi32, 2, 0, STORE_WORDS(_mm256_slli_epi32(WORDS(a), 16)))                                         \
+    ANALOGUE(srai_epi32, 2, 0, STORE_WORDS(_mm256_srai_epi32(WORDS(a), 3)))                                          \
+    ANALOGUE(madd_epi16, 2, 0, STORE_WORDS(_mm256_madd_epi16(WORDS(a), WORDS(b))))                                   \
     ANALOGUE(add_epi32, 2, 0, STORE_WORDS(_mm256_add_epi32(WORDS(a), WORDS(b))))                                     \
     /* vpmaddwd is the product alone; its sum wraps around, too. */                                                  \
     ANALOGUE(dpwssd_epi32, 2, 0, STORE_WORDS(_mm256_add_epi32(WORDS(a), _mm256_madd_epi16(WORDS(b), WORDS(c)))))

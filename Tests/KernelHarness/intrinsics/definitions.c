@@ -33,8 +33,9 @@ static void scalef_ps(const struct operands *in, uint8_t *result) {
     for (int i = 0; i < 16; i++) {
         const float a = float_at(in->a, i), b = float_at(in->b, i);
         float value;
+        const int isSignaling = isnan(a) && (int_at(in->a, i) & 0x400000) == 0;
         if (isnan(a)) {
-            value = b == INFINITY ? INFINITY : b == -INFINITY ? 0 : a;
+            value = isSignaling ? a : b == INFINITY ? INFINITY : b == -INFINITY ? 0 : a;
         } else if (isnan(b)) {
             value = b;
         } else if (b == INFINITY) {
@@ -56,17 +57,6 @@ static void reduce_add_ps(const struct operands *in, uint8_t *result) {
     for (int count = 8; count > 0; count /= 2)
         for (int i = 0; i < count; i++) sums[i] = sums[i] + sums[i + count];
     put_float(result, 0, sums[0]);
-}
-// As pairs of the vector's halves, of the halves of what remains, and so on; the second operand where one is NaN.
-static void reduce_max_ps(const struct operands *in, uint8_t *result) {
-    float lanes[16];
-    memcpy(lanes, in->a, sizeof lanes);
-    for (int count = 8; count > 0; count /= 2) {
-        for (int i = 0; i < count; i++) {
-            if (lanes[i + count] > lanes[i]) lanes[i] = lanes[i + count];
-        }
-    }
-    put_float(result, 0, lanes[0]);
 }
 static void maskz_loadu_ps(const struct operands *in, uint8_t *result) {
     for (int i = 0; i < 64; i++) result[i] = isSet(in, i / 4) ? in->a[i] : 0;
@@ -91,19 +81,17 @@ static void cvtph_ps_512(const struct operands *in, uint8_t *result) {
         put_float(result, i, flash_widen_one(bits, FLASH_F16));
     }
 }
-// Parts of 128 bits by the control 0x88: 0 and 2 of each operand; by 0xDD: 1 and 3.
-static void shuffle_f32x4_88(const struct operands *in, uint8_t *result) {
-    memcpy(result, in->a, 16);
-    memcpy(result + 16, in->a + 32, 16);
-    memcpy(result + 32, in->b, 16);
-    memcpy(result + 48, in->b + 32, 16);
+// Parts of 128 bits: two of each operand, two bits of the control each.
+static void shuffle_parts(const struct operands *in, uint8_t *result, int control) {
+    for (int i = 0; i < 4; i++) memcpy(result + 16 * i, (i < 2 ? in->a : in->b) + (control >> 2 * i & 3) * 16, 16);
 }
-static void shuffle_f32x4_DD(const struct operands *in, uint8_t *result) {
-    memcpy(result, in->a + 16, 16);
-    memcpy(result + 16, in->a + 48, 16);
-    memcpy(result + 32, in->b + 16, 16);
-    memcpy(result + 48, in->b + 48, 16);
-}
+static void shuffle_f32x4_44(const struct operands *in, uint8_t *result) { shuffle_parts(in, result, 0x44); }
+static void shuffle_f32x4_4E(const struct operands *in, uint8_t *result) { shuffle_parts(in, result, 0x4E); }
+static void shuffle_f32x4_88(const struct operands *in, uint8_t *result) { shuffle_parts(in, result, 0x88); }
+static void shuffle_f32x4_B1(const struct operands *in, uint8_t *result) { shuffle_parts(in, result, 0xB1); }
+static void shuffle_f32x4_D8(const struct operands *in, uint8_t *result) { shuffle_parts(in, result, 0xD8); }
+static void shuffle_f32x4_DD(const struct operands *in, uint8_t *result) { shuffle_parts(in, result, 0xDD); }
+static void shuffle_f32x4_EE(const struct operands *in, uint8_t *result) { shuffle_parts(in, result, 0xEE); }
 // Place i gets the element whose number is how many places before it are set.
 static void expand(const struct operands *in, uint8_t *result, int width) {
     memset(result, 0, 64);
@@ -126,7 +114,9 @@ static void dpbusd_epi32(const struct operands *in, uint8_t *result) {
 #define ROW(name, isFloat) {#name, isFloat, name}
 const struct operation defined_operations[] = {
     ROW(fmadd_ps, 1), ROW(roundscale_ps, 1), ROW(scalef_ps, 1), ROW(mask_blend_ps, 0), ROW(reduce_add_ps, 1),
-    ROW(reduce_max_ps, 1), ROW(maskz_loadu_ps, 0), ROW(mask_storeu_ps, 0), ROW(maskz_loadu_epi16, 0),
+    ROW(maskz_loadu_ps, 0), ROW(mask_storeu_ps, 0), ROW(maskz_loadu_epi16, 0),
     ROW(cvtepi32_epi8, 0),
-    ROW(cvtepi32_epi16, 0), ROW(cvtph_ps_512, 1), ROW(shuffle_f32x4_88, 0), ROW(shuffle_f32x4_DD, 0),
+    ROW(cvtepi32_epi16, 0), ROW(cvtph_ps_512, 1), ROW(shuffle_f32x4_44, 0), ROW(shuffle_f32x4_4E, 0),
+    ROW(shuffle_f32x4_88, 0), ROW(shuffle_f32x4_B1, 0), ROW(shuffle_f32x4_D8, 0), ROW(shuffle_f32x4_DD, 0),
+    ROW(shuffle_f32x4_EE, 0),
     ROW(maskz_expand_epi16, 0), ROW(maskz_expand_epi8, 0), ROW(dpbusd_epi32, 0), {NULL, 0, NULL}};

@@ -26,7 +26,6 @@
     OPERATION(cmp_ps_mask, 0, *(uint16_t *)result = _mm512_cmp_ps_mask(FLOATS(a), FLOATS(b), 17))                    \
     OPERATION(mask_blend_ps, 0, STORE_FLOATS(_mm512_mask_blend_ps((uint16_t)in->mask, FLOATS(a), FLOATS(b))))        \
     OPERATION(reduce_add_ps, 1, *(float *)result = _mm512_reduce_add_ps(FLOATS(a)))                                  \
-    OPERATION(reduce_max_ps, 1, *(float *)result = _mm512_reduce_max_ps(FLOATS(a)))                                  \
     OPERATION(maskz_loadu_ps, 0, STORE_FLOATS(_mm512_maskz_loadu_ps((uint16_t)in->mask, in->a)))                     \
     OPERATION(mask_storeu_ps, 0, _mm512_mask_storeu_ps(result, (uint16_t)in->mask, FLOATS(a)))                       \
     OPERATION(maskz_loadu_epi16, 0, STORE_HALF(_mm256_maskz_loadu_epi16((uint16_t)in->mask, in->a)))                 \
@@ -48,13 +47,22 @@
     OPERATION(unpackhi_pd, 0, STORE_FLOATS(_mm512_castpd_ps(_mm512_unpackhi_pd(DOUBLES(a), DOUBLES(b)))))            \
     OPERATION(shuffle_ps_44, 0, STORE_FLOATS(_mm512_shuffle_ps(FLOATS(a), FLOATS(b), 0x44)))                         \
     OPERATION(shuffle_ps_EE, 0, STORE_FLOATS(_mm512_shuffle_ps(FLOATS(a), FLOATS(b), 0xEE)))                         \
+    OPERATION(shuffle_ps_4E, 0, STORE_FLOATS(_mm512_shuffle_ps(FLOATS(a), FLOATS(b), 0x4E)))                         \
+    OPERATION(shuffle_ps_B1, 0, STORE_FLOATS(_mm512_shuffle_ps(FLOATS(a), FLOATS(b), 0xB1)))                         \
     OPERATION(shuffle_ps_1B, 0, STORE_FLOATS(_mm512_shuffle_ps(FLOATS(a), FLOATS(b), 0x1B)))                         \
+    OPERATION(shuffle_f32x4_44, 0, STORE_FLOATS(_mm512_shuffle_f32x4(FLOATS(a), FLOATS(b), 0x44)))                   \
+    OPERATION(shuffle_f32x4_4E, 0, STORE_FLOATS(_mm512_shuffle_f32x4(FLOATS(a), FLOATS(b), 0x4E)))                   \
+    OPERATION(shuffle_f32x4_B1, 0, STORE_FLOATS(_mm512_shuffle_f32x4(FLOATS(a), FLOATS(b), 0xB1)))                   \
+    OPERATION(shuffle_f32x4_D8, 0, STORE_FLOATS(_mm512_shuffle_f32x4(FLOATS(a), FLOATS(b), 0xD8)))                   \
+    OPERATION(shuffle_f32x4_EE, 0, STORE_FLOATS(_mm512_shuffle_f32x4(FLOATS(a), FLOATS(b), 0xEE)))                   \
     OPERATION(shuffle_f32x4_88, 0, STORE_FLOATS(_mm512_shuffle_f32x4(FLOATS(a), FLOATS(b), 0x88)))                   \
     OPERATION(shuffle_f32x4_DD, 0, STORE_FLOATS(_mm512_shuffle_f32x4(FLOATS(a), FLOATS(b), 0xDD)))                   \
     OPERATION(maskz_expand_epi16, 0, STORE_WORDS(_mm512_maskz_expand_epi16((uint32_t)in->mask, WORDS(a))))           \
     OPERATION(maskz_expand_epi8, 0, STORE_WORDS(_mm512_maskz_expand_epi8(in->mask, WORDS(a))))                       \
     OPERATION(slli_epi16, 0, STORE_WORDS(_mm512_slli_epi16(WORDS(a), 4)))                                            \
     OPERATION(slli_epi32, 0, STORE_WORDS(_mm512_slli_epi32(WORDS(a), 16)))                                           \
+    OPERATION(srai_epi32, 0, STORE_WORDS(_mm512_srai_epi32(WORDS(a), 3)))                                            \
+    OPERATION(madd_epi16, 0, STORE_WORDS(_mm512_madd_epi16(WORDS(a), WORDS(b))))                                     \
     OPERATION(add_epi32, 0, STORE_WORDS(_mm512_add_epi32(WORDS(a), WORDS(b))))                                       \
     OPERATION(dpbusd_epi32, 0, STORE_WORDS(_mm512_dpbusd_epi32(WORDS(a), WORDS(b), WORDS(c))))                       \
     OPERATION(dpwssd_epi32, 0, STORE_WORDS(_mm512_dpwssd_epi32(WORDS(a), WORDS(b), WORDS(c))))
