@@ -267,7 +267,7 @@ void flash_reference_attend(
     const struct flash_cache_layer *, const int32_t *block_table, int64_t kv_head, float scale, const float *query,
     int64_t length, float *output);
 // Reads `count` elements as fast as this machine can and returns a checksum: the bandwidth ceiling. The elements are
-// consumed by plain vector loads with prefetch; nothing else limits the loop.
+// consumed by plain vector loads from four streams; nothing else limits the loop.
 uint64_t flash_read_bandwidth(const void *bytes, int64_t byte_count);
 
 // One element of a type as float32, exactly.

@@ -1,24 +1,38 @@
 // Products with row-major weights. Written once over the vector layer; included by each instruction set.
 
-// R rows x T tokens, summed along the columns in lanes. `stride` is the distance of two rows in elements.
+// Rows times tokens that dot_block sums up at most.
+#define DOT_SUMS 24
+
+// R rows x T tokens, summed along the columns in lanes. `stride` is the distance of two rows in elements, `output_rows`
+// that of their results. What lies `ahead` bytes from the weights is prefetched to the second-level cache, -1: nothing.
 ALWAYS_INLINE void dot_block(
     const void *weights, int64_t stride, const enum flash_element element, int64_t columns, const float *input,
-    int64_t input_stride, float *output, int64_t output_stride, int accumulate, const int rows, const int tokens) {
-    vec sums[6 * 4];
-    UNROLL for (int i = 0; i < tokens * rows; i++) sums[i] = vec_zero();
+    int64_t input_stride, float *output, int64_t output_rows, int64_t output_stride, int accumulate, int64_t ahead,
+    const int rows, const int tokens) {
     const int64_t element_bytes = element == FLASH_F32 ? 4 : 2;
+    vec sums[DOT_SUMS];
+    UNROLL for (int i = 0; i < tokens * rows; i++) sums[i] = vec_zero();
     int64_t k = 0;
     for (; k + LANES <= columns; k += LANES) {
-        vec row_weights[4];
-        UNROLL for (int r = 0; r < rows; r++) {
-            row_weights[r] = vec_load_element(weights, r * stride + k, element);
-            // What the next block of rows reads: far enough ahead of a streaming read, and never wrong for long.
-            __builtin_prefetch((const char *)weights + ((r + rows) * stride + k) * element_bytes);
-        }
-        UNROLL for (int t = 0; t < tokens; t++) {
-            const vec x = vec_load(input + t * input_stride + k);
+        if (ahead >= 0) {
             UNROLL for (int r = 0; r < rows; r++)
-                sums[t * rows + r] = vec_fma(row_weights[r], x, sums[t * rows + r]);
+                __builtin_prefetch((const char *)weights + (r * stride + k) * element_bytes + ahead, 0, 2);
+        }
+        // What there is less of stays in registers.
+        vec kept[DOT_STREAMS];
+        if (tokens < rows) {
+            UNROLL for (int t = 0; t < tokens; t++) kept[t] = vec_load(input + t * input_stride + k);
+            UNROLL for (int r = 0; r < rows; r++) {
+                const vec weight = vec_load_element(weights, r * stride + k, element);
+                UNROLL for (int t = 0; t < tokens; t++)
+                    sums[t * rows + r] = vec_fma(weight, kept[t], sums[t * rows + r]);
+            }
+        } else {
+            UNROLL for (int r = 0; r < rows; r++) kept[r] = vec_load_element(weights, r * stride + k, element);
+            UNROLL for (int t = 0; t < tokens; t++) {
+                const vec x = vec_load(input + t * input_stride + k);
+                UNROLL for (int r = 0; r < rows; r++) sums[t * rows + r] = vec_fma(kept[r], x, sums[t * rows + r]);
+            }
         }
     }
     if (k < columns) {
@@ -29,14 +43,14 @@ ALWAYS_INLINE void dot_block(
                     vec_fma(weight, vec_load_part(input + t * input_stride + k, columns - k), sums[t * rows + r]);
         }
     }
-    float results[6 * 4];
+    float results[DOT_SUMS];
     const int whole = tokens * rows / 4 * 4;
     UNROLL for (int i = 0; i < whole; i += 4)
         vec_store_sums4(results + i, sums[i], sums[i + 1], sums[i + 2], sums[i + 3]);
     UNROLL for (int i = whole; i < tokens * rows; i++) results[i] = vec_sum(sums[i]);
     UNROLL for (int t = 0; t < tokens; t++) {
         UNROLL for (int r = 0; r < rows; r++) {
-            float *target = output + t * output_stride + r;
+            float *target = output + t * output_stride + r * output_rows;
             *target = accumulate ? *target + results[t * rows + r] : results[t * rows + r];
         }
     }
@@ -46,71 +60,97 @@ ALWAYS_INLINE void dot_block(
     case n:                                                                                                       \
         if (n <= limit)                                                                                           \
             dot_block(                                                                                            \
-                weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, rows,  \
-                n <= limit ? n : 1);                                                                              \
+                weights, stride, element, columns, input, input_stride, output, output_rows, output_stride,       \
+                accumulate, ahead, rows, n <= limit ? n : 1);                                                     \
         break;
 
 // `rows` rows and up to `limit` tokens.
 ALWAYS_INLINE void dot_tokens(
     const void *weights, int64_t stride, const enum flash_element element, int64_t columns, const float *input,
-    int64_t input_stride, float *output, int64_t output_stride, int accumulate, const int rows, const int limit,
-    int64_t tokens) {
+    int64_t input_stride, float *output, int64_t output_rows, int64_t output_stride, int accumulate, int64_t ahead,
+    const int rows, const int limit, int64_t tokens) {
     switch (tokens) {
         DOT_CASE(1, limit) DOT_CASE(2, limit) DOT_CASE(3, limit) DOT_CASE(4, limit) DOT_CASE(5, limit)
         DOT_CASE(6, limit)
     }
 }
 
-// Any number of rows, DOT_ROWS at a time, and up to DOT_GROUP_TOKENS tokens; up to DOT_TOKENS four rows at a time.
+// Rows that are streamed from memory, each once, for up to DOT_TOKENS tokens.
+//
+// `streams` rows at a time, far apart: each is followed by the next of its stretch, so that the processor sees a few
+// long streams and fetches them ahead by itself. On Zen 4 that reads 29 GB/s; neighbouring rows, which end every few
+// kilobytes, read 16 GB/s, and prefetching them made it worse (11 GB/s).
+ALWAYS_INLINE void dot_streams(
+    const void *weights, int64_t stride, const enum flash_element element, int64_t columns, const float *input,
+    int64_t input_stride, float *output, int64_t output_stride, int accumulate, int64_t rows, const int streams,
+    const int limit, int64_t tokens) {
+    const int64_t element_bytes = element == FLASH_F32 ? 4 : 2, stretch = rows / streams;
+    for (int64_t r = 0; r < stretch; r++)
+        dot_tokens(
+            (const char *)weights + r * stride * element_bytes, stretch * stride, element, columns, input,
+            input_stride, output + r, stretch, output_stride, accumulate, -1, streams, limit, tokens);
+    for (int64_t r = stretch * streams; r < rows; r++)
+        dot_tokens(
+            (const char *)weights + r * stride * element_bytes, stride, element, columns, input, input_stride,
+            output + r, 1, output_stride, accumulate, -1, 1, limit, tokens);
+}
+
+// Rows that lie in a cache, DOT_ROWS at a time, for up to DOT_GROUP_TOKENS tokens.
 ALWAYS_INLINE void dot_rows(
     const void *weights, int64_t stride, const enum flash_element element, int64_t columns, const float *input,
-    int64_t input_stride, float *output, int64_t output_stride, int accumulate, int64_t rows, int64_t tokens) {
+    int64_t input_stride, float *output, int64_t output_stride, int accumulate, int64_t ahead, int64_t rows,
+    int64_t tokens) {
     const int64_t element_bytes = element == FLASH_F32 ? 4 : 2;
     int64_t r = 0;
-    if (tokens <= DOT_TOKENS) {
-        for (; r + 4 <= rows; r += 4)
-            dot_tokens(
-                (const char *)weights + r * stride * element_bytes, stride, element, columns, input, input_stride,
-                output + r, output_stride, accumulate, 4, DOT_TOKENS, tokens);
-    }
     for (; r + DOT_ROWS <= rows; r += DOT_ROWS)
         dot_tokens(
             (const char *)weights + r * stride * element_bytes, stride, element, columns, input, input_stride,
-            output + r, output_stride, accumulate, DOT_ROWS, DOT_GROUP_TOKENS, tokens);
+            output + r, 1, output_stride, accumulate, ahead, DOT_ROWS, DOT_GROUP_TOKENS, tokens);
     for (; r < rows; r++)
         dot_tokens(
             (const char *)weights + r * stride * element_bytes, stride, element, columns, input, input_stride,
-            output + r, output_stride, accumulate, 1, DOT_GROUP_TOKENS, tokens);
+            output + r, 1, output_stride, accumulate, ahead, 1, DOT_GROUP_TOKENS, tokens);
 }
 
-static void dot_rows_f32(
-    const void *weights, int64_t stride, int64_t columns, const float *input, int64_t input_stride, float *output,
-    int64_t output_stride, int accumulate, int64_t rows, int64_t tokens) {
-    dot_rows(
-        weights, stride, FLASH_F32, columns, input, input_stride, output, output_stride, accumulate, rows, tokens);
+// Any number of rows: streamed from memory, or from a cache while those `ahead` bytes on are brought there.
+#define DOT_STREAMED INT64_MIN
+ALWAYS_INLINE void dot_any(
+    const void *weights, int64_t stride, const enum flash_element element, int64_t columns, const float *input,
+    int64_t input_stride, float *output, int64_t output_stride, int accumulate, int64_t ahead, int64_t rows,
+    int64_t tokens) {
+    if (ahead != DOT_STREAMED) {
+        dot_rows(
+            weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, ahead, rows,
+            tokens);
+    } else if (tokens * DOT_STREAMS <= DOT_SUMS) {
+        dot_streams(
+            weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, rows,
+            DOT_STREAMS, DOT_SUMS / DOT_STREAMS, tokens);
+    } else {
+        dot_streams(
+            weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, rows, 4,
+            DOT_TOKENS, tokens);
+    }
 }
 
-static void dot_rows_f16(
-    const void *weights, int64_t stride, int64_t columns, const float *input, int64_t input_stride, float *output,
-    int64_t output_stride, int accumulate, int64_t rows, int64_t tokens) {
-    dot_rows(
-        weights, stride, FLASH_F16, columns, input, input_stride, output, output_stride, accumulate, rows, tokens);
-}
+#define DOT_ANY(name, element)                                                                                    \
+    static void name(                                                                                             \
+        const void *weights, int64_t stride, int64_t columns, const float *input, int64_t input_stride,           \
+        float *output, int64_t output_stride, int accumulate, int64_t ahead, int64_t rows, int64_t tokens) {      \
+        dot_any(                                                                                                  \
+            weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, ahead,     \
+            rows, tokens);                                                                                        \
+    }
+DOT_ANY(dot_f32, FLASH_F32)
+DOT_ANY(dot_f16, FLASH_F16)
+DOT_ANY(dot_bf16, FLASH_BF16)
 
-static void dot_rows_bf16(
-    const void *weights, int64_t stride, int64_t columns, const float *input, int64_t input_stride, float *output,
-    int64_t output_stride, int accumulate, int64_t rows, int64_t tokens) {
-    dot_rows(
-        weights, stride, FLASH_BF16, columns, input, input_stride, output, output_stride, accumulate, rows, tokens);
-}
-
-static void dot_rows_as(
+static void dot_as(
     const void *weights, int64_t stride, enum flash_element element, int64_t columns, const float *input,
-    int64_t input_stride, float *output, int64_t output_stride, int accumulate, int64_t rows, int64_t tokens) {
-    (element == FLASH_F32   ? dot_rows_f32
-     : element == FLASH_F16 ? dot_rows_f16
-                            : dot_rows_bf16)(
-        weights, stride, columns, input, input_stride, output, output_stride, accumulate, rows, tokens);
+    int64_t input_stride, float *output, int64_t output_stride, int accumulate, int64_t ahead, int64_t rows,
+    int64_t tokens) {
+    (element == FLASH_F32 ? dot_f32 : element == FLASH_F16 ? dot_f16 : dot_bf16)(
+        weights, stride, columns, input, input_stride, output, output_stride, accumulate, ahead, rows, tokens);
 }
 
 static void widen(const void *elements, enum flash_element element, int64_t count, float *output) {
@@ -164,10 +204,10 @@ static void dense_blocks(
             }
             for (int64_t t = 0; t < tokens; t += even) {
                 const int64_t group = tokens - t < even ? tokens - t : even;
-                dot_rows_as(
+                dot_as(
                     widens ? scratch->weights[0] : block, widens ? DOT_COLUMNS : stride, widens ? FLASH_F32 : element,
                     width, scratch->activations[t], DOT_STRIDE, output + t * output_stride + r, output_stride,
-                    accumulate || c > 0, rows, group);
+                    accumulate || c > 0, widens || t > 0 ? -1 : DOT_BLOCK_ROWS * stride * element_bytes, rows, group);
             }
         }
     }
@@ -229,9 +269,9 @@ static void dense_rows(
     const float *input, int64_t input_stride, float *output, int64_t output_stride, int64_t tokens, int accumulate,
     union dense_scratch *scratch) {
     if (tokens <= DOT_TOKENS) {
-        dot_rows_as(
-            weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, row_count,
-            tokens);
+        dot_as(
+            weights, stride, element, columns, input, input_stride, output, output_stride, accumulate, DOT_STREAMED,
+            row_count, tokens);
     } else if (tokens < DENSE_PANEL_TOKENS) {
         const int64_t even = even_group(tokens, DOT_BLOCK_TOKENS);
         for (int64_t t = 0; t < tokens; t += even)

@@ -243,6 +243,7 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 // Register blocking for 16 registers. Products along rows: up to 2 tokens with 4 rows = 8 accumulators; more with 2
 // rows x 6 tokens = 12 accumulators, 2 weights, 1 input.
 #define DOT_TOKENS 2
+#define DOT_STREAMS 6
 #define DOT_ROWS 2
 #define DOT_GROUP_TOKENS 6
 // Of 22 instructions for 12 multiply-adds 4 are conversions: the multipliers stay the limit.

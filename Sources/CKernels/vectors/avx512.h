@@ -247,6 +247,7 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 
 // Register blocking. Products along rows: 4 rows x 6 tokens = 24 accumulators, 6 inputs, 1 weight of 32 registers.
 #define DOT_TOKENS 6
+#define DOT_STREAMS 6
 #define DOT_ROWS 4
 #define DOT_GROUP_TOKENS 6
 #define DOT_WIDENS (!widens_fast())

@@ -198,6 +198,7 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 // Register blocking for 32 registers. A multiply-add takes 4 cycles and up to 4 start in one: 16 sums at least.
 // Products along rows: 4 rows x 6 tokens = 24 sums, 4 weights, 1 input.
 #define DOT_TOKENS 6
+#define DOT_STREAMS 6
 #define DOT_ROWS 4
 #define DOT_GROUP_TOKENS 6
 // Of 38 instructions for 24 multiply-adds 4 are conversions.

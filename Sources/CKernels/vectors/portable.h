@@ -175,6 +175,7 @@ static inline ivec dot_i16(ivec sum, ivec weights, ivec activations) {
 #define QUANTIZED_TWO_SUMS_TOKENS 0
 
 #define DOT_TOKENS 2
+#define DOT_STREAMS 4
 #define DOT_ROWS 2
 #define DOT_GROUP_TOKENS 4
 #define DOT_WIDENS 0
