@@ -61,6 +61,16 @@ ALWAYS_INLINE const uint8_t *quantized_activations(
     return (const uint8_t *)input->values + token * input->stride * (coding == FLASH_I16 ? 2 : 1);
 }
 
+// Into the first-level cache; several tokens with dense weights into the second, which is slower to reach but holds
+// nobody up (Zen 4, dense int8 from memory: 27 against 21 GB/s with 1 token, 15 against 21 with 8).
+ALWAYS_INLINE void quantized_prefetch(const void *address, const int dense, const int tokens) {
+    if (dense && tokens > 4) {
+        __builtin_prefetch(address, 0, 2);
+    } else {
+        __builtin_prefetch(address, 0, 3);
+    }
+}
+
 // Up to QUANTIZED_DIRECT_TOKENS tokens: weights go from their stream straight into the products.
 ALWAYS_INLINE void quantized_direct(
     struct quantized_cursor cursor, const uint16_t *scales, const struct flash_quantized *matrix,
@@ -88,9 +98,9 @@ ALWAYS_INLINE void quantized_direct(
         const int64_t end = chunk + group_chunks < chunks ? chunk + group_chunks : chunks;
         for (; chunk + 2 <= end; chunk += 2) {
             // As far ahead as memory is slow: about 400 ns of streaming.
-            __builtin_prefetch(cursor.values[0] + 8192);
-            if (dense && coding != FLASH_I4) __builtin_prefetch(cursor.values[0] + 8192 + 64);
-            if (!dense) __builtin_prefetch(cursor.masks + chunk * (coding == FLASH_I16 ? 4 : 8) + 2048);
+            quantized_prefetch(cursor.values[0] + 8192, dense, tokens);
+            if (dense && coding != FLASH_I4) quantized_prefetch(cursor.values[0] + 8192 + 64, dense, tokens);
+            if (!dense) quantized_prefetch(cursor.masks + chunk * (coding == FLASH_I16 ? 4 : 8) + 2048, dense, tokens);
             UNROLL for (int s = 0; s < 2; s++) {
                 ivec weights[QUANTIZED_PARTS];
                 quantized_chunk(&cursor, chunk + s, coding, dense, s, weights);
@@ -188,6 +198,10 @@ ALWAYS_INLINE void quantized_expand(
     uint8_t *target) {
     const int64_t width = quantized_chunk_columns(coding), end_chunk = (end + width - 1) / width;
     for (int64_t chunk = first / width; chunk < end_chunk; chunk += 2) {
+        // The next block, which is wanted when all tokens are done with this one.
+        __builtin_prefetch(cursor->values[0] + 8192, 0, 2);
+        if (dense && coding != FLASH_I4) __builtin_prefetch(cursor->values[0] + 8192 + 64, 0, 2);
+        if (!dense) __builtin_prefetch(cursor->masks + chunk * (coding == FLASH_I16 ? 4 : 8) + 2048, 0, 2);
         UNROLL for (int s = 0; s < 2; s++) {
             if (chunk + s >= end_chunk) break;
             ivec weights[QUANTIZED_PARTS];

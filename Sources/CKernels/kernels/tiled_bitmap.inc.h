@@ -142,6 +142,9 @@ ALWAYS_INLINE void panel_expanded(
     for (int64_t c = 0; c < columns; c += PANEL_COLUMNS) {
         const int64_t width = columns - c < PANEL_COLUMNS ? columns - c : PANEL_COLUMNS;
         for (int64_t k = 0; k < width; k++) {
+            // The next stretch, which is wanted when all tokens are done with this one.
+            __builtin_prefetch(values + 8192, 0, 2);
+            __builtin_prefetch(masks + c + k + 512, 0, 2);
             vec weights[PANEL_PARTS];
             values = vec_expand(masks + c + k, values, element, weights);
             float *target = panel + k * FLASH_PANEL_ROWS;
