@@ -36,10 +36,10 @@ public struct DenseMatrix: Sendable {
             bytes.pointer + row * columns * element.byteCount, element.kernelElement, Int64(columns), output)
     }
 
-    func withKernelMatrix<Result>(_ body: (UnsafePointer<flash_dense>) -> Result) -> Result {
-        var matrix = flash_dense(
+    /// Addresses within the matrix, which must outlive them.
+    var kernelMatrix: flash_dense {
+        flash_dense(
             elements: bytes.pointer, element: element.kernelElement, rows: Int64(rows), columns: Int64(columns))
-        return body(&matrix)
     }
 }
 

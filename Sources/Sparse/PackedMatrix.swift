@@ -111,10 +111,10 @@ public enum PackedFormat: String, Sendable, CaseIterable {
 }
 
 extension TiledCSL {
-    func withKernelMatrix<Result>(_ body: (UnsafePointer<flash_tiled_csl>) -> Result) -> Result {
-        var matrix = flash_tiled_csl(
+    /// Addresses within the matrix, which must outlive them.
+    var kernelMatrix: flash_tiled_csl {
+        flash_tiled_csl(
             words: words.pointer, tile_offsets: tileOffsets.pointer, element: valueType.kernelElement,
             rows: Int64(rows), columns: Int64(columns))
-        return body(&matrix)
     }
 }

@@ -5,11 +5,11 @@ public struct InputForms: Sendable {
     /// Each form once.
     let quantized: [ActivationForm]
     /// Those that may skip their zeros, depending on the number of tokens.
-    let skipping: [PackedMatrix]
+    let skipping: [MatrixView]
 
     public init(of matrices: [PackedMatrix]) {
         quantized = Array(Set(matrices.compactMap(\.activationForm)))
-        skipping = matrices.filter(\.canSkipZeros)
+        skipping = matrices.filter(\.canSkipZeros).map(\.view)
     }
 }
 
@@ -90,7 +90,7 @@ public final class PreparedInput: @unchecked Sendable {
     ///   - scratch: ``Kernels/scratchByteCount`` bytes, aligned to 64, that no other thread uses meanwhile.
     /// - Precondition: the matrix was in the group that the input was prepared for.
     public func operands(
-        for matrix: PackedMatrix, output: UnsafeMutablePointer<Float>, outputStride: Int,
+        for matrix: MatrixView, output: UnsafeMutablePointer<Float>, outputStride: Int,
         scratch: UnsafeMutableRawPointer
     ) -> Operands {
         guard let input, matrix.columns == columns else {

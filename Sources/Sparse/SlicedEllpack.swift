@@ -76,10 +76,10 @@ public struct SlicedEllpack: Sendable {
         lane / Self.windowRows * Self.windowRows + Int(laneRows.pointer[lane])
     }
 
-    func withKernelMatrix<Result>(_ body: (UnsafePointer<flash_sliced_ellpack>) -> Result) -> Result {
-        var matrix = flash_sliced_ellpack(
+    /// Addresses within the matrix, which must outlive them.
+    var kernelMatrix: flash_sliced_ellpack {
+        flash_sliced_ellpack(
             deltas: deltas.pointer, values: values.pointer, slice_offsets: sliceOffsets.pointer,
             lane_rows: laneRows.pointer, element: valueType.kernelElement, rows: Int64(rows), columns: Int64(columns))
-        return body(&matrix)
     }
 }

@@ -55,10 +55,10 @@ public struct TiledBitmap: Sendable {
         self.panelOffsets = panelOffsets
     }
 
-    func withKernelMatrix<Result>(_ body: (UnsafePointer<flash_tiled_bitmap>) -> Result) -> Result {
-        var matrix = flash_tiled_bitmap(
+    /// Addresses within the matrix, which must outlive them.
+    var kernelMatrix: flash_tiled_bitmap {
+        flash_tiled_bitmap(
             masks: masks.pointer, values: values.pointer, panel_offsets: panelOffsets.pointer,
             element: valueType.kernelElement, rows: Int64(rows), columns: Int64(columns))
-        return body(&matrix)
     }
 }

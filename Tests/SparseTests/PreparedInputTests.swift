@@ -39,7 +39,8 @@ import Testing
         let output = AlignedBuffer<Float>(repeating: .nan, count: tokens * rows)
         let scratch = AlignedBuffer<UInt8>(uninitializedCount: Kernels.scratchByteCount)
         let operands = prepared.operands(
-            for: matrix, output: output.pointer, outputStride: rows, scratch: UnsafeMutableRawPointer(scratch.pointer))
+            for: matrix.view, output: output.pointer, outputStride: rows,
+            scratch: UnsafeMutableRawPointer(scratch.pointer))
         let skipsZeros = matrix.prefersTransposedInput(tokens: tokens, kernels: kernels)
         #expect((operands.transposed != nil) == skipsZeros)
         #expect(operands.quantized?.form == matrix.activationForm)
@@ -73,7 +74,7 @@ import Testing
                 input.pointer, columns: 64, tokens: 64, forms: InputForms(of: []), pool: WorkerPool(threadCount: 1))
             let scratch = AlignedBuffer<UInt8>(uninitializedCount: Kernels.scratchByteCount)
             _ = prepared.operands(
-                for: matrix, output: input.pointer, outputStride: 32,
+                for: matrix.view, output: input.pointer, outputStride: 32,
                 scratch: UnsafeMutableRawPointer(scratch.pointer))
         }
     }

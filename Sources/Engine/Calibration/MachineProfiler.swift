@@ -200,7 +200,8 @@ private struct CalibrationOperands {
 
     func operands(for matrix: PackedMatrix, thread: Int) -> Operands {
         prepared.operands(
-            for: matrix, output: output.pointer + thread * tokens * MachineProfiler.rows, outputStride: matrix.rows,
+            for: matrix.view, output: output.pointer + thread * tokens * MachineProfiler.rows,
+            outputStride: matrix.rows,
             scratch: UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount))
     }
 }

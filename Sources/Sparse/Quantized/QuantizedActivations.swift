@@ -72,11 +72,11 @@ public final class QuantizedActivations: @unchecked Sendable {
             sums.pointer + token * groups)
     }
 
-    func withKernelInput<Result>(_ body: (UnsafePointer<flash_quantized_input>) -> Result) -> Result {
-        var input = flash_quantized_input(
+    /// Addresses of what is held, valid while this is.
+    var kernelInput: flash_quantized_input {
+        flash_quantized_input(
             values: values.pointer, stride: Int64(stride), scales: scales.pointer, sums: sums.pointer,
             group_columns: Int64(form.groupColumns), groups: Int64(groups))
-        return body(&input)
     }
 }
 

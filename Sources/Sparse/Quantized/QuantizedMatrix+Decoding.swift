@@ -5,7 +5,10 @@ extension QuantizedMatrix {
     /// The integers of all elements, row-major `[rows, columns]`.
     public func integers() -> Storage<Int16> {
         let output = AlignedBuffer<Int16>(uninitializedCount: rows * columns)
-        withKernelMatrix { flash_quantized_integers($0, output.pointer) }
+        withExtendedLifetime(self) {
+            var matrix = kernelMatrix
+            flash_quantized_integers(&matrix, output.pointer)
+        }
         return output.frozen()
     }
 

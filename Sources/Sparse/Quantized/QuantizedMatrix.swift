@@ -100,11 +100,11 @@ public struct QuantizedMatrix: Sendable {
         }
     }
 
-    func withKernelMatrix<Result>(_ body: (UnsafePointer<flash_quantized>) -> Result) -> Result {
-        var matrix = flash_quantized(
+    /// Addresses within the matrix, which must outlive them.
+    var kernelMatrix: flash_quantized {
+        flash_quantized(
             masks: masks.map { UnsafeRawPointer($0.pointer) }, values: values.pointer,
             panel_offsets: panelOffsets.pointer, scales: scales.pointer, coding: coding.kernelCoding,
             rows: Int64(rows), columns: Int64(columns), group_columns: Int64(shape.groupColumns))
-        return body(&matrix)
     }
 }

@@ -5,10 +5,12 @@ extension CPUBackend {
     public func attend(layer index: Int, _ batch: Batch) {
         var cacheLayer = cache.kernelLayer(index)
         withUnsafePointer(to: &cacheLayer) { cacheLayer in
-            batch.blocks.withUnsafeBufferPointer { blocks in
-                guard let blocks = blocks.baseAddress else { return }
-                let loop = AttentionLoop(backend: self, batch: batch, cacheLayer: cacheLayer, blocks: blocks)
-                pool.run(loop, chunkCount: attentionPlan.tasks.count)
+            batch.runs.withUnsafeBufferPointer { runs in
+                batch.blocks.withUnsafeBufferPointer { blocks in
+                    guard let blocks = blocks.baseAddress else { return }
+                    let loop = AttentionLoop(backend: self, cacheLayer: cacheLayer, runs: runs, blocks: blocks)
+                    pool.run(loop, chunkCount: attentionPlan.tasks.count)
+                }
             }
         }
     }

@@ -36,13 +36,14 @@ extension CPUBackend {
 
     public func addMLP(layer index: Int, _ batch: Batch) {
         let tokens = batch.tokens.count
-        let layer = weights.layers[index]
-        let rowRanges = layerProducts[index].gateUpRows
-        prepareInput(.hidden(norm: layer.postAttentionNorm), forms: layerProducts[index].gateUpForms, tokens: tokens)
-        pool.run(
-            GatedLoop(backend: self, layer: layer, rowRanges: rowRanges, tokens: tokens),
-            chunkCount: rowRanges.count)
-        addToHidden(layerProducts[index].down, tokens: tokens, input: .gated)
+        let products = layerProducts[index]
+        prepareInput(
+            .hidden(norm: weights.layers[index].postAttentionNorm), forms: products.gateUpForms, tokens: tokens)
+        let loop = GatedLoop(
+            backend: self, products: products, gate: buffers.gate.pointer, up: buffers.up.pointer,
+            width: configuration.intermediateSize, tokens: tokens)
+        pool.run(loop, chunkCount: products.gateUpRows.count)
+        addToHidden(products.down, tokens: tokens, input: .gated)
     }
 
     public func logits(ofTokens tokens: [Int]) -> UnsafeBufferPointer<Float> {

@@ -13,6 +13,7 @@ public final class CPUBackend: Backend {
     let pool: WorkerPool
     let kernels: Kernels
     let buffers: ActivationBuffers
+    /// Each layer's products, cut into chunks once; they name the arrays of `weights`.
     let layerProducts: [LayerProducts]
     let headProducts: ProductGroup
     let rotaryFrequencies: [Double]
@@ -23,16 +24,6 @@ public final class CPUBackend: Backend {
     /// What the attention of the current batch is cut into.
     var attentionPlan: AttentionPlan
     let attentionPartials: AttentionPartials
-
-    /// One layer's products, cut into chunks once.
-    struct LayerProducts {
-        let queryKeyValue: ProductGroup
-        let output: ProductGroup
-        /// Rows that are computed of gate and up together.
-        let gateUpRows: [Range<Int>]
-        let gateUpForms: InputForms
-        let down: ProductGroup
-    }
 
     /// - Parameters:
     ///   - cache: made for the same configuration.
@@ -51,17 +42,8 @@ public final class CPUBackend: Backend {
         self.kernels = kernels
         buffers = ActivationBuffers(
             configuration, tokens: maximumBatchTokens, logitsTokens: self.maximumLogitsTokens)
-        let threads = pool.threadCount
-        layerProducts = weights.layers.map { layer in
-            LayerProducts(
-                queryKeyValue: ProductGroup([layer.query, layer.key, layer.value], threadCount: threads),
-                output: ProductGroup([layer.output], threadCount: threads),
-                gateUpRows: ProductGroup.rowRanges(
-                    of: [layer.gate, layer.up], elementsPerChunk: layer.gate.rows * layer.gate.columns / (threads * 4)),
-                gateUpForms: InputForms(of: [layer.gate, layer.up]),
-                down: ProductGroup([layer.down], threadCount: threads))
-        }
-        headProducts = ProductGroup([weights.head], threadCount: threads)
+        layerProducts = weights.layers.map { LayerProducts($0, threadCount: pool.threadCount) }
+        headProducts = ProductGroup([weights.head], threadCount: pool.threadCount)
         rotaryFrequencies = configuration.rotary.frequencies(
             headSize: configuration.headSize, factors: weights.rotaryFactors)
         preparedInput = PreparedInput(
@@ -69,7 +51,7 @@ public final class CPUBackend: Backend {
             kernels: kernels)
         attentionPlan = AttentionPlan(configuration)
         attentionPartials = AttentionPartials(headSize: configuration.headSize)
-        scratch = AlignedBuffer(uninitializedCount: threads * Kernels.scratchByteCount)
+        scratch = AlignedBuffer(uninitializedCount: pool.threadCount * Kernels.scratchByteCount)
     }
 
     public func verify(layer: Int) throws(ModelError) {

@@ -2,10 +2,13 @@ import CKernels
 import Sparse
 import Tensors
 
+// A loop is copied for every chunk. These own nothing, so that threads do not pass counts of references to and fro;
+// what they name outlives the loop, whose caller waits for it.
+
 /// The products of a group, chunk by chunk.
 struct ProductLoop: ChunkedLoop {
-    let backend: CPUBackend
-    let group: ProductGroup
+    unowned(unsafe) let backend: CPUBackend
+    unowned(unsafe) let group: ProductGroup
     let tokens: Int
     /// Where each of the group's matrices writes; those that it lacks are ignored.
     let outputs: (OutputRows, OutputRows, OutputRows)
@@ -14,7 +17,7 @@ struct ProductLoop: ChunkedLoop {
 
     func run(chunk index: Int, thread: Int) {
         let chunk = group.chunks[index]
-        let matrix = group.matrices[chunk.matrix]
+        let matrix = group.views[chunk.matrix]
         let output = chunk.matrix == 0 ? outputs.0 : chunk.matrix == 1 ? outputs.1 : outputs.2
         let kernels = backend.kernels
         matrix.multiply(
@@ -34,44 +37,45 @@ struct ProductLoop: ChunkedLoop {
 
 /// silu(gate * x) * (up * x), the same rows of both products in one chunk.
 struct GatedLoop: ChunkedLoop {
-    let backend: CPUBackend
-    let layer: DecoderWeights.Layer
-    let rowRanges: [Range<Int>]
+    unowned(unsafe) let backend: CPUBackend
+    unowned(unsafe) let products: LayerProducts
+    /// `[tokens, width]`
+    let gate: UnsafeMutablePointer<Float>
+    let up: UnsafeMutablePointer<Float>
+    let width: Int
     let tokens: Int
 
     func run(chunk: Int, thread: Int) {
-        let rows = rowRanges[chunk]
-        let width = backend.configuration.intermediateSize
-        let buffers = backend.buffers
-        multiply(layer.gate, rows, into: buffers.gate, thread: thread)
-        multiply(layer.up, rows, into: buffers.up, thread: thread)
+        let rows = products.gateUpRows[chunk]
+        multiply(products.gate, rows, into: gate, thread: thread)
+        multiply(products.up, rows, into: up, thread: thread)
         for token in 0..<tokens {
             let first = token * width + rows.lowerBound
-            backend.kernels.table.silu_multiply(
-                buffers.gate.pointer + first, buffers.up.pointer + first, Int64(rows.count))
+            backend.kernels.table.silu_multiply(gate + first, up + first, Int64(rows.count))
         }
     }
 
-    private func multiply(_ matrix: PackedMatrix, _ rows: Range<Int>, into output: AlignedBuffer<Float>, thread: Int) {
+    private func multiply(
+        _ matrix: MatrixView, _ rows: Range<Int>, into output: UnsafeMutablePointer<Float>, thread: Int
+    ) {
         let operands = backend.preparedInput.operands(
-            for: matrix, output: output.pointer, outputStride: backend.configuration.intermediateSize,
-            scratch: backend.scratch(ofThread: thread))
+            for: matrix, output: output, outputStride: width, scratch: backend.scratch(ofThread: thread))
         matrix.multiply(rows: rows, operands, kernels: backend.kernels)
     }
 }
 
 /// The attention tasks of a batch in one layer.
 struct AttentionLoop: ChunkedLoop {
-    let backend: CPUBackend
-    let batch: Batch
+    unowned(unsafe) let backend: CPUBackend
     let cacheLayer: UnsafePointer<flash_cache_layer>
-    /// The batch's block ids.
+    /// The batch's runs and block ids.
+    let runs: UnsafeBufferPointer<Batch.Run>
     let blocks: UnsafePointer<Int32>
 
     func run(chunk: Int, thread: Int) {
         let task = backend.attentionPlan.tasks[chunk]
         backend.attend(
-            task, cacheLayer: cacheLayer, blockTable: blocks + batch.runs[task.run].blocks.lowerBound,
+            task, cacheLayer: cacheLayer, blockTable: blocks + runs[task.run].blocks.lowerBound,
             scratch: backend.scratch(ofThread: thread))
     }
 }

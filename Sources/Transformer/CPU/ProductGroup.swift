@@ -5,19 +5,22 @@ import Tensors
 ///
 /// Four chunks a thread: few enough that claiming them costs nothing, enough that a thread which the system suspends
 /// leaves its share to the others.
-struct ProductGroup {
+final class ProductGroup {
     struct Chunk {
         let matrix: Int
         let rows: Range<Int>
     }
 
     let matrices: [PackedMatrix]
+    /// The same, as the loops take them.
+    let views: [MatrixView]
     let chunks: [Chunk]
     /// The forms in which the matrices read their input.
     let forms: InputForms
 
     init(_ matrices: [PackedMatrix], threadCount: Int) {
         self.matrices = matrices
+        views = matrices.map(\.view)
         forms = InputForms(of: matrices)
         let total = matrices.reduce(0) { $0 + $1.rows * $1.columns }
         let wanted = max(total / (threadCount * 4), 1)
@@ -40,6 +43,30 @@ struct ProductGroup {
             defer { first += size * granularity }
             return first..<min(first + size * granularity, rows)
         }
+    }
+}
+
+/// One layer's products, cut into chunks once.
+final class LayerProducts {
+    let queryKeyValue: ProductGroup
+    let output: ProductGroup
+    /// The layer's weights outlive this: see ``CPUBackend/weights``.
+    let gate: MatrixView
+    let up: MatrixView
+    /// Rows that are computed of gate and up together.
+    let gateUpRows: [Range<Int>]
+    let gateUpForms: InputForms
+    let down: ProductGroup
+
+    init(_ layer: DecoderWeights.Layer, threadCount: Int) {
+        queryKeyValue = ProductGroup([layer.query, layer.key, layer.value], threadCount: threadCount)
+        output = ProductGroup([layer.output], threadCount: threadCount)
+        gate = layer.gate.view
+        up = layer.up.view
+        gateUpRows = ProductGroup.rowRanges(
+            of: [layer.gate, layer.up], elementsPerChunk: gate.rows * gate.columns / (threadCount * 4))
+        gateUpForms = InputForms(of: [layer.gate, layer.up])
+        down = ProductGroup([layer.down], threadCount: threadCount)
     }
 }
 

@@ -36,7 +36,7 @@ struct ProductOperands {
     /// - Parameter isPrivate: whether the results are the thread's own, of at most 128 rows.
     func operands(for matrix: PackedMatrix, thread: Int, isPrivate: Bool) -> Operands {
         prepared.operands(
-            for: matrix, output: output.pointer + (isPrivate ? privateStart + thread * tokens * 128 : 0),
+            for: matrix.view, output: output.pointer + (isPrivate ? privateStart + thread * tokens * 128 : 0),
             outputStride: matrix.rows,
             scratch: UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount))
     }
