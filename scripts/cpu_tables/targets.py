@@ -16,10 +16,14 @@ SIXTEEN_TOKENS = {"ratio_to_dense_f16": 4.2, "ratio_to_dense_i8": 1.0}
 
 
 class Target:
-    """What is wanted, and what was found on some number of threads; `found` and `met` are None if nothing was."""
+    """What is wanted, and what was found on some number of threads; `found` and `met` are None if nothing was.
 
-    def __init__(self, what, wanted, found, unit="x", where=""):
+    `bound` says what the machine lets through at most, if that is known.
+    """
+
+    def __init__(self, what, wanted, found, unit="x", where="", bound=""):
         self.what, self.wanted, self.found, self.unit, self.where = what, wanted, found, unit, where
+        self.bound = bound
         self.met = None if found is None else found >= wanted
 
     def shown(self, value):
@@ -29,6 +33,8 @@ class Target:
         if self.found is None:
             return "not measured"
         place = f" ({self.where})" if self.where else ""
+        if self.bound and not self.met:
+            place += f"; {self.bound}"
         return f"{'yes' if self.met else '**no**'}: {self.shown(self.found)}{place}"
 
 
@@ -42,6 +48,24 @@ def ratio(results, key):
     return math.exp(sum(map(math.log, values)) / len(values)) if values else None
 
 
+def bound(results, same):
+    """What the kernels of `same` could reach at most, times the dense f16 that was measured beside them.
+
+    Memory: all bytes at the bandwidth that was measured. Kernel: its own speed on weights that lie in cache.
+    """
+    shares = []
+    for result in same:
+        [dense] = select(results, format="dense-f16", **{
+            key: result[key] for key in ("rows", "columns", "sparsity", "tokens", "threads")})
+        baseline = dense["weights_per_second"]["median"]
+        memory = result["bandwidth_bytes_per_second"]["median"] / result["bytes_per_weight"]
+        shares.append((memory / baseline, result["cached_weights_per_second"]["median"] / baseline))
+    if not shares:
+        return ""
+    memory, kernel = (math.exp(sum(map(math.log, column)) / len(shares)) for column in zip(*shares))
+    return f"at most {min(memory, kernel):.2f}x ({'memory' if memory < kernel else 'kernel in cache'})"
+
+
 def evaluate(results, threads):
     """All targets for products on some number of threads."""
     targets = []
@@ -50,7 +74,7 @@ def evaluate(results, threads):
             same = select(results, format=format, sparsity=share, tokens=1, threads=threads)
             found = ratio(same, "ratio_to_dense_f16")
             what = f"{format}, {100 * share:.0f} % zeros, 1 token, to dense f16"
-            targets.append(Target(what, wanted, found))
+            targets.append(Target(what, wanted, found, bound=bound(results, same)))
     for tokens in (1, 4):
         bitmaps = [r for r in select(results, tokens=tokens, threads=threads) if r["format"] in ONE_TOKEN]
         targets.append(lowest(
