@@ -24,7 +24,7 @@ public struct MatrixView: @unchecked Sendable {
     /// The share of elements that are stored, if products can skip the others.
     private let skippableDensity: Double?
 
-    /// - Complexity: O(1).
+    /// - Complexity: O(1): reads nothing of the arrays, which need not have been checked yet.
     init(of matrix: PackedMatrix) {
         rows = matrix.rows
         columns = matrix.columns
@@ -38,7 +38,9 @@ public struct MatrixView: @unchecked Sendable {
         case .quantized(let matrix): weights = .quantized(matrix.kernelMatrix)
         case .tiledBitmap(let matrix):
             weights = .tiledBitmap(matrix.kernelMatrix)
-            density = Double(matrix.nonzeroCount) / Double(matrix.rows * matrix.columns)
+            // Not the last panel offset: it may come from a file that is checked at the first use.
+            let stored = max(matrix.values.count - TiledBitmap.valuePadding, 0)
+            density = Double(stored) / Double(matrix.rows * matrix.columns)
         }
         skippableDensity = density
     }

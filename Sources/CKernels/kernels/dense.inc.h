@@ -43,11 +43,11 @@ ALWAYS_INLINE void dot_block(
                     vec_fma(weight, vec_load_part(input + t * input_stride + k, columns - k), sums[t * rows + r]);
         }
     }
+    // Every sum in the same order, whichever rows it stands beside: the way rows are grouped depends on the threads.
     float results[DOT_SUMS];
-    const int whole = tokens * rows / 4 * 4;
-    UNROLL for (int i = 0; i < whole; i += 4)
+    UNROLL for (int i = tokens * rows; i < (tokens * rows + 3) / 4 * 4; i++) sums[i] = vec_zero();
+    UNROLL for (int i = 0; i < tokens * rows; i += 4)
         vec_store_sums4(results + i, sums[i], sums[i + 1], sums[i + 2], sums[i + 3]);
-    UNROLL for (int i = whole; i < tokens * rows; i++) results[i] = vec_sum(sums[i]);
     UNROLL for (int t = 0; t < tokens; t++) {
         UNROLL for (int r = 0; r < rows; r++) {
             float *target = output + t * output_stride + r * output_rows;
