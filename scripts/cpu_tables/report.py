@@ -79,9 +79,9 @@ def target_table(results):
         f"{sum(target.met is True for target in found)} of {len(found)} on {plural(threads, 'thread')}"
         for threads, found in columns.items())
     text += (
-        ". One token: the geometric mean of the shapes; else the lowest of all shapes and shares of zeros. \"At most\" is "
-        "what the machine lets through: all bytes at the measured bandwidth, or the kernel's own speed on weights that "
-        "lie in cache, over the dense f16 measured beside it.\n\n")
+        ". One token: the geometric mean of the shapes; else the lowest of all shapes and shares of zeros. \"At most\" "
+        "is what the machine lets through: all bytes at the measured bandwidth, or the kernel's own speed on weights "
+        "that lie in cache, over the dense f16 measured beside it.\n\n")
     return text + table(["what", "wanted", *[plural(threads, "thread") for threads in columns]], rows)
 
 
