@@ -47,14 +47,17 @@ public struct MatrixView: @unchecked Sendable {
 
     /// Whether a product with so many tokens is faster by skipping zeros, which wants its input by columns.
     ///
-    /// In cycles per weight, with v vectors of tokens: a stored weight takes 6 to decode and 3.7 for each four vectors,
-    /// while expansion multiplies every weight at two vectors a cycle, 90 % of the time (measured on AVX2, Zen 4).
-    /// Reading the bits costs every weight, stored or not, about as much as expansion needs for one vector: with 16
-    /// tokens of AVX2, expansion (1.5 Gweights/s) was faster at 87 and 90 % zeros (1.0 and 1.2), slower at 95 % (1.6).
+    /// In cycles per weight, with v vectors of tokens, measured on Zen 4: with AVX2 a stored weight
+    /// takes 6 to decode and 0.93 for each, while expansion takes 0.55 for each and every weight; with AVX-512, whose
+    /// vectors take two cycles there, 6.4, 1.4 and 1.1. Reading the bits costs every weight, stored or not, about as
+    /// much as expansion needs for one: with 16 tokens of AVX2, expansion (1.5 Gweights/s) was faster at 87 and 90 %
+    /// zeros (1.0 and 1.2), slower at 95 % (1.6).
     func prefersTransposedInput(tokens: Int, kernels: Kernels) -> Bool {
         guard let density = skippableDensity else { return false }
         let vectors = Double(tokens * 4) / Double(kernels.transposedBlockTokens)
-        return density * (6 + 0.93 * vectors.rounded(.up)) < 0.55 * (vectors - 1)
+        let (decoding, skipping, expanding) =
+            kernels.transposedBlockTokens > 32 ? (6.4, 1.4, 1.1) : (6.0, 0.93, 0.55)
+        return density * (decoding + skipping * vectors.rounded(.up)) < expanding * (vectors - 1)
     }
 
     /// Sparse weights times a batch: `output[t, r] = sum over k of weights[r, k] * input[t, k]` for `r` in `rowRange`.

@@ -43,7 +43,7 @@ public struct MachineProfile: Sendable, Equatable {
     }
 
     /// Raise it with every change that makes a kernel notably faster or adds one: profiles of other versions are stale.
-    public static let kernelVersion = 1
+    public static let kernelVersion = 2
 
     public let machine: Machine
     /// Bytes that plain loads of all threads read from memory in a second.

@@ -19,7 +19,7 @@ struct TestProfile: Sendable {
         let tokens = [1, 16]
         let json: JSON = [
             "format_version": 1, "processor": .string(processor), "instruction_set": "beads", "threads": 3,
-            "kernel_version": 1, "bytes_per_second": .number(bytesPerSecond),
+            "kernel_version": 2, "bytes_per_second": .number(bytesPerSecond),
             "kernels": .array(
                 Self.kinds.map { format, values in
                     let densities = format == "dense" ? [1] : [0.1, 1]
