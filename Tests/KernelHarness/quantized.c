@@ -66,7 +66,8 @@ static int64_t encode_panel(
             } else if (coding == FLASH_I8) {
                 bytes[place] = (uint8_t)q;
             } else {
-                bytes[place] = plane == 0 ? (bytes[place] & 0xF0) | (q & 15) : (bytes[place] & 15) | (uint8_t)(q << 4);
+                const unsigned nibble = (unsigned)q & 15, byte = bytes[place];
+                bytes[place] = (uint8_t)(plane == 0 ? (byte & 0xF0) | nibble : (byte & 15) | nibble << 4);
             }
         }
         const int64_t mask_bytes = coding == FLASH_I16 ? 4 : 8;
