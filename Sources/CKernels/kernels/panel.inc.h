@@ -11,6 +11,17 @@ ALWAYS_INLINE void store_panel_part(float *target, vec sum, int64_t rows, int ac
     }
 }
 
+// The largest magnitude of `count` elements; NaN if there is a NaN or an infinity.
+ALWAYS_INLINE float finite_magnitude(const float *input, int64_t count) {
+    vec largest = vec_zero(), check = vec_zero();
+    for (int64_t i = 0; i < count; i += LANES) {
+        const vec x = count - i >= LANES ? vec_load(input + i) : vec_load_part(input + i, count - i);
+        largest = vec_max(largest, vec_max(x, vec_sub(vec_zero(), x)));
+        check = vec_fma(x, vec_zero(), check);  // NaN if there is a NaN or an infinity
+    }
+    return vec_sum(check) == 0 ? vec_max_lane(largest) : NAN;
+}
+
 // `count` in as few groups as a limit allows, about equal: a group of one or two tokens has too few independent sums to
 // keep the multipliers busy.
 ALWAYS_INLINE int64_t even_group(int64_t count, int64_t limit) {

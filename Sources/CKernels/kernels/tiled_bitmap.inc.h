@@ -39,15 +39,9 @@ static struct panel_input scaled_input(
     for (int64_t t = 0; t < tokens; t++) {
         const float *x = input + t * input_stride;
         float *target = scaled + t * result.stride;
-        vec largest = vec_zero(), check = vec_zero();
-        for (int64_t k = 0; k < columns; k += LANES) {
-            const vec part = columns - k >= LANES ? vec_load(x + k) : vec_load_part(x + k, columns - k);
-            largest = vec_max(largest, vec_max(part, vec_sub(vec_zero(), part)));
-            check = vec_fma(part, vec_zero(), check);  // NaN if there is a NaN or an infinity
-        }
+        const float magnitude = finite_magnitude(x, columns);
         int exponent = 0;
-        if (vec_sum(check) == 0) {
-            const float magnitude = vec_max_lane(largest);
+        if (!isnan(magnitude)) {
             uint32_t bits;
             __builtin_memcpy(&bits, &magnitude, sizeof bits);
             exponent = LARGEST_EXPONENT - ((int)(bits >> 23) - 127);

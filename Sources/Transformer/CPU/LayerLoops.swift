@@ -17,7 +17,7 @@ struct ProductLoop: ChunkedLoop {
 
     func run(chunk index: Int, thread: Int) {
         let chunk = group.chunks[index]
-        let matrix = group.views[chunk.matrix]
+        let matrix = group.matrices[chunk.matrix]
         let output = chunk.matrix == 0 ? outputs.0 : chunk.matrix == 1 ? outputs.1 : outputs.2
         let kernels = backend.kernels
         matrix.multiply(

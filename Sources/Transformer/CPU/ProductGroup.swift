@@ -11,16 +11,14 @@ final class ProductGroup {
         let rows: Range<Int>
     }
 
-    let matrices: [PackedMatrix]
-    /// The same, as the loops take them.
-    let views: [MatrixView]
+    /// The matrices, which outlive this: see ``CPUBackend/weights``.
+    let matrices: [MatrixView]
     let chunks: [Chunk]
     /// The forms in which the matrices read their input.
     let forms: InputForms
 
     init(_ matrices: [PackedMatrix], threadCount: Int) {
-        self.matrices = matrices
-        views = matrices.map(\.view)
+        self.matrices = matrices.map(\.view)
         forms = InputForms(of: matrices)
         let total = matrices.reduce(0) { $0 + $1.rows * $1.columns }
         let wanted = max(total / (threadCount * 4), 1)
@@ -50,7 +48,6 @@ final class ProductGroup {
 final class LayerProducts {
     let queryKeyValue: ProductGroup
     let output: ProductGroup
-    /// The layer's weights outlive this: see ``CPUBackend/weights``.
     let gate: MatrixView
     let up: MatrixView
     /// Rows that are computed of gate and up together.
