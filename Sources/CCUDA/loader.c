@@ -147,6 +147,7 @@ const char *flash_cuda_load_driver(struct flash_cuda_driver *table) {
     }
     FLASH_CUDA_DRIVER_FUNCTIONS(LOAD)
     ADDRESS(cuFuncGetParamInfo);
+    ADDRESS(cuLaunchKernelEx);
     return NULL;
 }
 

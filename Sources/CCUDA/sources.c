@@ -73,11 +73,14 @@ static const struct source sources[] = {
     {"spmm_dense.cu", (const unsigned char[]){
 #embed "kernels/spmm_dense.cu" suffix(, 0)
     }},
-    {"spmm_gap_stream.cu", (const unsigned char[]){
-#embed "kernels/spmm_gap_stream.cu" suffix(, 0)
+    {"spmm_lane_stream.cu", (const unsigned char[]){
+#embed "kernels/spmm_lane_stream.cu" suffix(, 0)
     }},
     {"spmm_tiled_csl.cu", (const unsigned char[]){
 #embed "kernels/spmm_tiled_csl.cu" suffix(, 0)
+    }},
+    {"work.cuh", (const unsigned char[]){
+#embed "kernels/work.cuh" suffix(, 0)
     }},
 };
 

@@ -15,8 +15,8 @@ public struct GPUProductBenchmark {
     public var sparsities: [Double] = []
     public var tokens: [Int] = [1]
     public var layouts: [DeviceLayout] = DeviceLayout.allCases
-    /// Into how many slices our products cut the columns; nil to let them choose.
-    public var slices: Int?
+    /// Over how many blocks our products are spread; nil to let them choose.
+    public var blocks: Int?
     /// Counted rounds; one more comes first.
     public var rounds = 7
     /// Of one measurement: some ten launches of a large matrix.

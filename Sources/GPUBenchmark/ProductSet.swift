@@ -52,13 +52,13 @@ struct ProductSet {
         if let cublas = gpu.cublas { products.append(CUBLASProduct(dense, cublas)) }
         // Without cuBLAS results are compared with our dense kernel's.
         if gpu.cublas == nil || benchmark.layouts.contains(.dense) {
-            products.append(OwnProduct(dense, slices: benchmark.slices, on: gpu))
+            products.append(OwnProduct(dense, blocks: benchmark.blocks, on: gpu))
         }
         var tiledCSL: [DeviceMatrix] = []
         for layout in benchmark.layouts where layout != .dense {
             let matrices = try copies(Self.encoded(elements, block, layout, pool: pool, on: stream))
             if layout == .tiledCSL { tiledCSL = matrices }
-            products.append(OwnProduct(matrices, slices: benchmark.slices, on: gpu))
+            products.append(OwnProduct(matrices, blocks: benchmark.blocks, on: gpu))
         }
         guard gpu.cusparse != nil || !gpu.peers.isEmpty else { return }
         var rows = [
@@ -116,22 +116,11 @@ struct ProductSet {
             return try DeviceMatrix(
                 FragmentBitmap(rows: rows, columns: columns, elements: elements, valueType: .f16, pool: pool),
                 on: stream)
-        case .gapStream:
-            // Trying all codings takes longer than encoding; of random weights one panel tells the smallest.
-            let sampleRows = min(rows, 16)
-            let sample = try GapStream(
-                rows: sampleRows, columns: columns, elements: elements[0..<sampleRows * columns], valueType: .f16,
-                segmentStrips: segmentStrips)
+        case .laneStream:
             return try DeviceMatrix(
-                GapStream(
-                    rows: rows, columns: columns, elements: elements, valueType: .f16, coding: sample.coding,
-                    segmentStrips: segmentStrips, pool: pool), on: stream)
+                LaneStream(rows: rows, columns: columns, elements: elements, valueType: .f16, pool: pool), on: stream)
         }
     }
-
-    /// Half a group is lost with each segment: of the 3,277 nonzeros of 16 strips at 80 % zeros 256 in gaps of 4 bits.
-    /// Fewer segments would leave fewer ways to cut the columns into slices.
-    private static let segmentStrips = 16
 
     /// Tile rows are encoded side by side.
     private static func tiledCSL(

@@ -32,13 +32,13 @@ final class OwnProduct: TimedProduct {
     let isDense: Bool
     let copies: [DeviceMatrix]
     private let gpu: BenchmarkGPU
-    private let slices: Int?
+    private let blocks: Int?
 
-    init(_ copies: [DeviceMatrix], slices: Int?, on gpu: BenchmarkGPU) {
+    init(_ copies: [DeviceMatrix], blocks: Int?, on gpu: BenchmarkGPU) {
         name = copies[0].layout.rawValue
         isDense = copies[0].layout == .dense
         self.copies = copies
-        self.slices = slices
+        self.blocks = blocks
         self.gpu = gpu
     }
 
@@ -48,7 +48,7 @@ final class OwnProduct: TimedProduct {
 
     func enqueue(copy: Int, _ operands: TimedOperands) throws(CUDAError) -> Bool {
         try gpu.products.enqueue(
-            copies[copy], Self.operands(copies[copy], operands), workspace: gpu.workspace, slices: slices,
+            copies[copy], Self.operands(copies[copy], operands), workspace: gpu.workspace, blocks: blocks,
             on: gpu.stream)
         return true
     }
@@ -97,7 +97,8 @@ final class CUSPARSEProduct: TimedProduct {
 
     var storedByteCount: Int { copies[0].storedByteCount }
     var copyCount: Int { copies.count }
-    var errorLimit: Double { 1 }
+    /// With several tokens it keeps sums in f16: at 28,672 columns errors of 16 were seen.
+    var errorLimit: Double { 24 }
 
     func enqueue(copy: Int, _ operands: TimedOperands) throws(CUDAError) -> Bool {
         if prepared[operands.tokens] == nil {

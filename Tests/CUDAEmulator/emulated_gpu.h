@@ -45,6 +45,10 @@ GPU_FUNCTION void warp_barrier(Site site = Site::current()) {
 // Fibers run one at a time: what one has written, the next one sees.
 GPU_FUNCTION void device_fence() {}
 
+// Kernels run one after the other.
+inline void let_next_kernel_begin() {}
+inline void wait_for_kernel_before() {}
+
 // ---- Between the lanes of a warp ------------------------------------------------------------------------------------
 
 GPU_FUNCTION u32 exchange(emulator::Operation operation, u32 value, u32 operand, Site site) {
@@ -69,6 +73,11 @@ GPU_FUNCTION float shuffle_xor(float value, u32 bits, Site site = Site::current(
 }
 GPU_FUNCTION u32 shuffle_up(u32 value, u32 distance, Site site = Site::current()) {
     return exchange(emulator::Operation::shuffle_up, value, distance, site);
+}
+GPU_FUNCTION u32 add_from_below(u32 value, u32 distance, Site site = Site::current()) {
+    const u32 below = shuffle_up(value, distance, site);
+    // The hardware takes the distance modulo 32.
+    return lane() >= distance % warp_lanes ? value + below : value;
 }
 GPU_FUNCTION u32 ballot(bool condition, Site site = Site::current()) {
     return exchange(emulator::Operation::ballot, condition, 0, site);
@@ -176,6 +185,10 @@ template <typename T>
 GPU_FUNCTION T load_streaming(const T *pointer, Site site = Site::current()) {
     static_assert(sizeof(T) == 4 || sizeof(T) == 8 || sizeof(T) == 16);
     return load(pointer, site);
+}
+// Checks that there is something to bring.
+GPU_FUNCTION void prefetch(const void *pointer, Site site = Site::current()) {
+    (void)load(static_cast<const u8 *>(pointer), site);
 }
 GPU_FUNCTION u32 atomic_add(u32 *pointer, u32 value, Site site = Site::current()) {
     emulator::yield(pointer, site);

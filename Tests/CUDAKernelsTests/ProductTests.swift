@@ -27,8 +27,8 @@ import Testing
         try expectMatches(ProductCases.tokens, weights)
     }
 
-    @Test(arguments: Weights.allCases) func slicesAddUp(weights: Weights) throws {
-        try expectMatches(ProductCases.slices, weights)
+    @Test(arguments: Weights.allCases) func sharesAddUp(weights: Weights) throws {
+        try expectMatches(ProductCases.shares, weights)
     }
 
     @Test(arguments: Weights.allCases) func everyTypeMatchesTheReference(weights: Weights) throws {
@@ -37,7 +37,7 @@ import Testing
 
     /// Whatever the order in which threads run and copies land.
     @Test(arguments: Weights.allCases) func theScheduleChangesNothing(weights: Weights) throws {
-        let product = ProductCase(rows: 70, columns: 330, tokens: 12, segmentStrips: 2, slices: 3)
+        let product = ProductCase(rows: 70, columns: 330, tokens: 12, blocks: 4)
         let expected = try TestedGPU.run { try product.result(weights, on: $0) }
         #expect(product.largestError(expected) <= 1)
         for seed in 1...4 as ClosedRange<UInt64> {
@@ -49,15 +49,15 @@ import Testing
         }
     }
 
-    /// A lane's run stays on a bank or two: in the order of addresses a store took 3.4 turns of the shared memory.
-    @Test(arguments: [(0.5, Weights.gaps3), (0.3, .gaps4), (0.2, .gaps5), (0.1, .gaps5)])
-    func runsSpreadOverTheBanks(density: Double, weights: Weights) throws {
-        let product = ProductCase(rows: 64, columns: 1_024, tokens: 1, density: density, segmentStrips: 16, slices: 1)
+    /// The 32 lanes of a store go to random banks, which would take 2.5 turns more than one each, but for the order in
+    /// which the host puts a lane's nonzeros.
+    @Test(arguments: [0.5, 0.3, 0.2, 0.1]) func storesSpreadOverTheBanks(density: Double) throws {
+        let product = ProductCase(rows: 64, columns: 1_024, tokens: 1, density: density, blocks: 1)
         try TestedGPU.run { gpu in
-            _ = try product.result(weights, on: gpu)
+            _ = try product.result(.laneStream, on: gpu)
             let statistics = TestedGPU.statistics
-            let values = Double(64 * 1_024) * density / 32
-            #expect(Double(statistics.extra_wavefronts) < 1.6 * values)
+            let stores = Double(64 * 1_024) * density / 32
+            #expect(Double(statistics.extra_wavefronts) < 2.1 * stores)
         }
     }
 }

@@ -97,10 +97,10 @@ import Musl
         }
     }
 
-    /// Every element is added to once, in slices and without.
-    @Test(arguments: [1, 3]) func productsAddToTheResidualStream(slices: Int) throws {
+    /// Every element is added to once, by one block and by several.
+    @Test(arguments: [1, 3]) func productsAddToTheResidualStream(blocks: Int) throws {
         try TestedGPU.run(on: .emulator(seed: 2)) { gpu in
-            var product = ProductCase(rows: 70, columns: 200, tokens: 5, slices: slices)
+            var product = ProductCase(rows: 70, columns: 200, tokens: 5, blocks: blocks)
             let plain = try product.result(.dense, on: gpu)
             product.outputType = .addF32
             let added = try product.result(.dense, on: gpu)

@@ -37,15 +37,15 @@ import Testing
                 #expect((measurement.storedByteCount == bytes) == measurement.isDense)
                 #expect((1...3).contains(measurement.copies))
             }
-            #expect(report.measurements.prefix(4).map(\.product) == ["dense", "tiled-csl", "bitmap", "gap-stream"])
+            #expect(report.measurements.prefix(4).map(\.product) == ["dense", "tiled-csl", "bitmap", "lane-stream"])
         }
     }
 
-    @Test func cutsColumnsAsAsked() throws {
+    @Test func spreadsOverBlocksAsAsked() throws {
         var benchmark = benchmark
         benchmark.shapes = [ProductShape(rows: 128, columns: 1024)]
         benchmark.layouts = [.bitmap]
-        benchmark.slices = 3
+        benchmark.blocks = 3
         try TestedGPU.run { gpu in
             let report = try benchmark.run(on: BenchmarkGPU(gpu.library))
             // The dense layout is the one that others are compared with.

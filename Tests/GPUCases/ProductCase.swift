@@ -12,20 +12,15 @@ public struct ProductCase: Sendable {
     public var density = 0.4
     public var valueType = ElementType.f16
     public var outputType = ProductOutput.f32
-    /// Strips in a segment of a gap stream.
-    public var segmentStrips = 4
-    /// nil: as the product chooses.
-    public var slices: Int?
+    /// Over how many blocks it is spread, for each block of tokens; nil: as the product chooses.
+    public var blocks: Int?
     public var seed: UInt64 = 1
 
-    /// Every layout, and every coding of those that have some.
-    public enum Weights: String, CaseIterable, Sendable {
-        case dense, tiledCSL, bitmap, gaps3, gaps4, gaps5, gaps8
-    }
+    public typealias Weights = DeviceLayout
 
     public init(
         rows: Int, columns: Int, tokens: Int, density: Double = 0.4, valueType: ElementType = .f16,
-        outputType: ProductOutput = .f32, segmentStrips: Int = 4, slices: Int? = nil, seed: UInt64 = 1
+        outputType: ProductOutput = .f32, blocks: Int? = nil, seed: UInt64 = 1
     ) {
         self.rows = rows
         self.columns = columns
@@ -33,8 +28,7 @@ public struct ProductCase: Sendable {
         self.density = density
         self.valueType = valueType
         self.outputType = outputType
-        self.segmentStrips = segmentStrips
-        self.slices = slices
+        self.blocks = blocks
         self.seed = seed
     }
 
@@ -67,12 +61,6 @@ public struct ProductCase: Sendable {
 
     func matrix(_ weights: Weights, on stream: CUDA.Stream) throws -> DeviceMatrix {
         let elements = elements
-        func stream4(_ coding: GapCoding) throws -> DeviceMatrix {
-            try DeviceMatrix(
-                GapStream(
-                    rows: rows, columns: columns, elements: elements, valueType: valueType, coding: coding,
-                    segmentStrips: segmentStrips), on: stream)
-        }
         return switch weights {
         case .dense:
             try DeviceMatrix(
@@ -83,10 +71,9 @@ public struct ProductCase: Sendable {
         case .bitmap:
             try DeviceMatrix(
                 FragmentBitmap(rows: rows, columns: columns, elements: elements, valueType: valueType), on: stream)
-        case .gaps3: try stream4(.bits3)
-        case .gaps4: try stream4(.bits4)
-        case .gaps5: try stream4(.bits5)
-        case .gaps8: try stream4(.bits8)
+        case .laneStream:
+            try DeviceMatrix(
+                LaneStream(rows: rows, columns: columns, elements: elements, valueType: valueType), on: stream)
         }
     }
 
@@ -118,7 +105,7 @@ public struct ProductCase: Sendable {
             ProductOperands(
                 input: input.address, inputStride: inputStride, output: output.address, outputStride: stride,
                 outputType: outputType, tokens: tokens),
-            workspace: gpu.workspace, slices: slices, on: stream)
+            workspace: gpu.workspace, blocks: blocks, on: stream)
         let words =
             outputType != .sixteenBit
             ? try output.read(Float.self, count: tokens * stride, on: stream)

@@ -9,36 +9,37 @@ public enum ProductCases {
     }
 
     public static let densities: [ProductCase] = [0, 0.003, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1].enumerated().map {
-        ProductCase(rows: 40, columns: 600, tokens: 5, density: $1, segmentStrips: 5, seed: UInt64($0))
+        ProductCase(rows: 40, columns: 600, tokens: 5, density: $1, seed: UInt64($0))
     }
 
     public static let tokens: [ProductCase] = [
         1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 130,
     ].map { ProductCase(rows: 20, columns: 70, tokens: $0, seed: UInt64($0)) }
 
-    public static let slices: [ProductCase] = [1, 2, 3, 4, 7].map {
-        ProductCase(rows: 130, columns: 64 * 13 + 5, tokens: 9, segmentStrips: 2, slices: $0, seed: 7)
+    /// Shares of whole row blocks, of parts of one, of parts of several, and of a single step.
+    public static let shares: [ProductCase] = [1, 2, 3, 4, 7, 13, 28, 1_000].map {
+        ProductCase(rows: 130, columns: 64 * 13 + 5, tokens: 9, blocks: $0, seed: 7)
     }
 
     public static let types: [ProductCase] = [
-        ProductCase(rows: 35, columns: 190, tokens: 10, outputType: .f32, slices: 2),
-        ProductCase(rows: 35, columns: 190, tokens: 10, outputType: .sixteenBit, slices: 2),
-        ProductCase(rows: 35, columns: 190, tokens: 10, valueType: .bf16, outputType: .f32, slices: 2),
-        ProductCase(rows: 35, columns: 190, tokens: 10, valueType: .bf16, outputType: .sixteenBit, slices: 2),
+        ProductCase(rows: 35, columns: 190, tokens: 10, outputType: .f32, blocks: 2),
+        ProductCase(rows: 35, columns: 190, tokens: 10, outputType: .sixteenBit, blocks: 2),
+        ProductCase(rows: 35, columns: 190, tokens: 10, valueType: .bf16, outputType: .f32, blocks: 2),
+        ProductCase(rows: 35, columns: 190, tokens: 10, valueType: .bf16, outputType: .sixteenBit, blocks: 2),
     ]
 
-    public static let all = shapes + densities + tokens + slices + types
+    public static let all = shapes + densities + tokens + shares + types
 
     /// Shapes of layers, which fill a GPU and are too much for the emulator.
     public static let large: [ProductCase] = [
-        ProductCase(rows: 2048, columns: 2048, tokens: 1, density: 0.2, segmentStrips: 16),
-        ProductCase(rows: 4096, columns: 1024, tokens: 16, density: 0.5, segmentStrips: 16),
-        ProductCase(rows: 384, columns: 8192, tokens: 64, density: 0.1, segmentStrips: 16),
+        ProductCase(rows: 2048, columns: 2048, tokens: 1, density: 0.2),
+        ProductCase(rows: 4096, columns: 1024, tokens: 16, density: 0.5),
+        ProductCase(rows: 384, columns: 8192, tokens: 64, density: 0.1),
     ]
 
     /// One of each path, for tools that make kernels hundreds of times slower.
     public static let small: [ProductCase] = [
-        ProductCase(rows: 130, columns: 200, tokens: 9, segmentStrips: 2, slices: 2),
+        ProductCase(rows: 130, columns: 200, tokens: 9, blocks: 2),
         ProductCase(rows: 33, columns: 264, tokens: 33, density: 0.2, outputType: .sixteenBit),
     ]
 }

@@ -87,11 +87,32 @@ typedef struct flash_nvrtc_program *nvrtcProgram;
     X(nvrtcGetCUBIN, (nvrtcProgram program, char *cubin))                                                           \
     X(nvrtcDestroyProgram, (nvrtcProgram *program))
 
+// CUlaunchAttribute: a number and a value of 64 bytes, of which the attribute that we use takes the first four.
+struct flash_cuda_launch_attribute {
+    unsigned int id;
+    unsigned int padding;
+    unsigned int value[16];
+};
+// CUlaunchConfig
+struct flash_cuda_launch {
+    unsigned int grid_x, grid_y, grid_z;
+    unsigned int block_x, block_y, block_z;
+    unsigned int shared_bytes;
+    CUstream stream;
+    struct flash_cuda_launch_attribute *attributes;
+    unsigned int attribute_count;
+};
+// The kernel may begin before the one before it in the stream has ended (CUlaunchAttributeID).
+enum { FLASH_CUDA_LAUNCH_PROGRAMMATIC_SERIALIZATION = 6 };
+
 #define FLASH_CUDA_FIELD(name, arguments) CUresult(*name) arguments;
 struct flash_cuda_driver {
     FLASH_CUDA_DRIVER_FUNCTIONS(FLASH_CUDA_FIELD)
     // Where the driver has it (CUDA 12.4), else null: without it the size of a kernel's parameters is not checked.
     CUresult (*cuFuncGetParamInfo)(CUfunction function, size_t index, size_t *offset, size_t *bytes);
+    // Where the driver has it (CUDA 11.8), else null: kernels are not launched early then.
+    CUresult (*cuLaunchKernelEx)(
+        const struct flash_cuda_launch *launch, CUfunction function, void **parameters, void **extra);
 };
 
 struct flash_nvrtc {

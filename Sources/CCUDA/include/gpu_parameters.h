@@ -33,48 +33,68 @@ enum {
 enum flash_gpu_output { FLASH_GPU_OUTPUT_F32 = 0, FLASH_GPU_OUTPUT_16_BIT = 1, FLASH_GPU_OUTPUT_ADD_F32 = 2 };
 
 enum {
-    // Products go over the columns in steps of so many, and a block computes so many rows.
+    // Products go over the columns in steps of so many. A block is so many threads, whose warps have a band of rows
+    // each.
     FLASH_GPU_STEP_COLUMNS = 64,
-    FLASH_GPU_BLOCK_ROWS = 128,
     FLASH_GPU_BLOCK_THREADS = 256,
-    // Rows of a panel: of one warp, of one tensor-core instruction.
+    // Rows of a panel: of one tensor-core instruction. Panels of a band: one, but for a lane stream.
     FLASH_GPU_PANEL_ROWS = 16,
-    // Steps that are in shared memory or on the way there. Two that are under way are 4 KB of dense weights for each
-    // warp, while an access takes its 700 ns; a fourth stage would leave room for two blocks of gap streams in a
-    // multiprocessor's 228 KB instead of three.
+    FLASH_GPU_LANE_STREAM_PANELS = 2,
+    // Steps whose weights are in shared memory or on the way there, for dense weights and bitmaps. Two that are under
+    // way are 4 KB of dense weights for each warp, while an access takes its 700 ns.
     FLASH_GPU_STAGES = 3,
-    // Places of the ring into which a warp expands a gap stream.
-    FLASH_GPU_RING_PLACES = 4096,
+    // Strips of the ring into which a warp expands a lane stream, and bytes of them for each lane.
+    FLASH_GPU_RING_STRIPS = 4,
+    FLASH_GPU_RING_LANE_BYTES = FLASH_GPU_RING_STRIPS * 64,
+    // Bytes of a strip's bitmap.
+    FLASH_GPU_BITMAP_BYTES = FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS / 8,
 
-    // Shared memory of a block: what aligning it to 2048 bytes costs,
-    FLASH_GPU_ALIGNMENT_BYTES = 1024,
-    // for the activations, in every stage, so much for each token,
+    // Shared memory of a block: for two chunks of activations, of so many bytes unless there are very many tokens or
+    // very few,
+    FLASH_GPU_CHUNK_BYTES = 8192,
+    FLASH_GPU_LANE_STREAM_CHUNK_BYTES = 16384,
+    // in rows of so many bytes for each step and token,
     FLASH_GPU_ACTIVATION_BYTES = 2 * FLASH_GPU_STEP_COLUMNS,
+    // a word that blocks tell each other by,
+    FLASH_GPU_FLAG_BYTES = 16,
     // and for the weights, by format, so much for each warp.
     FLASH_GPU_DENSE_WARP_BYTES = FLASH_GPU_STAGES * 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS,
-    FLASH_GPU_BITMAP_WARP_BYTES = FLASH_GPU_STAGES * 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS + 256,
+    FLASH_GPU_BITMAP_WARP_BYTES =
+        FLASH_GPU_STAGES * (FLASH_GPU_BITMAP_BYTES + 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS) + 256,
     FLASH_GPU_TILED_CSL_WARP_BYTES = 2 * 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS,
-    FLASH_GPU_GAP_STREAM_WARP_BYTES = 2 * FLASH_GPU_RING_PLACES
+    FLASH_GPU_LANE_STREAM_WARP_BYTES = 32 * FLASH_GPU_RING_LANE_BYTES
 };
+
+// Steps of a chunk of activations, 2 to 8: what a block's warps share, and after how many they wait for each other.
+#define FLASH_GPU_CHUNK_STEPS(chunk_bytes, tokens)                             \
+    ((chunk_bytes) >= 8 * FLASH_GPU_ACTIVATION_BYTES * (tokens)                \
+         ? 8                                                                   \
+         : (chunk_bytes) <= 2 * FLASH_GPU_ACTIVATION_BYTES * (tokens)          \
+             ? 2                                                               \
+             : (chunk_bytes) / (FLASH_GPU_ACTIVATION_BYTES * (tokens)))
+#ifndef __CUDACC__
+static inline int flash_gpu_chunk_steps(int chunk_bytes, int tokens) {
+    return FLASH_GPU_CHUNK_STEPS(chunk_bytes, tokens);
+}
+#endif
 
 // output[t, r] = sum over k of weights[r, k] * input[t, k].
 //
-// The grid is [row blocks, blocks of tokens, slices of the columns]. With one slice a block writes its part of the
-// output. With more, each writes float32 sums into `partials`, and the last of the slices of a part, which `arrivals`
-// tells, adds them in the order of the slices: results do not depend on who comes last.
+// The grid is [blocks, blocks of tokens]. The steps of all rows are spread evenly over the blocks (work.cuh). A block
+// that has all columns of its rows writes its part of the output. Others write float32 sums into `partials`, and the
+// last one that has some of the same rows, which `arrivals` tells, adds them in the order of the columns: results do
+// not depend on who comes last.
 struct flash_gpu_product {
     // What the weights consist of, by format: see the kernels.
     unsigned long long weights[3];
     unsigned long long input;     // 16-bit [tokens, input_stride]; columns up to a multiple of 8 are zero
     unsigned long long output;    // [tokens, output_stride] of the type `output_type`
-    unsigned long long partials;  // float [slices, tokens, rows]; not used with one slice
-    unsigned long long arrivals;  // unsigned int [row blocks * blocks of tokens], zero before and after
+    unsigned long long partials;  // float [blocks of tokens, blocks, 2, sums of a thread, threads of a block]
+    unsigned long long arrivals;  // unsigned int [blocks of tokens, row blocks], zero before and after
     unsigned int rows, columns, tokens;
     unsigned int input_stride;   // elements, a multiple of 8
     unsigned int output_stride;  // elements
     unsigned int output_type;    // enum flash_gpu_output
-    unsigned int slice_steps;    // steps of FLASH_GPU_STEP_COLUMNS columns in one slice
-    unsigned int segment_steps;  // steps in a segment of a gap stream; a divisor of slice_steps
 };
 
 // ---- The steps of a decoder between its products -------------------------------------------------------------------

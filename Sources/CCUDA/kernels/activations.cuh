@@ -6,68 +6,100 @@
 
 namespace gpu {
 
-// The activations of a block's tokens, step by step: a stage holds those of one step, [tokens, 64] of 16 bits. A
-// token's row is 128 bytes, eight chunks of 16; chunk c of token t lies at place c ^ (t % 8), so that the eight rows
-// which one phase of load_matrices reads are on different banks.
+// The activations of a block's tokens, chunk by chunk: `steps` steps of 64 columns each. A chunk is [steps, tokens, 64]
+// of 16 bits. A token's row of a step is 128 bytes, eight pieces of 16; piece c of token t lies at place c ^
+// swizzle(t): what eight lanes read at once is on different banks, be it one piece of eight rows, or four pieces of
+// two.
 //
-// A thread copies the same chunks of every step, so that their addresses only move on: the loop around a tile of
-// weights has room for some hundred instructions, and working these out anew took thirty.
-template <int tokens>
+// There is room for two chunks. Warps meet once for a chunk, not for a step: one has more to expand in a step, another
+// less, and over a chunk the difference evens out. A thread copies the same pieces of every chunk, so that their
+// addresses only move on.
+//
+// Fragments are those of `mma.m16n8k16` as they are defined, or, with `by_rows`, of columns in another order: lane l
+// has columns 8 * (l % 4) ... + 7 of 32, two for each operand of two multiplications. Then weights, which must have
+// that order, too, may lie in runs of eight columns.
+template <int tokens, int steps, bool by_rows>
 class Activations {
     static constexpr u32 row_bytes = FLASH_GPU_ACTIVATION_BYTES;
-    static constexpr u32 step_chunks = tokens * 8;
-    // Chunks of a step that a thread copies.
-    static constexpr int thread_chunks = (step_chunks + FLASH_GPU_BLOCK_THREADS - 1) / FLASH_GPU_BLOCK_THREADS;
-    static constexpr u32 chunk_rows = FLASH_GPU_BLOCK_THREADS / 8;
-
-    const u16 *next[thread_chunks];  // what this thread copies in the next step
-    u32 columns_left;                // from the next step's chunk on; 0 and below: nothing
-    u32 valid;                       // bit i: chunk i's token is there
-    Shared stages;
-    u32 copy_offset;      // of this thread's first chunk in a stage
-    u32 load_offsets[2];  // of this lane's rows for columns 0-31 and 32-63 of a stage
+    static constexpr u32 step_pieces = tokens * 8;
+    static constexpr u32 threads = FLASH_GPU_BLOCK_THREADS;
 
 public:
-    static constexpr u32 stage_bytes = tokens * row_bytes;
+    static constexpr int chunk_steps = steps;
 
-    // Begins at column `column`, a multiple of 64; the stages lie behind each other from `shared` on.
-    GPU_FUNCTION Activations(const flash_gpu_product &product, u32 column, Shared shared) : stages(shared) {
-        const u32 chunk = thread() % 8;
-        const u32 row = thread() / 8;
-        const u32 first_column = column + chunk * 8;
-        columns_left = first_column < product.columns ? product.columns - first_column : 0;
+private:
+    // Pieces of a chunk that a thread copies.
+    static constexpr int thread_pieces = chunk_steps * step_pieces / threads;
+    static_assert(thread_pieces >= 1 && chunk_steps * step_pieces % threads == 0, "a chunk is a few pieces for each");
+
+    const u16 *input;
+    u64 next;          // elements from `input` to this thread's first piece of the next chunk
+    u32 row_distance;  // elements between the rows of this thread's pieces, if there are several rows
+    i32 columns_left;  // from that piece on; 0 and below: nothing
+    u32 valid;         // bit i: piece i's token is there
+    Shared chunks;
+    u32 copy_offset;   // of this thread's first piece in a chunk
+    u32 load_offset;   // of what this lane reads for columns 0-31 of a step; for the others, 64 bytes by exclusive or
+
+    GPU_FUNCTION static u32 swizzle(u32 row) { return row % 2 * 4 + row / 2 % 4; }
+
+    // Pieces of a thread go through the rows of a step, then through the steps.
+    GPU_FUNCTION static constexpr u32 row_of(int piece) { return piece * threads / 8 % tokens; }
+    GPU_FUNCTION static constexpr u32 step_of(int piece) { return piece * threads / step_pieces; }
+
+public:
+    static constexpr u32 step_bytes = tokens * row_bytes;
+    static constexpr u32 chunk_bytes = chunk_steps * step_bytes;
+
+    // Begins at column `column`, a multiple of 64; the chunks lie behind each other from `shared` on.
+    GPU_FUNCTION Activations(const flash_gpu_product &product, u32 column, Shared shared) : chunks(shared) {
+        const u32 piece = thread() % 8;
+        const u32 row = thread() / 8 % tokens;
+        const u32 step = thread() / step_pieces;
+        const u32 first_column = column + step * FLASH_GPU_STEP_COLUMNS + piece * 8;
+        columns_left = static_cast<i32>(product.columns) - static_cast<i32>(first_column);
+        input = reinterpret_cast<const u16 *>(product.input);
+        next = u64(block_y() * tokens + row) * product.input_stride + first_column;
+        row_distance = product.input_stride;
         valid = 0;
-        const u16 *input = reinterpret_cast<const u16 *>(product.input);
 #pragma unroll
-        for (int index = 0; index < thread_chunks; index++) {
-            const u32 token = block_y() * tokens + row + index * chunk_rows;
-            const bool is_there = token < product.tokens && row + index * chunk_rows < tokens;
-            valid |= u32(is_there) << index;
-            next[index] = input + (is_there && columns_left > 0 ? u64(token) * product.input_stride + first_column : 0);
+        for (int index = 0; index < thread_pieces; index++) {
+            valid |= u32(block_y() * tokens + row + row_of(index) < product.tokens) << index;
         }
-        copy_offset = row * row_bytes + ((chunk ^ row % 8) << 4);
-        const u32 own_row = lane() % 8;
-        load_offsets[0] = own_row * row_bytes + ((lane() / 8 ^ own_row) << 4);
-        load_offsets[1] = own_row * row_bytes + ((4 + lane() / 8 ^ own_row) << 4);
+        copy_offset = step * step_bytes + row * row_bytes + ((piece ^ swizzle(row)) << 4);
+        const u32 own_row = by_rows ? lane() / 4 : lane() % 8;
+        const u32 own_piece = by_rows ? lane() % 4 : lane() / 8;
+        load_offset = own_row * row_bytes + ((own_piece ^ swizzle(own_row)) << 4);
     }
 
-    // Starts to copy the next step's columns to `stage`. All threads take part. Tokens and columns beyond the last are
-    // zero.
-    GPU_FUNCTION void fetch(u32 stage) {
+    // Starts to copy the next chunk to place `place`, 0 or 1. All threads take part. Tokens and columns beyond the last
+    // are zero.
+    GPU_FUNCTION void fetch(u32 place) {
 #pragma unroll
-        for (int index = 0; index < thread_chunks; index++) {
-            if (step_chunks % FLASH_GPU_BLOCK_THREADS != 0 && thread() >= step_chunks) break;
-            const bool is_there = (valid >> index & 1) != 0 && columns_left > 0;
+        for (int index = 0; index < thread_pieces; index++) {
+            const u32 row = row_of(index), step = step_of(index);
+            const bool is_there =
+                (valid >> index & 1) != 0 && columns_left > static_cast<i32>(step * FLASH_GPU_STEP_COLUMNS);
+            const u64 from = next + u64(row) * row_distance + step * FLASH_GPU_STEP_COLUMNS;
             copy_async_16_or_zero(
-                stages + stage * stage_bytes + copy_offset + index * chunk_rows * row_bytes, next[index], is_there);
-            if (columns_left > FLASH_GPU_STEP_COLUMNS) next[index] += FLASH_GPU_STEP_COLUMNS;
+                chunks + place * chunk_bytes + copy_offset + step * step_bytes + row * row_bytes,
+                input + (is_there ? from : 0), is_there);
         }
-        columns_left = columns_left > FLASH_GPU_STEP_COLUMNS ? columns_left - FLASH_GPU_STEP_COLUMNS : 0;
+        next += chunk_steps * FLASH_GPU_STEP_COLUMNS;
+        columns_left -= chunk_steps * FLASH_GPU_STEP_COLUMNS;
     }
 
-    // The fragments of tokens 8 * group ... for columns 32 * half ... of a step: two for each of two multiplications.
-    GPU_FUNCTION void load(u32 (&words)[4], u32 stage, int group, int half) const {
-        load_matrices(words, stages + stage * stage_bytes + load_offsets[half] + group * 8 * row_bytes);
+    // The fragments of tokens 8 * group ... for columns 32 * half ... of step `step` of the chunk at `place`: two for
+    // each of two multiplications.
+    GPU_FUNCTION void load(u32 (&words)[4], u32 place, u32 step, int group, int half) const {
+        const Shared from =
+            chunks + place * chunk_bytes + step * step_bytes + (load_offset ^ half * 64) + group * 8 * row_bytes;
+        if constexpr (by_rows) {
+            const Words4 run = load_shared<Words4>(from);
+            words[0] = run.x, words[1] = run.y, words[2] = run.z, words[3] = run.w;
+        } else {
+            load_matrices(words, from);
+        }
     }
 };
 

@@ -36,6 +36,20 @@ GPU_FUNCTION void warp_barrier() { __syncwarp(); }
 // Orders this thread's accesses to global memory as all threads of the device see them.
 GPU_FUNCTION void device_fence() { __threadfence(); }
 
+// A kernel that is launched "early" (Kernel+Launch.swift) may begin while the one before it in the stream still runs,
+// as soon as all blocks of that one have said so or have ended. Compute capability 9.0; others wait as ever.
+GPU_FUNCTION void let_next_kernel_begin() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+// Until the kernel before this one in the stream has ended, and what it wrote is there.
+GPU_FUNCTION void wait_for_kernel_before() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 // ---- Between the lanes of a warp: all 32 take part -----------------------------------------------------------------
 
 GPU_FUNCTION u32 shuffle(u32 value, u32 from) { return __shfl_sync(0xffffffffu, value, from); }
@@ -44,6 +58,15 @@ GPU_FUNCTION u32 shuffle_xor(u32 value, u32 bits) { return __shfl_xor_sync(0xfff
 GPU_FUNCTION float shuffle_xor(float value, u32 bits) { return __shfl_xor_sync(0xffffffffu, value, bits); }
 // Lane `lane() - distance`'s value; a lane that has no such neighbour keeps its own.
 GPU_FUNCTION u32 shuffle_up(u32 value, u32 distance) { return __shfl_up_sync(0xffffffffu, value, distance); }
+// The sum of this lane's value and lane `lane() - distance`'s, if there is such a lane.
+GPU_FUNCTION u32 add_from_below(u32 value, u32 distance) {
+    u32 result;
+    asm volatile("{ .reg .pred there; .reg .u32 below; shfl.sync.up.b32 below|there, %1, %2, 0, 0xffffffff; "
+                 "mov.u32 %0, %1; @there add.u32 %0, %1, below; }"
+                 : "=&r"(result)
+                 : "r"(value), "r"(distance));
+    return result;
+}
 // Bit i: the condition of lane i.
 GPU_FUNCTION u32 ballot(bool condition) { return __ballot_sync(0xffffffffu, condition); }
 
@@ -218,6 +241,10 @@ GPU_FUNCTION Words4 load_streaming<Words4>(const Words4 *pointer) {
                  : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
                  : "l"(pointer));
     return value;
+}
+// Brings the line that `pointer` is in to the second-level cache, if it is not there.
+GPU_FUNCTION void prefetch(const void *pointer) {
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(pointer)));
 }
 // Adds and returns what was there before.
 GPU_FUNCTION u32 atomic_add(u32 *pointer, u32 value) { return atomicAdd(pointer, value); }

@@ -1,8 +1,8 @@
 // The product of packed weights and a few activations, for every format: load as sparse, compute as dense.
 //
-// A block of eight warps computes 128 rows by `tokens` tokens over a slice of the columns, 64 columns a step. A warp
-// has a panel of 16 rows: it expands its own weights, which no other warp sees, into the fragments that tensor cores
-// take. Activations are shared by the block and come by asynchronous copies, `stages` - 1 steps ahead.
+// A block of eight warps computes some rows by `tokens` tokens over some of the columns, 64 columns a step. A warp has
+// a band of one or more panels of 16 rows: it expands its own weights, which no other warp sees, into the fragments
+// that tensor cores take. Activations are shared by the block and come by asynchronous copies, a chunk of steps ahead.
 #pragma once
 
 #include "activations.cuh"
@@ -10,10 +10,9 @@
 #include "gpu_parameters.h"
 #include "results.cuh"
 
-// Defines a kernel of products. Two blocks are to fit a multiprocessor at least; with the sums of 64 tokens, 128
-// registers would not do for a gap stream.
-#define GPU_PRODUCT_KERNEL(name, tokens) \
-    GPU_KERNEL_OF_BLOCKS(name, FLASH_GPU_BLOCK_THREADS, tokens > 32 ? 1 : 2, flash_gpu_product)
+// Defines a kernel of products, of whose blocks `blocks` are to fit a multiprocessor.
+#define GPU_PRODUCT_KERNEL(name, blocks) \
+    GPU_KERNEL_OF_BLOCKS(name, FLASH_GPU_BLOCK_THREADS, blocks, flash_gpu_product)
 
 // Ends a file of product kernels: all of them, by the file's own KERNELS(tokens). The host compiles the one kernel that
 // it needs, in a tenth of the time.
@@ -25,67 +24,125 @@
 
 namespace gpu {
 
-constexpr int stages = FLASH_GPU_STAGES;
-
-// `Weights` is a format: what one warp knows of its panel.
-//     Weights(product, panel, shared)     begins at the slice's first step
-//     fetch(stage)                        starts to load the next step's weights, `stages` - 1 steps ahead
-//     expand(stage, fragments)            gives the next step's four fragments
+// The tensor cores' part of a step: adds its products to `sums`.
+//
+// `Weights` is a format: what one warp knows of its band.
+//     Weights(product, work, piece, band, shared)
+//                                         begins to load the piece's first weights
+//     start(piece)                        what takes waiting for them
+//     fetch(stage)                        begins to load the next step's weights, `stages` - 1 steps ahead
+//     prepare(stage)                      makes the next step's weights ready
+//     take(stage, panel, half, fragments) gives two fragments of them, columns 32 * half ... of a panel; halves come in
+//                                         order, and all panels for each
+//     release(stage)                      after the last of them
+//     panels                              of a band
+//     stages                              steps whose weights are in shared memory or on the way there
+//     by_rows                             whether fragments have columns in runs of eight (activations.cuh)
+//     chunk_bytes                         a chunk of activations, about
 //     warp_bytes                          its shared memory
 //     is_shared                           whether the block's warps expand together, also those behind the last row
-template <typename Weights, typename Element, int tokens>
-GPU_FUNCTION void multiply(const flash_gpu_product &product) {
-    using Inputs = Activations<tokens>;
-    constexpr int groups = tokens / 8;
-    const u32 panel = block_x() * (FLASH_GPU_BLOCK_ROWS / FLASH_GPU_PANEL_ROWS) + warp();
-    const bool active = Weights::is_shared || panel * FLASH_GPU_PANEL_ROWS < product.rows;
-    const u32 steps = (product.columns + FLASH_GPU_STEP_COLUMNS - 1) / FLASH_GPU_STEP_COLUMNS;
-    const u32 first = block_z() * product.slice_steps;
-    u32 left = product.slice_steps < steps - first ? product.slice_steps : steps - first;
-    u32 left_to_fetch = left;
-
-    // Weights come first, and may count on multiples of 2048.
-    const Shared shared = (shared_base() + 2047) / 2048 * 2048;
-    Weights weights(product, active ? panel : 0, shared + warp() * Weights::warp_bytes);
-    Inputs inputs(
-        product, first * FLASH_GPU_STEP_COLUMNS,
-        shared + FLASH_GPU_BLOCK_THREADS / warp_lanes * Weights::warp_bytes);
-    const auto fetch = [&](u32 stage) {
-        if (left_to_fetch > 0) {
-            left_to_fetch -= 1;
-            inputs.fetch(stage);
-            if (active) weights.fetch(stage);
-        }
-        copy_async_commit();
-    };
-
-    float sums[groups][4] = {};
+template <typename Element, typename Weights, typename Inputs, int panels, int groups>
+GPU_FUNCTION void accumulate(
+    float (&sums)[panels][groups][4], Weights &weights, u32 stage, const Inputs &inputs, u32 place, u32 chunk_step) {
 #pragma unroll
-    for (u32 stage = 0; stage < stages - 1; stage++) fetch(stage);
-    for (u32 stage = 0; left > 0; left--) {
-        copy_async_wait<stages - 2>();
-        // What landed is everybody's, and the stage that was read a step ago is free.
-        block_barrier();
-        fetch(stage == 0 ? stages - 1 : stage - 1);
-        if (active) {
-            u32 fragments[4][4];
-            weights.expand(stage, fragments);
+    for (int half = 0; half < 2; half++) {
+        u32 fragments[panels][2][4];
 #pragma unroll
-            for (int half = 0; half < 2; half++) {
+        for (int panel = 0; panel < panels; panel++) weights.take(stage, panel, half, fragments[panel]);
 #pragma unroll
-                for (int group = 0; group < groups; group++) {
-                    u32 words[4];
-                    inputs.load(words, stage, group, half);
-                    Element::multiply(sums[group], fragments[2 * half], words[0], words[1]);
-                    Element::multiply(sums[group], fragments[2 * half + 1], words[2], words[3]);
-                }
+        for (int group = 0; group < groups; group++) {
+            u32 words[4];
+            inputs.load(words, place, chunk_step, group, half);
+#pragma unroll
+            for (int panel = 0; panel < panels; panel++) {
+                Element::multiply(sums[panel][group], fragments[panel][0], words[0], words[1]);
+                Element::multiply(sums[panel][group], fragments[panel][1], words[2], words[3]);
             }
+        }
+    }
+}
+
+// Multiplies one piece of a block's share.
+template <typename Weights, typename Element, int tokens>
+GPU_FUNCTION void multiply(const flash_gpu_product &product, const Work &work, const Piece &piece) {
+    constexpr int chunk_steps = FLASH_GPU_CHUNK_STEPS(Weights::chunk_bytes, tokens);
+    using Inputs = Activations<tokens, chunk_steps, Weights::by_rows>;
+    constexpr int groups = tokens / 8;
+    constexpr int panels = Weights::panels;
+    constexpr int stages = Weights::stages;
+    const u32 band = piece.row_block * (FLASH_GPU_BLOCK_THREADS / warp_lanes) + warp();
+    const bool active = Weights::is_shared || band * panels * FLASH_GPU_PANEL_ROWS < product.rows;
+    const u32 steps = piece.steps;
+
+    // Weights come first, and may count on multiples of 1024.
+    const Shared shared = shared_base();
+    const Shared activations = shared + FLASH_GPU_BLOCK_THREADS / warp_lanes * Weights::warp_bytes;
+    Weights weights(product, work, piece, active ? band : 0, shared + warp() * Weights::warp_bytes);
+    Inputs inputs(product, piece.first_step * FLASH_GPU_STEP_COLUMNS, activations);
+
+    // Groups of copies are counted by steps: one for each, and it may be empty.
+#pragma unroll
+    for (u32 stage = 0; stage < stages - 1; stage++) {
+        if (active && stage < steps) weights.fetch(stage);
+        copy_async_commit();
+    }
+    // Weights are there before the kernel before this one has ended, activations are not.
+    wait_for_kernel_before();
+    inputs.fetch(0);
+    copy_async_commit();
+    if (active) weights.start(piece);
+    float sums[panels][groups][4] = {};
+    u32 place = 1;
+    u32 stage = 0;
+    for (u32 step = 0; step < steps; step++) {
+        // Its weights are there, and its chunk, which was begun with the weights of `chunk_steps` steps ago; the first
+        // chunk, last of all.
+        static_assert(chunk_steps >= stages - 1);
+        if (step == 0) {
+            copy_async_wait<0>();
+        } else {
+            copy_async_wait<stages - 2>();
+        }
+        const u32 chunk_step = step % chunk_steps;
+        if (chunk_step == 0) {
+            // What landed is everybody's, and the chunk that was read is free.
+            block_barrier();
+            place ^= 1;
+            if (step + chunk_steps < steps) inputs.fetch(place ^ 1);
+        } else if (Weights::is_shared) {
+            block_barrier();
+        } else {
+            warp_barrier();
+        }
+        if (active && step + stages - 1 < steps) weights.fetch(stage == 0 ? stages - 1 : stage - 1);
+        copy_async_commit();
+        if (active) {
+            weights.prepare(stage);
+            accumulate<Element>(sums, weights, stage, inputs, place, chunk_step);
+            weights.release(stage);
         }
         stage = stage + 1 == stages ? 0 : stage + 1;
     }
     copy_async_wait<0>();
     block_barrier();
-    finish<Element>(product, panel, sums, shared);
+    finish<Element>(product, work, piece, band, sums, activations + 2 * Inputs::chunk_bytes);
+}
+
+// A block's share of a product.
+template <typename Weights, typename Element, int tokens>
+GPU_FUNCTION void multiply(const flash_gpu_product &product) {
+    let_next_kernel_begin();
+    const Work work(product, FLASH_GPU_BLOCK_THREADS / warp_lanes * Weights::panels * FLASH_GPU_PANEL_ROWS);
+    const u32 end = work.first_step(block_x() + 1);
+    for (u32 step = work.first_step(block_x()); step < end;) {
+        Piece piece;
+        piece.row_block = step / work.all_steps;
+        piece.first_step = step % work.all_steps;
+        const u32 left = work.all_steps - piece.first_step;
+        piece.steps = left < end - step ? left : end - step;
+        multiply<Weights, Element, tokens>(product, work, piece);
+        step += piece.steps;
+    }
 }
 
 }  // namespace gpu

@@ -12,7 +12,11 @@ namespace {
 struct Dense {
     static constexpr u32 row_bytes = 2 * FLASH_GPU_STEP_COLUMNS;
     static constexpr u32 stage_bytes = FLASH_GPU_PANEL_ROWS * row_bytes;
+    static constexpr int panels = 1;
+    static constexpr int stages = FLASH_GPU_STAGES;
+    static constexpr bool by_rows = false;
     static constexpr bool is_shared = false;
+    static constexpr int chunk_bytes = FLASH_GPU_CHUNK_BYTES;
     static constexpr u32 warp_bytes = FLASH_GPU_DENSE_WARP_BYTES;
     static_assert(warp_bytes == stages * stage_bytes);
 
@@ -21,9 +25,9 @@ struct Dense {
     u32 valid;           // bit i: row i is there
     Shared shared;
 
-    GPU_FUNCTION Dense(const flash_gpu_product &product, u32 panel, Shared own) {
+    GPU_FUNCTION Dense(const flash_gpu_product &product, const Work &work, const Piece &piece, u32 panel, Shared own) {
         const u32 stride = (product.columns + 7) / 8 * 8;
-        const u32 column = block_z() * product.slice_steps * FLASH_GPU_STEP_COLUMNS + lane() % 8 * 8;
+        const u32 column = piece.first_step * FLASH_GPU_STEP_COLUMNS + lane() % 8 * 8;
         columns_left = column < product.columns ? product.columns - column : 0;
         valid = 0;
 #pragma unroll
@@ -37,6 +41,8 @@ struct Dense {
         shared = own;
     }
 
+    GPU_FUNCTION void start(const Piece &) {}
+
     GPU_FUNCTION void fetch(u32 stage) {
 #pragma unroll
         for (int index = 0; index < 4; index++) {
@@ -49,11 +55,14 @@ struct Dense {
         columns_left = columns_left > FLASH_GPU_STEP_COLUMNS ? columns_left - FLASH_GPU_STEP_COLUMNS : 0;
     }
 
-    GPU_FUNCTION void expand(u32 stage, u32 (&fragments)[4][4]) {
+    GPU_FUNCTION void prepare(u32) {}
+    GPU_FUNCTION void release(u32) {}
+
+    GPU_FUNCTION void take(u32 stage, int, int half, u32 (&fragments)[2][4]) {
         const u32 row = lane() % 16;
 #pragma unroll
-        for (int index = 0; index < 4; index++) {
-            const u32 chunk = (2 * index + lane() / 16) ^ row % 8;
+        for (int index = 0; index < 2; index++) {
+            const u32 chunk = (4 * half + 2 * index + lane() / 16) ^ row % 8;
             load_matrices(fragments[index], shared + stage * stage_bytes + row * row_bytes + chunk * 16);
         }
     }
@@ -62,7 +71,7 @@ struct Dense {
 }  // namespace
 
 #define KERNEL(type, Element, tokens) \
-    GPU_PRODUCT_KERNEL(spmm_dense_##type##_##tokens, tokens) { \
+    GPU_PRODUCT_KERNEL(spmm_dense_##type##_##tokens, tokens > 32 ? 1 : 2) { \
         multiply<Dense, Element, tokens>(parameters); \
     }
 #define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)

@@ -14,10 +14,15 @@ using namespace gpu;
 namespace {
 
 struct TiledCSL {
-    static constexpr u32 tile_bytes = 2 * FLASH_GPU_BLOCK_ROWS * FLASH_GPU_STEP_COLUMNS;
+    static constexpr u32 block_rows = FLASH_GPU_BLOCK_THREADS / warp_lanes * FLASH_GPU_PANEL_ROWS;
+    static constexpr u32 tile_bytes = 2 * block_rows * FLASH_GPU_STEP_COLUMNS;
     static constexpr u32 row_bytes = 2 * FLASH_GPU_STEP_COLUMNS;
     // Two tiles, a warp's share of them: its own rows of both, but other warps write them, too.
+    static constexpr int panels = 1;
+    static constexpr int stages = FLASH_GPU_STAGES;
+    static constexpr bool by_rows = false;
     static constexpr bool is_shared = true;
+    static constexpr int chunk_bytes = FLASH_GPU_CHUNK_BYTES;
     static constexpr u32 warp_bytes = FLASH_GPU_TILED_CSL_WARP_BYTES;
     static_assert(warp_bytes * (FLASH_GPU_BLOCK_THREADS / warp_lanes) == 2 * tile_bytes);
     // Vectors of a thread that are loaded ahead: those of a tile at half density.
@@ -31,12 +36,11 @@ struct TiledCSL {
     u32 turn;  // which tile is read next
     Words4 loaded[ahead];
 
-    GPU_FUNCTION TiledCSL(const flash_gpu_product &product, u32, Shared own) {
-        const u32 steps = (product.columns + FLASH_GPU_STEP_COLUMNS - 1) / FLASH_GPU_STEP_COLUMNS;
-        const u32 first = block_z() * product.slice_steps;
+    GPU_FUNCTION TiledCSL(const flash_gpu_product &product, const Work &work, const Piece &piece, u32, Shared own) {
         words = reinterpret_cast<const Words4 *>(product.weights[0]);
-        offsets = reinterpret_cast<const int *>(product.weights[1]) + u64(block_x()) * steps + first;
-        steps_left = product.slice_steps < steps - first ? product.slice_steps : steps - first;
+        const u64 tile = u64(piece.row_block) * work.all_steps + piece.first_step;
+        offsets = reinterpret_cast<const int *>(product.weights[1]) + tile;
+        steps_left = piece.steps;
         tiles = own - warp() * warp_bytes;
         turn = 0;
         for (u32 offset = thread() * 16; offset < 2 * tile_bytes; offset += FLASH_GPU_BLOCK_THREADS * 16) {
@@ -47,6 +51,8 @@ struct TiledCSL {
         scatter_tile(tiles);
         load_tile();
     }
+
+    GPU_FUNCTION void start(const Piece &) {}
 
     GPU_FUNCTION void fetch(u32) {}
 
@@ -86,18 +92,23 @@ struct TiledCSL {
         }
     }
 
+    GPU_FUNCTION void prepare(u32) {}
+
     // The barrier at the beginning of a step shows all of this step's tile, which was scattered a step ago, and tells
     // that the other tile, which was read a step ago, has been cleared.
-    GPU_FUNCTION void expand(u32, u32 (&fragments)[4][4]) {
-        const Shared tile = tiles + turn * tile_bytes;
+    GPU_FUNCTION void take(u32, int, int half, u32 (&fragments)[2][4]) {
         const u32 row = warp() * FLASH_GPU_PANEL_ROWS + lane() % 16;
 #pragma unroll
-        for (int index = 0; index < 4; index++) {
-            const u32 chunk = (2 * index + lane() / 16) ^ row % 8;
-            load_matrices(fragments[index], tile + row * row_bytes + chunk * 16);
+        for (int index = 0; index < 2; index++) {
+            const u32 chunk = (4 * half + 2 * index + lane() / 16) ^ row % 8;
+            load_matrices(fragments[index], tiles + turn * tile_bytes + row * row_bytes + chunk * 16);
         }
+    }
+
+    GPU_FUNCTION void release(u32) {
         warp_barrier();
-        const Shared rows = tile + warp() * FLASH_GPU_PANEL_ROWS * row_bytes + lane() * 16;
+        const Shared rows =
+            tiles + turn * tile_bytes + warp() * FLASH_GPU_PANEL_ROWS * row_bytes + lane() * 16;
 #pragma unroll
         for (int index = 0; index < 4; index++) store_shared(rows + index * 16 * warp_lanes, Words4{0, 0, 0, 0});
         turn ^= 1;
@@ -109,7 +120,7 @@ struct TiledCSL {
 }  // namespace
 
 #define KERNEL(type, Element, tokens) \
-    GPU_PRODUCT_KERNEL(spmm_tiled_csl_##type##_##tokens, tokens) { \
+    GPU_PRODUCT_KERNEL(spmm_tiled_csl_##type##_##tokens, tokens > 32 ? 1 : 2) { \
         multiply<TiledCSL, Element, tokens>(parameters); \
     }
 #define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)

@@ -137,7 +137,10 @@ public final class PeerMatrix {
     ) throws(CUDAError) -> Int {
         if let known = splitK.slices[tokens] { return known }
         var best = (slices: 1, milliseconds: Double.infinity)
-        for slices in 1...Self.maximumSlices where weights.columns / 64 >= slices {
+        let tiles = weights.columns / 64
+        // A slice has so many tiles, rounded up. Where the last one would begin behind the last tile, the release reads
+        // what is not there, and is wrong.
+        for slices in 1...Self.maximumSlices where (slices - 1) * ((tiles + slices - 1) / slices) < tiles {
             // The first launch loads the kernel, and may have to make room.
             try multiply(weights, splitK, input, output, tokens: tokens, slices: slices)
             let (start, end) = (try Event(in: stream.context), try Event(in: stream.context))

@@ -11,7 +11,7 @@ extension DeviceMatrix {
     /// - Precondition: unless it is repeated once, the rows are a multiple of 128: whole tiles and panels.
     /// - Throws: `CUDAError`.
     public func stacked(_ repetitions: Int, on stream: Stream) throws(CUDAError) -> DeviceMatrix {
-        precondition(repetitions == 1 || rows % ProductKernel.blockRows == 0)
+        precondition(repetitions == 1 || rows % Self.stackedRows == 0)
         var stacked: [DeviceBuffer] = []
         for (index, array) in arrays.enumerated() {
             let isOffsets = index == arrays.count - 1 && layout != .dense
@@ -23,13 +23,15 @@ extension DeviceMatrix {
             }
         }
         return DeviceMatrix(
-            layout, rows: rows * repetitions, columns: columns, valueType: valueType, arrays: stacked,
-            segmentStrips: segmentStrips, gapBits: gapBits, in: context)
+            layout, rows: rows * repetitions, columns: columns, valueType: valueType, arrays: stacked, in: context)
     }
 
-    /// Tiled-CSL has the end twice, the others once.
+    /// Rows of whole tiles and bands.
+    private static let stackedRows = 128
+
+    /// Tiled-CSL and the bitmap have the end twice.
     private func offsetsRepeated(_ offsets: [UInt32], _ repetitions: Int) -> [UInt32] {
-        let ends = layout == .tiledCSL ? 2 : 1
+        let ends = layout == .laneStream ? 1 : 2
         let size = offsets[offsets.count - 1]
         var all: [UInt32] = []
         all.reserveCapacity((offsets.count - ends) * repetitions + ends)
@@ -46,8 +48,7 @@ extension DeviceMatrix {
         var copies: [DeviceBuffer] = []
         for array in arrays { copies.append(try DeviceBuffer(copying: array, on: stream)) }
         return DeviceMatrix(
-            layout, rows: rows, columns: columns, valueType: valueType, arrays: copies, segmentStrips: segmentStrips,
-            gapBits: gapBits, in: context)
+            layout, rows: rows, columns: columns, valueType: valueType, arrays: copies, in: context)
     }
 }
 

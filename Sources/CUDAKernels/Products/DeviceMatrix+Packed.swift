@@ -60,7 +60,7 @@ extension DeviceMatrix {
                     denseRows: rows, columns: columns, elements: elements, valueType: valueType, on: stream)
             case .tiledCSL(let matrix): try self.init(matrix, on: stream)
             case .bitmap(let matrix): try self.init(matrix, on: stream)
-            case .gapStream(let matrix): try self.init(matrix, on: stream)
+            case .laneStream(let matrix): try self.init(matrix, on: stream)
             }
         } catch { throw .cuda(error) }
     }
@@ -69,7 +69,7 @@ extension DeviceMatrix {
         case dense
         case tiledCSL(TiledCSL)
         case bitmap(FragmentBitmap)
-        case gapStream(GapStream)
+        case laneStream(LaneStream)
 
         init(
             _ layout: DeviceLayout, rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType,
@@ -84,11 +84,10 @@ extension DeviceMatrix {
                 self = .bitmap(
                     try FragmentBitmap(
                         rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool))
-            case .gapStream:
-                self = .gapStream(
-                    try GapStream(
-                        rows: rows, columns: columns, elements: elements, valueType: valueType,
-                        segmentStrips: DeviceLayout.segmentStrips, pool: pool))
+            case .laneStream:
+                self = .laneStream(
+                    try LaneStream(
+                        rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool))
             }
         }
     }

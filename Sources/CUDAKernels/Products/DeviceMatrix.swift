@@ -16,22 +16,16 @@ public final class DeviceMatrix: Sendable {
     let context: Context
     /// The arrays in the order in which the layout's kernel takes them.
     let arrays: [DeviceBuffer]
-    /// Strips of a segment of a gap stream; 1 for the other layouts, which may be cut anywhere.
-    let segmentStrips: Int
-    /// Bits of a gap; nil but for a gap stream.
-    let gapBits: Int?
 
     init(
         _ layout: DeviceLayout, rows: Int, columns: Int, valueType: ElementType, arrays: [DeviceBuffer],
-        segmentStrips: Int = 1, gapBits: Int? = nil, in context: Context
+        in context: Context
     ) {
         self.layout = layout
         self.rows = rows
         self.columns = columns
         self.valueType = valueType
         self.arrays = arrays
-        self.segmentStrips = segmentStrips
-        self.gapBits = gapBits
         self.context = context
         storedByteCount = arrays.reduce(0) { $0 + $1.byteCount }
     }
@@ -54,19 +48,19 @@ extension DeviceMatrix {
         self.init(
             .bitmap, rows: matrix.rows, columns: matrix.columns, valueType: matrix.valueType,
             arrays: [
-                try DeviceBuffer(matrix.bitmaps, on: stream), try DeviceBuffer(matrix.values, on: stream),
-                try DeviceBuffer(matrix.offsets, on: stream),
+                try DeviceBuffer(matrix.words, on: stream), try DeviceBuffer(matrix.offsets, on: stream),
             ], in: stream.context)
     }
 
     /// Copies a matrix as it is.
     /// - Throws: `CUDAError`.
-    public convenience init(_ matrix: GapStream, on stream: Stream) throws(CUDAError) {
+    public convenience init(_ matrix: LaneStream, on stream: Stream) throws(CUDAError) {
         self.init(
-            .gapStream, rows: matrix.rows, columns: matrix.columns, valueType: matrix.valueType,
+            .laneStream, rows: matrix.rows, columns: matrix.columns, valueType: matrix.valueType,
             arrays: [
-                try DeviceBuffer(matrix.words, on: stream), try DeviceBuffer(matrix.firstGroups, on: stream),
-            ], segmentStrips: matrix.segmentStrips, gapBits: matrix.coding.rawValue, in: stream.context)
+                try DeviceBuffer(matrix.words, on: stream), try DeviceBuffer(matrix.steps, on: stream),
+                try DeviceBuffer(matrix.firstGroups, on: stream),
+            ], in: stream.context)
     }
 
     /// Copies dense row-major 16-bit elements, each row filled up with zeros to a multiple of 8.

@@ -1,49 +1,45 @@
-/// How a product is cut into blocks: rows by tokens by slices of the columns.
+/// How a product is spread over blocks: all steps of all rows in equal shares, for each block of tokens.
 struct ProductGrid: Equatable {
     let rowBlocks: Int
     let tokenBlocks: Int
-    let slices: Int
-    /// Steps of 64 columns in a slice; the last one may have fewer.
-    let sliceSteps: Int
+    /// Blocks for each block of tokens.
+    let blocks: Int
 
-    /// What a block spends on filling its pipeline and on writing its sums, in steps of its loop.
-    private static let blockOverheadSteps = 6
-    /// What adding up the slices' sums costs for each slice, in steps of a block's loop.
-    private static let reductionSteps = 1
+    /// What a block spends on each piece of its share, a row block's steps, beside the steps: filling its pipeline, and
+    /// writing and adding up sums. In steps; measured on an H100.
+    private static let pieceOverheadSteps = 3
+    /// With fewer steps a block does little else.
+    private static let leastSteps = 4
 
-    /// The cut that takes the least time.
-    ///
-    /// Blocks run in waves of `concurrentBlocks`, and a wave takes as long as a block's steps. Few rows leave
-    /// multiprocessors without work; slices give it to them, at the price of filling more pipelines and of adding up.
     /// - Parameters:
-    ///   - segmentSteps: slices are whole numbers of so many steps.
     ///   - concurrentBlocks: blocks that all multiprocessors together run at once.
-    ///   - asked: a number of slices that is taken as it is, as far as there are segments.
+    ///   - isBandwidthBound: whether blocks wait for memory rather than for each other's instructions.
+    ///   - asked: a number of blocks for each block of tokens that is taken as it is, as far as there are steps.
     init(
-        rows: Int, columns: Int, tokens: Int, blockTokens: Int, segmentSteps: Int, concurrentBlocks: Int,
-        slices asked: Int? = nil
+        rows: Int, columns: Int, tokens: Int, blockRows: Int, blockTokens: Int, concurrentBlocks: Int,
+        isBandwidthBound: Bool, blocks asked: Int? = nil
     ) {
-        let rowBlocks = (rows + ProductKernel.blockRows - 1) / ProductKernel.blockRows
-        let tokenBlocks = (tokens + blockTokens - 1) / blockTokens
-        let steps = (columns + ProductKernel.stepColumns - 1) / ProductKernel.stepColumns
-        let segments = (steps + segmentSteps - 1) / segmentSteps
-        var best: (cost: Int, slices: Int, sliceSteps: Int)?
-        let candidates = asked.map { min($0, segments)...min($0, segments) } ?? 1...min(segments, Self.maximumSlices)
-        for wanted in candidates {
-            let sliceSteps = (segments + wanted - 1) / wanted * segmentSteps
-            let slices = (steps + sliceSteps - 1) / sliceSteps
-            let blocks = rowBlocks * tokenBlocks * slices
-            let waves = (blocks + concurrentBlocks - 1) / concurrentBlocks
-            let reduction = slices > 1 ? Self.reductionSteps * slices : 0
-            let cost = waves * (min(sliceSteps, steps) + Self.blockOverheadSteps + reduction)
-            if best == nil || cost < best!.cost { best = (cost, slices, sliceSteps) }
+        rowBlocks = (rows + blockRows - 1) / blockRows
+        tokenBlocks = (tokens + blockTokens - 1) / blockTokens
+        let steps = rowBlocks * ((columns + ProductKernel.stepColumns - 1) / ProductKernel.stepColumns)
+        if let asked {
+            blocks = min(max(asked, 1), steps)
+            return
         }
-        self.rowBlocks = rowBlocks
-        self.tokenBlocks = tokenBlocks
-        slices = best!.slices
-        sliceSteps = best!.sliceSteps
+        // All at once, or with shares that begin and end with a row block's rows: a block has one piece then, not two.
+        let most = max(1, min(concurrentBlocks / tokenBlocks, steps / Self.leastSteps))
+        if rowBlocks > most {
+            // Few blocks more than there is room for would have a wave of their own.
+            blocks = isBandwidthBound ? rowBlocks : most
+            return
+        }
+        let whole = most / rowBlocks * rowBlocks
+        func cost(_ blocks: Int, pieces: Int) -> Int {
+            (steps + blocks - 1) / blocks + pieces * Self.pieceOverheadSteps
+        }
+        blocks = isBandwidthBound || cost(whole, pieces: 1) <= cost(most, pieces: 2) ? whole : most
     }
 
-    /// Each costs memory for its sums.
-    static let maximumSlices = 32
+    /// Whether every block has all columns of its rows.
+    var isWhole: Bool { blocks == rowBlocks }
 }

@@ -1,11 +1,11 @@
 public import CUDA
 
-/// Memory for products whose columns are cut into slices. One product at a time may use it.
+/// Memory for products whose rows are shared by several blocks. One product at a time may use it.
 public final class ProductWorkspace {
     private let stream: Stream
-    /// Float32 sums, `[slices, tokens, rows]`.
+    /// Float32 sums, `[blocks of tokens, blocks, 2, sums of a block]`.
     private(set) var partials: DeviceBuffer
-    /// One 32-bit counter for each part of an output, zero between products.
+    /// One 32-bit counter for each row block and block of tokens, zero between products.
     private(set) var arrivals: DeviceBuffer
 
     /// - Parameter stream: the one on which products use it.
@@ -19,9 +19,9 @@ public final class ProductWorkspace {
     /// The memory in use: what a recorded graph must keep.
     public var buffers: [DeviceBuffer] { [partials, arrivals] }
 
-    func reserve(_ grid: ProductGrid, _ matrix: DeviceMatrix, tokens: Int) throws(CUDAError) {
-        if grid.slices == 1 { return }
-        let partialBytes = grid.slices * tokens * matrix.rows * 4
+    func reserve(_ grid: ProductGrid, _ kernel: ProductKernel) throws(CUDAError) {
+        if grid.isWhole { return }
+        let partialBytes = grid.tokenBlocks * grid.blocks * 2 * kernel.sums * 4
         if partialBytes > partials.byteCount {
             partials = try DeviceBuffer(byteCount: partialBytes, in: stream.context)
         }

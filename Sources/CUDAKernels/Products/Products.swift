@@ -45,8 +45,8 @@ public enum ProductOutput: Sendable {
 
 /// Products of packed weights with activations on one GPU.
 public final class Products: Sendable {
-    /// The most slices that a product chooses.
-    public static let maximumSlices = ProductGrid.maximumSlices
+    /// The most blocks that may be asked for.
+    public static let maximumBlocks = 65_536
 
     private let library: KernelLibrary
     private let loaded = Mutex<[ProductKernel: LoadedKernel]>([:])
@@ -62,19 +62,20 @@ public final class Products: Sendable {
     ///
     /// Accumulates in float32 in an order that depends on shapes and on the GPU's size alone: the same in every run.
     /// - Parameters:
-    ///   - workspace: memory for sums of slices, not used by other streams at the same time. It grows as needed, and
+    ///   - workspace: memory for sums that blocks share, not used by other streams at the same time. It grows as
+    ///   needed, and
     ///     must not have to while a graph is recorded: ``reserve(_:tokens:in:)``.
-    ///   - slices: how many slices to cut the columns into; nil to choose.
+    ///   - blocks: over how many blocks to spread the product; nil to choose.
     /// - Throws: `CUDAError`.
     public func enqueue(
-        _ matrix: DeviceMatrix, _ operands: ProductOperands, workspace: ProductWorkspace, slices: Int? = nil,
+        _ matrix: DeviceMatrix, _ operands: ProductOperands, workspace: ProductWorkspace, blocks: Int? = nil,
         on stream: Stream
     ) throws(CUDAError) {
         precondition(operands.tokens >= 1 && operands.inputStride % 8 == 0 && operands.inputStride >= matrix.columns)
         let shape = ProductKernel(for: matrix, tokens: operands.tokens)
         let loaded = try load(shape)
-        let grid = grid(matrix, shape, tokens: operands.tokens, loaded, slices: slices)
-        try workspace.reserve(grid, matrix, tokens: operands.tokens)
+        let grid = grid(matrix, shape, tokens: operands.tokens, loaded, blocks: blocks)
+        try workspace.reserve(grid, shape)
         var parameters = flash_gpu_product()
         parameters.weights.0 = matrix.arrays[0].address
         parameters.weights.1 = matrix.arrays.count > 1 ? matrix.arrays[1].address : 0
@@ -89,27 +90,25 @@ public final class Products: Sendable {
         parameters.input_stride = UInt32(operands.inputStride)
         parameters.output_stride = UInt32(operands.outputStride)
         parameters.output_type = operands.outputType.code
-        parameters.slice_steps = UInt32(grid.sliceSteps)
-        parameters.segment_steps = UInt32(matrix.segmentStrips)
         try loaded.kernel.launch(
-            grid: LaunchSize(grid.rowBlocks, grid.tokenBlocks, grid.slices), block: LaunchSize(ProductKernel.threads),
-            sharedBytes: shape.sharedBytes, parameters: parameters, on: stream)
+            grid: LaunchSize(grid.blocks, grid.tokenBlocks), block: LaunchSize(ProductKernel.threads),
+            sharedBytes: shape.sharedBytes, parameters: parameters, isEarly: true, on: stream)
     }
 
     /// Compiles what products of `matrix` with `tokens` tokens need, and makes room for their sums.
     /// - Throws: `CUDAError`.
     public func reserve(_ matrix: DeviceMatrix, tokens: Int, in workspace: ProductWorkspace) throws(CUDAError) {
         let shape = ProductKernel(for: matrix, tokens: tokens)
-        try workspace.reserve(
-            grid(matrix, shape, tokens: tokens, try load(shape), slices: nil), matrix, tokens: tokens)
+        try workspace.reserve(grid(matrix, shape, tokens: tokens, try load(shape), blocks: nil), shape)
     }
 
     private func grid(
-        _ matrix: DeviceMatrix, _ shape: ProductKernel, tokens: Int, _ loaded: LoadedKernel, slices: Int?
+        _ matrix: DeviceMatrix, _ shape: ProductKernel, tokens: Int, _ loaded: LoadedKernel, blocks: Int?
     ) -> ProductGrid {
         ProductGrid(
-            rows: matrix.rows, columns: matrix.columns, tokens: tokens, blockTokens: shape.tokens,
-            segmentSteps: matrix.segmentStrips, concurrentBlocks: loaded.concurrentBlocks, slices: slices)
+            rows: matrix.rows, columns: matrix.columns, tokens: tokens, blockRows: shape.layout.blockRows,
+            blockTokens: shape.tokens, concurrentBlocks: loaded.concurrentBlocks,
+            isBandwidthBound: matrix.layout == .dense, blocks: blocks)
     }
 
     private func load(_ shape: ProductKernel) throws(CUDAError) -> LoadedKernel {

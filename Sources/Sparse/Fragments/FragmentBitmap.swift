@@ -4,10 +4,10 @@ public import Tensors
 ///
 /// Panels of 16 rows, strips of 64 columns, places as `FragmentOrder` counts them:
 ///
-///     bitmaps  [panels, strips, 32]   UInt32  bit i of word w: place 32 * w + i of the strip is stored
-///     values   [stored]               UInt16  f16 or bf16 patterns, strip by strip, places in ascending order; each
-///                                             strip's are filled up with zeros to a multiple of 8 (16 bytes)
-///     offsets  [panels * strips + 1]  UInt32  where each strip's values begin, in units of 8; the last is the end
+///     words    [units of 16 bytes, 4]  UInt32  strip by strip: the bitmap, 32 words, bit i of word w for place
+///                                              32 * w + i; then f16 or bf16 patterns of the places that are stored, in
+///                                              ascending order, two in a word, filled up with zeros to whole units
+///     offsets  [panels * strips + 2]   UInt32  the unit with which each strip begins; the end twice
 ///
 /// One bit per element, 16 per nonzero and, for each strip, 4 bytes of offset and 8 of filling on average. -0.0 is a
 /// zero and comes back as +0.0. The kernel: spmm_bitmap.cu.
@@ -16,65 +16,61 @@ public struct FragmentBitmap: Sendable {
     public let columns: Int
     /// f16 or bf16.
     public let valueType: ElementType
-    public let bitmaps: Storage<UInt32>
-    public let values: Storage<UInt16>
+    public let words: Storage<UInt32>
     public let offsets: Storage<UInt32>
 
-    static let stripWords = FragmentOrder.stripPlaces / 32
-    /// How many values a kernel copies at once.
-    static let valueUnit = 8
+    static let bitmapWords = FragmentOrder.stripPlaces / 32
+    /// Words that a lane copies at once.
+    static let unitWords = 4
 
-    public var storedByteCount: Int { bitmaps.byteCount + values.byteCount + offsets.byteCount }
+    public var storedByteCount: Int { words.byteCount + offsets.byteCount }
 
     /// Encodes a dense matrix `[rows, columns]`, row-major 16-bit patterns. Panels are spread over `pool`.
-    /// - Throws: `SparseError.notFinite`; `SparseError.tooManyStoredElements` beyond 2^35 values.
+    /// - Throws: `SparseError.notFinite`; `SparseError.tooManyStoredElements` beyond 2^32 units.
     /// - Complexity: O(rows * columns).
     public init(
         rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType, pool: WorkerPool? = nil
     ) throws(SparseError) {
         let source = try FragmentSource(rows: rows, columns: columns, elements: elements, valueType: valueType)
-        let panels = FragmentOrder.panelCount(rows: rows)
         let strips = FragmentOrder.stripCount(columns: columns)
-        let bitmaps = AlignedBuffer<UInt32>(uninitializedCount: panels * strips * Self.stripWords)
-        let units = AlignedBuffer<UInt32>(uninitializedCount: panels * strips)
+        let units = AlignedBuffer<UInt32>(
+            uninitializedCount: FragmentOrder.panelCount(rows: rows) * strips)
         source.forEachPanel(pool) { panel, places in
             for strip in 0..<strips {
                 source.read(panel: panel, strip: strip, into: places)
-                let index = panel * strips + strip
-                let count = Self.fillBitmap(bitmaps.pointer + index * Self.stripWords, places)
-                units.pointer[index] = UInt32((count + Self.valueUnit - 1) / Self.valueUnit)
+                let stored = (0..<FragmentOrder.stripPlaces).count { !SixteenBit.isZero(places[$0]) }
+                let stripWords = Self.bitmapWords + (stored + 1) / 2
+                units.pointer[panel * strips + strip] = UInt32((stripWords + Self.unitWords - 1) / Self.unitWords)
             }
         }
-        let offsets = try Self.runningSum(units)
-        let values = AlignedBuffer<UInt16>(
-            repeating: 0, count: Int(offsets.pointer[offsets.count - 1]) * Self.valueUnit)
+        let sums = try Self.runningSum(units)
+        let end = sums.pointer[sums.count - 1]
+        let offsets = AlignedBuffer<UInt32>(repeating: end, count: sums.count + 1)
+        offsets.pointer.update(from: sums.pointer, count: sums.count)
+        let words = AlignedBuffer<UInt32>(repeating: 0, count: Int(end) * Self.unitWords)
         source.forEachPanel(pool) { panel, places in
             for strip in 0..<strips {
                 source.read(panel: panel, strip: strip, into: places)
-                var next = values.pointer + Int(offsets.pointer[panel * strips + strip]) * Self.valueUnit
-                for place in 0..<FragmentOrder.stripPlaces where !SixteenBit.isZero(places[place]) {
-                    next.pointee = places[place]
-                    next += 1
-                }
+                let first = Int(offsets.pointer[panel * strips + strip]) * Self.unitWords
+                Self.fill(words.pointer + first, places)
             }
         }
         self.rows = rows
         self.columns = columns
         self.valueType = valueType
-        self.bitmaps = bitmaps.frozen()
-        self.values = values.frozen()
+        self.words = words.frozen()
         self.offsets = offsets.frozen()
     }
 
-    private static func fillBitmap(_ words: UnsafeMutablePointer<UInt32>, _ places: UnsafePointer<UInt16>) -> Int {
-        var count = 0
-        for word in 0..<stripWords {
-            var bits: UInt32 = 0
-            for bit in 0..<32 where !SixteenBit.isZero(places[word * 32 + bit]) { bits |= 1 << UInt32(bit) }
-            words[word] = bits
-            count += bits.nonzeroBitCount
+    /// Writes a strip into words that are zero.
+    private static func fill(_ words: UnsafeMutablePointer<UInt32>, _ places: UnsafePointer<UInt16>) {
+        let values = words + bitmapWords
+        var stored = 0
+        for place in 0..<FragmentOrder.stripPlaces where !SixteenBit.isZero(places[place]) {
+            words[place / 32] |= 1 << UInt32(place % 32)
+            values[stored / 2] |= UInt32(places[place]) << UInt32(stored % 2 * 16)
+            stored += 1
         }
-        return count
     }
 
     /// The sums of all elements before each one, and of all.
@@ -97,13 +93,15 @@ public struct FragmentBitmap: Sendable {
     public func dense() -> Storage<UInt16> {
         let target = FragmentTarget(rows: rows, columns: columns)
         let strips = FragmentOrder.stripCount(columns: columns)
-        for index in 0..<offsets.count - 1 {
-            var next = Int(offsets[index]) * Self.valueUnit
+        for index in 0..<offsets.count - 2 {
+            let first = Int(offsets[index]) * Self.unitWords
+            var stored = 0
             for place in 0..<FragmentOrder.stripPlaces {
-                let word = bitmaps[index * Self.stripWords + place / 32]
-                guard word >> UInt32(place % 32) & 1 == 1 else { continue }
-                target.write(values[next], panel: index / strips, strip: index % strips, place: place)
-                next += 1
+                guard words[first + place / 32] >> UInt32(place % 32) & 1 == 1 else { continue }
+                let pair = words[first + Self.bitmapWords + stored / 2]
+                let value = UInt16(truncatingIfNeeded: pair >> UInt32(stored % 2 * 16))
+                target.write(value, panel: index / strips, strip: index % strips, place: place)
+                stored += 1
             }
         }
         return target.elements.frozen()
@@ -129,15 +127,19 @@ extension FragmentSource {
 
     /// Calls `body(panel, places)` for every panel; `places` is memory for a strip that no one else uses meanwhile.
     func forEachPanel(_ pool: WorkerPool?, _ body: (Int, UnsafeMutablePointer<UInt16>) -> Void) {
-        let panels = FragmentOrder.panelCount(rows: rows)
         let scratch = AlignedBuffer<UInt16>(
             uninitializedCount: (pool?.threadCount ?? 1) * FragmentOrder.stripPlaces)
+        forEachIndex(FragmentOrder.panelCount(rows: rows), pool) { panel, thread in
+            body(panel, scratch.pointer + thread * FragmentOrder.stripPlaces)
+        }
+    }
+
+    /// Calls `body(index, thread)` for every index of `0..<count`, on the threads of the pool or on this one.
+    func forEachIndex(_ count: Int, _ pool: WorkerPool?, _ body: (Int, Int) -> Void) {
         if let pool {
-            pool.forEachChunk(panels) { panel, thread in
-                body(panel, scratch.pointer + thread * FragmentOrder.stripPlaces)
-            }
+            pool.forEachChunk(count) { index, thread in body(index, thread) }
         } else {
-            for panel in 0..<panels { body(panel, scratch.pointer) }
+            for index in 0..<count { body(index, 0) }
         }
     }
 }

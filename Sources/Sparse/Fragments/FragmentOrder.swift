@@ -2,29 +2,36 @@ import Tensors
 
 /// The order in which tensor cores take a matrix's elements: how the formats for GPUs count places.
 ///
-/// A panel is 16 rows, a strip 64 columns of a panel: 1,024 places. A strip is four tiles of 16 x 16, a tile four
-/// matrices of 8 x 8 (rows 0-7 and 8-15 of columns 0-7, then of columns 8-15: the four words of the first operand of
-/// `mma.m16n8k16`), and a matrix is its rows behind each other, two elements for each of 32 lanes.
+/// A panel is 16 rows, a strip 64 columns of a panel: 1,024 places. A strip is the fragments of four instructions
+/// `mma.m16n8k16`: 32 lanes have 32 elements each, four rounds of eight. Places go round by round, each in two halves
+/// of 32 lanes by four elements:
 ///
+///     place = ((quarter * 2 + part) * 32 + lane) * 4 + element
+///     row = lane / 4 + element / 2 * 8
+///     column = quarter / 2 * 32 + lane % 4 * 8 + quarter % 2 * 4 + part * 2 + element % 2
+///
+/// The columns of an instruction are not neighbours but those that make a lane's share of two instructions eight
+/// columns of a row, so that activations come to it by one load of 16 bytes (Sources/CCUDA/kernels/activations.cuh).
 /// Rows and columns beyond the last are zeros.
 enum FragmentOrder {
     static let panelRows = 16
     static let stripColumns = 64
     static let stripPlaces = panelRows * stripColumns
-    /// Elements that are neighbours in a row and in this order, too.
-    static let run = 8
-
-    /// Where step `step` of the order of gap streams is: down 16 lines of 64 places, line by line of a strip. In shared
-    /// memory a line is 128 bytes, so that 32 steps in a row are on one bank.
-    static func place(ofStep step: Int) -> Int { step % 16 * 64 + step / 16 }
+    static let lanes = 32
+    /// Elements of a lane that are neighbours in this order.
+    static let run = 4
 
     static func panelCount(rows: Int) -> Int { (rows + panelRows - 1) / panelRows }
     static func stripCount(columns: Int) -> Int { (columns + stripColumns - 1) / stripColumns }
 
-    /// The row of the panel, and the column of the strip, of the first element of run `run` (0..<128) of a strip.
-    static func origin(ofRun run: Int) -> (row: Int, column: Int) {
-        let (tile, matrix, row) = (run / 32, run / 8 % 4, run % 8)
-        return (row + matrix % 2 * 8, tile * 16 + matrix / 2 * 8)
+    /// The row of the panel, and the column of the strip, of a place.
+    static func origin(ofPlace place: Int) -> (row: Int, column: Int) {
+        let (element, lane) = (place % run, place / run % lanes)
+        let (part, quarter) = (place / run / lanes % 2, place / run / lanes / 2)
+        return (
+            lane / 4 + element / 2 * 8,
+            quarter / 2 * 32 + lane % 4 * 8 + quarter % 2 * 4 + part * 2 + element % 2
+        )
     }
 }
 
@@ -34,16 +41,30 @@ struct FragmentSource: @unchecked Sendable {
     let rows: Int
     let columns: Int
 
+    /// Where the first of two neighbours in a row is, for every other place.
+    private static let origins = stride(from: 0, to: FragmentOrder.stripPlaces, by: 2).map {
+        FragmentOrder.origin(ofPlace: $0)
+    }
+
     /// Copies a strip into `places`, 1,024 elements in the order of fragments.
     func read(panel: Int, strip: Int, into places: UnsafeMutablePointer<UInt16>) {
-        for run in 0..<FragmentOrder.stripPlaces / FragmentOrder.run {
-            let origin = FragmentOrder.origin(ofRun: run)
-            let row = panel * FragmentOrder.panelRows + origin.row
-            let column = strip * FragmentOrder.stripColumns + origin.column
-            let count = row < rows ? min(max(columns - column, 0), FragmentOrder.run) : 0
-            let target = places + run * FragmentOrder.run
-            if count > 0 { target.update(from: elements.pointer + row * columns + column, count: count) }
-            for index in count..<FragmentOrder.run { target[index] = 0 }
+        let firstRow = panel * FragmentOrder.panelRows
+        let firstColumn = strip * FragmentOrder.stripColumns
+        let isWhole =
+            firstRow + FragmentOrder.panelRows <= rows && firstColumn + FragmentOrder.stripColumns <= columns
+        let from = elements.pointer + firstRow * columns + firstColumn
+        Self.origins.withUnsafeBufferPointer { origins in
+            for (pair, origin) in origins.enumerated() {
+                let target = places + 2 * pair
+                if isWhole {
+                    target.update(from: from + origin.row * columns + origin.column, count: 2)
+                    continue
+                }
+                for index in 0..<2 {
+                    let (row, column) = (firstRow + origin.row, firstColumn + origin.column + index)
+                    target[index] = row < rows && column < columns ? elements.pointer[row * columns + column] : 0
+                }
+            }
         }
     }
 }
@@ -62,9 +83,9 @@ struct FragmentTarget {
 
     /// - Precondition: the place is inside the matrix.
     func write(_ bits: UInt16, panel: Int, strip: Int, place: Int) {
-        let origin = FragmentOrder.origin(ofRun: place / FragmentOrder.run)
+        let origin = FragmentOrder.origin(ofPlace: place)
         let row = panel * FragmentOrder.panelRows + origin.row
-        let column = strip * FragmentOrder.stripColumns + origin.column + place % FragmentOrder.run
+        let column = strip * FragmentOrder.stripColumns + origin.column
         precondition(row < rows && column < columns, "place \(place) of strip \(strip) is outside the matrix")
         elements.pointer[row * columns + column] = bits
     }

@@ -15,6 +15,8 @@
 FLASH_CUDA_DRIVER_FUNCTIONS(FLASH_EMULATED_FUNCTION)
 FLASH_NVRTC_FUNCTIONS(FLASH_EMULATED_FUNCTION)
 FLASH_EMULATED_FUNCTION(cuFuncGetParamInfo, (CUfunction function, size_t index, size_t *offset, size_t *bytes))
+FLASH_EMULATED_FUNCTION(
+    cuLaunchKernelEx, (const flash_cuda_launch *launch, CUfunction function, void **parameters, void **extra))
 #undef FLASH_EMULATED_FUNCTION
 const char *emulated_nvrtcGetErrorString(nvrtcResult result);
 

@@ -66,6 +66,7 @@ void flash_emulator_tables(flash_cuda_driver *table, flash_nvrtc *nvrtc) {
     FLASH_CUDA_DRIVER_FUNCTIONS(FLASH_FILL)
 #undef FLASH_FILL
     table->cuFuncGetParamInfo = emulated_cuFuncGetParamInfo;
+    table->cuLaunchKernelEx = emulated_cuLaunchKernelEx;
 #define FLASH_FILL(name, arguments) nvrtc->name = emulated_##name;
     FLASH_NVRTC_FUNCTIONS(FLASH_FILL)
 #undef FLASH_FILL

@@ -152,3 +152,17 @@ CUresult emulated_cuLaunchKernel(
     work.parameters.assign(bytes, bytes + function->kernel->parameter_bytes);
     return submit(call, stream, std::move(work));
 }
+
+// Kernels run one after the other, so what may begin early begins in its turn.
+CUresult emulated_cuLaunchKernelEx(
+    const flash_cuda_launch *launch, CUfunction function, void **parameters, void **extra) {
+    for (u32 index = 0; index < launch->attribute_count; index++) {
+        const flash_cuda_launch_attribute &attribute = launch->attributes[index];
+        if (attribute.id != FLASH_CUDA_LAUNCH_PROGRAMMATIC_SERIALIZATION || attribute.value[0] > 1) {
+            return refuse(invalid_value, "cuLaunchKernelEx: attribute %u, value %u", attribute.id, attribute.value[0]);
+        }
+    }
+    return emulated_cuLaunchKernel(
+        function, launch->grid_x, launch->grid_y, launch->grid_z, launch->block_x, launch->block_y, launch->block_z,
+        launch->shared_bytes, launch->stream, parameters, extra);
+}

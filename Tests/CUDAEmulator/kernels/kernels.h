@@ -15,7 +15,7 @@
     X(rotation) \
     X(spmm_bitmap) \
     X(spmm_dense) \
-    X(spmm_gap_stream) \
+    X(spmm_lane_stream) \
     X(spmm_tiled_csl)
 
 #define FLASH_EMULATED_FILE(name) void keep_kernels_of_##name();

@@ -17,35 +17,34 @@ import Testing
         }
     }
 
-    @Test(arguments: GapCoding.allCases, [1, 3]) func gapStreamsComeBackBitForBit(
-        coding: GapCoding, segmentStrips: Int
-    ) throws {
-        for rows in [1, 9, 16, 17, 40] {
-            for columns in Self.sides {
-                for (seed, density) in Self.densities.enumerated() {
-                    let elements = randomMatrix(
-                        rows: rows, columns: columns, density: density, valueType: .f16, seed: UInt64(seed))
-                    let matrix = try GapStream(
-                        rows: rows, columns: columns, elements: elements, valueType: .f16, coding: coding,
-                        segmentStrips: segmentStrips)
-                    #expect(matrix.dense().elementsEqual(elements))
-                }
+    @Test(arguments: sides) func laneStreamsComeBackBitForBit(rows: Int) throws {
+        for columns in Self.sides {
+            for (seed, density) in Self.densities.enumerated() {
+                let elements = randomMatrix(
+                    rows: rows, columns: columns, density: density, valueType: .f16, seed: UInt64(seed))
+                let matrix = try LaneStream(rows: rows, columns: columns, elements: elements, valueType: .f16)
+                #expect(matrix.dense().elementsEqual(elements))
             }
         }
     }
 
-    /// Bits of a nonzero, and the coding, at the sparsities that people prune to.
-    @Test(arguments: [
-        (0.5, GapCoding.bits3, 20.2), (0.6, .bits3, 20.7), (0.7, .bits4, 21.1), (0.8, .bits5, 22.2),
-        (0.9, .bits5, 23.4), (0.95, .bits8, 26.5),
-    ])
-    func gapsTakeTheCodingThatIsSmallest(sparsity: Double, coding: GapCoding, bits: Double) throws {
+    /// All nonzeros of one lane's regions: others have nothing to store.
+    @Test func laneStreamsTakeTheMostUnequalLanes() throws {
+        let (rows, columns) = (32, 640)
+        let elements = Storage<UInt16>(
+            (0..<rows * columns).map { $0 / columns % 8 == 3 ? 0x3C00 + UInt16($0 % 512) : 0 })
+        let matrix = try LaneStream(rows: rows, columns: columns, elements: elements, valueType: .f16)
+        #expect(matrix.dense().elementsEqual(elements))
+    }
+
+    /// Bits of a nonzero at the sparsities that people prune to: 24 and what fills up, which moving regions from lane
+    /// to lane halves.
+    @Test(arguments: [(0.5, 24.4), (0.6, 24.5), (0.7, 24.7), (0.8, 26.1), (0.9, 31.2)])
+    func laneStreamsHaveLittleFilling(sparsity: Double, bits: Double) throws {
         let (rows, columns) = (64, 4_096)
         let elements = randomMatrix(
             rows: rows, columns: columns, density: 1 - sparsity, valueType: .f16, seed: 5)
-        let matrix = try GapStream(
-            rows: rows, columns: columns, elements: elements, valueType: .f16, segmentStrips: 32)
-        #expect(matrix.coding == coding)
+        let matrix = try LaneStream(rows: rows, columns: columns, elements: elements, valueType: .f16)
         let nonzeros = elements.count { $0 != 0 }
         #expect(Double(matrix.storedByteCount * 8) / Double(nonzeros) < bits)
     }
@@ -56,13 +55,14 @@ import Testing
         let bitmaps = try [nil, pool].map {
             try FragmentBitmap(rows: 100, columns: 700, elements: elements, valueType: .f16, pool: $0)
         }
-        #expect(bitmaps[0].values.elementsEqual(bitmaps[1].values))
-        #expect(bitmaps[0].bitmaps.elementsEqual(bitmaps[1].bitmaps))
+        #expect(bitmaps[0].words.elementsEqual(bitmaps[1].words))
+        #expect(bitmaps[0].offsets.elementsEqual(bitmaps[1].offsets))
         let streams = try [nil, pool].map {
-            try GapStream(
-                rows: 100, columns: 700, elements: elements, valueType: .f16, segmentStrips: 4, pool: $0)
+            try LaneStream(rows: 100, columns: 700, elements: elements, valueType: .f16, pool: $0)
         }
         #expect(streams[0].words.elementsEqual(streams[1].words))
+        #expect(streams[0].steps.elementsEqual(streams[1].steps))
+        #expect(streams[0].firstGroups.elementsEqual(streams[1].firstGroups))
     }
 
     @Test func refusesWhatIsNoMatrix() {
@@ -71,7 +71,7 @@ import Testing
             try FragmentBitmap(rows: 2, columns: 2, elements: elements, valueType: .f16)
         }
         #expect(throws: SparseError.wrongElementCount(array: "elements", expected: 6, found: 4)) {
-            try GapStream(rows: 3, columns: 2, elements: elements, valueType: .f16, segmentStrips: 1)
+            try LaneStream(rows: 3, columns: 2, elements: elements, valueType: .f16)
         }
         #expect(throws: SparseError.unsupportedValueType(.i8)) {
             try FragmentBitmap(rows: 2, columns: 2, elements: elements, valueType: .i8)

@@ -15,8 +15,8 @@ struct GPUProductOptions: ParsableArguments {
     var peer: [PeerOption] = []
 
     @Option(
-        help: ArgumentHelp("Cut the columns into so many slices. (default: as the product chooses)", valueName: "n"))
-    var slices: Int?
+        help: ArgumentHelp("Spread products over so many blocks. (default: as they choose)", valueName: "n"))
+    var blocks: Int?
 
     @Flag(help: "On a GPU: fewer and shorter rounds, and fewer settings, unless they are given.")
     var quick = false
@@ -40,8 +40,8 @@ struct GPUProductOptions: ParsableArguments {
                 throw ValidationError("--\(name) must be in 1...2^40, found \(value)")
             }
         }
-        if let slices, !(1...Products.maximumSlices).contains(slices) {
-            throw ValidationError("--slices must be in 1...\(Products.maximumSlices), found \(slices)")
+        if let blocks, !(1...Products.maximumBlocks).contains(blocks) {
+            throw ValidationError("--blocks must be in 1...\(Products.maximumBlocks), found \(blocks)")
         }
         for (name, value) in [("time-limit", timeLimit), ("sample-seconds", sampleSeconds)] {
             if let value, !(value > 0 && value <= 86_400) {
@@ -50,7 +50,7 @@ struct GPUProductOptions: ParsableArguments {
         }
         if device == .cpu {
             let given: [(name: String, isGiven: Bool)] = [
-                ("peer", !peer.isEmpty), ("slices", slices != nil), ("quick", quick), ("time-limit", timeLimit != nil),
+                ("peer", !peer.isEmpty), ("blocks", blocks != nil), ("quick", quick), ("time-limit", timeLimit != nil),
                 ("sample-seconds", sampleSeconds != nil),
             ]
             if let first = given.first(where: \.isGiven) {

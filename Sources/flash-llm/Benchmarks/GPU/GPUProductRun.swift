@@ -76,7 +76,7 @@ struct GPUProductRun {
         benchmark.sparsities = (sparsities ?? shares).sorted()
         benchmark.tokens = tokens ?? (options.quick ? [1, 8, 16, 32] : [1, 2, 4, 8, 16, 32, 64, 128])
         if let formats { benchmark.layouts = DeviceLayout.allCases.filter { formats.contains($0.rawValue) } }
-        benchmark.slices = options.slices
+        benchmark.blocks = options.blocks
         benchmark.rounds = rounds ?? (options.quick ? 3 : 7)
         benchmark.seconds = options.sampleSeconds ?? (options.quick ? 0.001 : 0.002)
         benchmark.timeLimitSeconds = options.timeLimit
