@@ -33,6 +33,8 @@ public struct GPUProductBenchmark {
     public init() {}
 
     private static let launchLimit = 1_000
+    /// How many times slower than the first one a slow product is.
+    private static let slowFactor = 20.0
 
     /// - Parameter progress: called with the number of matrices done and in all.
     /// - Throws: `CUDAError`, `SparseError`, `GPUBenchmarkError`.
@@ -76,6 +78,8 @@ public struct GPUProductBenchmark {
         let index: Int
         var launches = 1
         var nextCopy = 0
+        /// Far slower than what it is compared with: one round tells enough, and leaves time for the others.
+        var isSlow = false
     }
 
     private func measure(
@@ -92,11 +96,14 @@ public struct GPUProductBenchmark {
                 let readSeconds = try timer.seconds { () throws(CUDAError) in try reading.enqueue() }
                 let bandwidth = Double(reading.byteCount) / readSeconds
                 if round > 0 { report.bandwidth.add(bandwidth) }
-                for place in settings[group].indices {
+                var firstSeconds: Double?
+                for place in settings[group].indices where round <= 1 || !settings[group][place].isSlow {
                     let seconds = try Self.sample(&settings[group][place], timer)
                     if round == 0 {
                         let launches = min(self.seconds / max(seconds, 1e-7), Double(Self.launchLimit))
                         settings[group][place].launches = max(1, Int(launches))
+                        settings[group][place].isSlow = seconds > Self.slowFactor * (firstSeconds ?? seconds)
+                        firstSeconds = firstSeconds ?? seconds
                     } else {
                         report.measurements[settings[group][place].index].seconds.add(seconds)
                         report.measurements[settings[group][place].index].bandwidth.add(bandwidth)

@@ -28,7 +28,6 @@ using emulator::Site;
 GPU_FUNCTION u32 thread() { return emulator::place.thread; }
 GPU_FUNCTION u32 block_threads() { return emulator::place.block_threads; }
 GPU_FUNCTION u32 lane() { return emulator::place.thread % warp_lanes; }
-GPU_FUNCTION u32 warp() { return emulator::place.thread / warp_lanes; }
 GPU_FUNCTION u32 block_x() { return emulator::place.block[0]; }
 GPU_FUNCTION u32 block_y() { return emulator::place.block[1]; }
 GPU_FUNCTION u32 block_z() { return emulator::place.block[2]; }
@@ -58,6 +57,10 @@ GPU_FUNCTION u32 exchange(emulator::Operation operation, u32 value, u32 operand,
 }
 GPU_FUNCTION float as_float(u32 bits) { return std::bit_cast<float>(bits); }
 GPU_FUNCTION u32 as_bits(float value) { return std::bit_cast<u32>(value); }
+
+GPU_FUNCTION u32 warp(Site site = Site::current()) {
+    return exchange(emulator::Operation::warp, thread() / warp_lanes, 0, site);
+}
 
 GPU_FUNCTION u32 shuffle(u32 value, u32 from, Site site = Site::current()) {
     return exchange(emulator::Operation::shuffle, value, from, site);

@@ -45,6 +45,8 @@ import Testing
         Mistake(
             "deadlock", 719, "deadlock: no thread can go on", "threads 0...15 wait at shuffle_xor, line",
             "threads 16...31 wait at block_barrier, line"),
+        Mistake(
+            "lone_lane", 719, "deadlock: no thread can go on", "wait at warp, line", "wait at block_barrier, line"),
         Mistake("divergent_barrier", 719, "divergent barrier: thread"),
         Mistake("endless_loop", 719, "waits in a loop"),
     ]

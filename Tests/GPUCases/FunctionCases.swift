@@ -12,7 +12,7 @@ extension FunctionCase {
     }
 
     private static let places = FunctionCase(
-        name: "places of threads", kernel: "test_places", outputWords: 8 * 6 * 100, grid: 6, threads: 100)
+        name: "places of threads", kernel: "test_places", outputWords: 8 * 6 * 96, grid: 6, threads: 96)
 
     private static let shuffles = FunctionCase(
         name: "shuffles", kernel: "test_shuffles", a: randomWords(32, seed: 1),

@@ -43,7 +43,9 @@ GPU_KERNEL(argmax, 1024, flash_gpu_argmax) {
     }
     choice.reduce_warp();
     const Shared slots = shared_base();
-    if (lane() == 0) store_shared(slots + 8 * warp(), Words2{as_bits(choice.value), choice.place});
+    // All lanes ask for the warp's number together.
+    const Shared own = slots + 8 * warp();
+    if (lane() == 0) store_shared(own, Words2{as_bits(choice.value), choice.place});
     block_barrier();
     if (warp() != 0) return;
     choice = none;

@@ -18,7 +18,8 @@ namespace gpu {
 GPU_FUNCTION u32 thread() { return threadIdx.x; }
 GPU_FUNCTION u32 block_threads() { return blockDim.x; }
 GPU_FUNCTION u32 lane() { return threadIdx.x % warp_lanes; }
-// The same in all lanes of a warp, and the compiler is told so: what depends on it alone takes uniform registers.
+// The same in all lanes of a warp, and the compiler is told so, by a shuffle: what depends on it alone takes uniform
+// registers. All 32 lanes ask together; a lane that asks alone waits for ever.
 GPU_FUNCTION u32 warp() { return __shfl_sync(0xffffffffu, threadIdx.x / warp_lanes, 0); }
 GPU_FUNCTION u32 block_x() { return blockIdx.x; }
 GPU_FUNCTION u32 block_y() { return blockIdx.y; }

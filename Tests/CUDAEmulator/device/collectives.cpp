@@ -7,7 +7,7 @@ namespace emulator {
 
 const char *name_of(Operation operation) {
     static const char *const names[] = {
-        "warp_barrier", "shuffle",      "shuffle_xor",   "shuffle_up",    "ballot",
+        "warp_barrier", "warp",          "shuffle",       "shuffle_xor",   "shuffle_up",               "ballot",
         "multiply_f16", "multiply_bf16", "load_matrices", "load_matrices", "load_matrices_transposed",
     };
     return names[u8(operation)];
@@ -69,6 +69,7 @@ void collective(Operation operation, void *arguments, Site site) {
 // Which lane's value lane `index` gets.
 static u32 source_of(Operation operation, u32 index, u32 operand) {
     switch (operation) {
+        case Operation::warp:
         case Operation::shuffle: return operand & 31;
         case Operation::shuffle_xor: return index ^ (operand & 31);
         default: return index >= (operand & 31) ? index - (operand & 31) : index;
@@ -111,6 +112,7 @@ static void perform_matrix_load(Warp &warp, u32 matrices, bool is_transposed) {
 void perform(Warp &warp) {
     switch (warp.operation) {
         case Operation::warp_barrier: warp.epoch++; break;
+        case Operation::warp:
         case Operation::shuffle:
         case Operation::shuffle_xor:
         case Operation::shuffle_up: perform_shuffle(warp); break;

@@ -44,6 +44,7 @@ inline void count(Category category) { counts[category]++; }
 // What all 32 lanes of a warp do together.
 enum class Operation : u8 {
     warp_barrier,
+    warp,
     shuffle,
     shuffle_xor,
     shuffle_up,

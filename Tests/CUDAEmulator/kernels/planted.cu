@@ -222,6 +222,14 @@ GPU_KERNEL(planted_deadlock, threads, flash_gpu_planted) {
     store(output_of(parameters) + thread(), value);
 }
 
+// A lane asks alone which warp it is in: on a GPU that is a shuffle of all lanes.
+GPU_KERNEL(planted_lone_lane, threads, flash_gpu_planted) {
+    u32 value = load(input_of(parameters) + thread());
+    if (!parameters.is_wrong || lane() == 0) value += warp();
+    block_barrier();
+    store(output_of(parameters) + thread(), value);
+}
+
 // The two warps wait at different barriers, which on a GPU may let both pass.
 GPU_KERNEL(planted_divergent_barrier, threads, flash_gpu_planted) {
     if (parameters.is_wrong && thread() < 32) {
