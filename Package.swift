@@ -91,8 +91,8 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "CKernels", "CUDA", "Checkpoints", "OrderedJSON", "Scheduling", "Sparse", "Tensors", "Tokenizers",
-                "Transformer",
+                "CKernels", "CUDA", "CUDAKernels", "Checkpoints", "OrderedJSON", "Scheduling", "Sparse", "Tensors",
+                "Tokenizers", "Transformer",
             ], swiftSettings: vectorSettings),
         .target(
             name: "GPUBenchmark", dependencies: ["CUDA", "CUDAKernels", "Engine", "Sparse", "Tensors"],
@@ -161,8 +161,8 @@ let package = Package(
         .testTarget(
             name: "TransformerTests",
             dependencies: [
-                "CKernels", "CUDA", "Checkpoints", "GPUCases", "KernelsUnderTest", "ModelFixtures", "OrderedJSON",
-                "Sparse", "Tensors", "TestSupport", "Transformer",
+                "CKernels", "CUDA", "CUDAKernels", "Checkpoints", "GPUCases", "KernelsUnderTest", "ModelFixtures",
+                "OrderedJSON", "Sparse", "Tensors", "TestSupport", "Transformer",
             ],
             // The naive decoder they compare with is plain Swift.
             exclude: ["Fixtures"], swiftSettings: vectorSettings),

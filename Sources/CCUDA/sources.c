@@ -40,6 +40,9 @@ static const struct source sources[] = {
     {"embedding.cu", (const unsigned char[]){
 #embed "kernels/embedding.cu" suffix(, 0)
     }},
+    {"expansion.cuh", (const unsigned char[]){
+#embed "kernels/expansion.cuh" suffix(, 0)
+    }},
     {"gate.cu", (const unsigned char[]){
 #embed "kernels/gate.cu" suffix(, 0)
     }},

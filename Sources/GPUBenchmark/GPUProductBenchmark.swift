@@ -15,6 +15,8 @@ public struct GPUProductBenchmark {
     public var sparsities: [Double] = []
     public var tokens: [Int] = [1]
     public var layouts: [DeviceLayout] = DeviceLayout.allCases
+    /// Whether the sparse layouts are measured expanded to memory and multiplied by cuBLAS, too.
+    public var measuresExpansion = true
     /// Over how many blocks our products are spread; nil to let them choose.
     public var blocks: Int?
     /// Counted rounds; one more comes first.
@@ -30,11 +32,12 @@ public struct GPUProductBenchmark {
     /// Bytes that are read to measure bandwidth; nil for a gigabyte, or 16 times the second-level cache.
     public var bandwidthByteCount: Int?
 
+    /// How many times slower than the first one a product is that only one round measures.
+    public var slowFactor = 20.0
+
     public init() {}
 
     private static let launchLimit = 1_000
-    /// How many times slower than the first one a slow product is.
-    private static let slowFactor = 20.0
 
     /// - Parameter progress: called with the number of matrices done and in all.
     /// - Throws: `CUDAError`, `SparseError`, `GPUBenchmarkError`.
@@ -102,7 +105,7 @@ public struct GPUProductBenchmark {
                     if round == 0 {
                         let launches = min(self.seconds / max(seconds, 1e-7), Double(Self.launchLimit))
                         settings[group][place].launches = max(1, Int(launches))
-                        settings[group][place].isSlow = seconds > Self.slowFactor * (firstSeconds ?? seconds)
+                        settings[group][place].isSlow = seconds > slowFactor * (firstSeconds ?? seconds)
                         firstSeconds = firstSeconds ?? seconds
                     } else {
                         report.measurements[settings[group][place].index].seconds.add(seconds)

@@ -59,6 +59,9 @@ struct ProductSet {
             let matrices = try copies(Self.encoded(elements, block, layout, pool: pool, on: stream))
             if layout == .tiledCSL { tiledCSL = matrices }
             products.append(OwnProduct(matrices, blocks: benchmark.blocks, on: gpu))
+            if benchmark.measuresExpansion, let cublas = gpu.cublas {
+                products.append(try ExpandedProduct(matrices, cublas, on: gpu))
+            }
         }
         guard gpu.cusparse != nil || !gpu.peers.isEmpty else { return }
         var rows = [

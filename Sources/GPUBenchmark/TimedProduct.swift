@@ -60,6 +60,35 @@ final class OwnProduct: TimedProduct {
     }
 }
 
+/// One of our layouts expanded to memory, and multiplied by cuBLAS: from how many tokens on does it pay?
+final class ExpandedProduct: TimedProduct {
+    let name: String
+    let isDense = false
+    private let copies: [DeviceMatrix]
+    private let products: LongProducts
+    private let workspace: ProductWorkspace
+    /// Fewer tokens are never faster.
+    private static let leastTokens = 64
+
+    init(_ copies: [DeviceMatrix], _ cublas: CUBLAS, on gpu: BenchmarkGPU) throws(CUDAError) {
+        name = "expanded-" + copies[0].layout.rawValue
+        self.copies = copies
+        products = try LongProducts(
+            gpu.products, cublas: { _ in cublas }, on: gpu.stream, leastTokens: Self.leastTokens)
+        workspace = gpu.workspace
+    }
+
+    var storedByteCount: Int { copies[0].storedByteCount }
+    var copyCount: Int { copies.count }
+    var errorLimit: Double { 1 }
+
+    func enqueue(copy: Int, _ operands: TimedOperands) throws(CUDAError) -> Bool {
+        guard operands.tokens >= Self.leastTokens else { return false }
+        try products.enqueue(copies[copy], OwnProduct.operands(copies[copy], operands), workspace: workspace)
+        return true
+    }
+}
+
 /// cuBLAS with the same dense matrices as our dense layout.
 final class CUBLASProduct: TimedProduct {
     let name = GPUProductMeasurement.baseline

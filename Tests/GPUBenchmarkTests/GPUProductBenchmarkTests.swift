@@ -13,6 +13,7 @@ import Testing
         benchmark.tokens = [1, 9]
         benchmark.rounds = 2
         benchmark.seconds = 1e-9
+        benchmark.slowFactor = .infinity
         benchmark.workingSetByteCount = 20_000
         benchmark.maximumCopies = 3
         benchmark.bandwidthByteCount = 1
@@ -38,6 +39,25 @@ import Testing
                 #expect((1...3).contains(measurement.copies))
             }
             #expect(report.measurements.prefix(4).map(\.product) == ["dense", "tiled-csl", "bitmap", "lane-stream"])
+        }
+    }
+
+    /// Behind cuBLAS, and only with many tokens.
+    @Test func measuresExpandedWeights() throws {
+        var benchmark = benchmark
+        benchmark.tokens = [1, 64]
+        benchmark.shapes = [ProductShape(rows: 128, columns: 72)]
+        benchmark.sparsities = [0.5]
+        benchmark.layouts = [.bitmap]
+        try TestedGPU.run { gpu in
+            var measured = try BenchmarkGPU(gpu.library)
+            measured.cublas = try CUBLAS(table: LibraryFakes.cublas, on: measured.stream)
+            let report = try benchmark.run(on: measured)
+            #expect(report.failures == [])
+            #expect(
+                report.measurements.map { "\($0.product) \($0.tokens)" } == [
+                    "cublas 1", "bitmap 1", "cublas 64", "bitmap 64", "expanded-bitmap 64",
+                ])
         }
     }
 

@@ -1,4 +1,4 @@
-import CUDA
+public import CUDA
 public import CUDAKernels
 import Sparse
 public import Tensors
@@ -59,7 +59,16 @@ public struct ProductCase: Sendable {
         }
     }
 
-    func matrix(_ weights: Weights, on stream: CUDA.Stream) throws -> DeviceMatrix {
+    /// The weights as the dense layout has them: rows filled up with zeros to a multiple of 8 columns.
+    public var paddedElements: [UInt16] {
+        let elements = elements
+        return (0..<rows * inputStride).map { index in
+            let (row, column) = (index / inputStride, index % inputStride)
+            return column < columns ? elements[row * columns + column] : 0
+        }
+    }
+
+    public func matrix(_ weights: Weights, on stream: CUDA.Stream) throws -> DeviceMatrix {
         let elements = elements
         return switch weights {
         case .dense:
@@ -83,10 +92,25 @@ public struct ProductCase: Sendable {
     /// What the GPU gives, `[tokens, rows]`.
     /// - Parameter change: makes another matrix, of any number of rows, out of the one with these weights.
     public func result(
-        _ weights: Weights, on gpu: TestedGPU, change: (DeviceMatrix) throws -> DeviceMatrix = { $0 }
+        _ weights: Weights, on gpu: TestedGPU, changing change: (DeviceMatrix) throws -> DeviceMatrix = { $0 }
+    ) throws -> [Float] {
+        let matrix = try change(matrix(weights, on: gpu.stream))
+        return try result(matrix, on: gpu) { matrix, operands in
+            try gpu.products.enqueue(matrix, operands, workspace: gpu.workspace, blocks: blocks, on: gpu.stream)
+        }
+    }
+
+    /// The same by another way of multiplying.
+    public func result(
+        _ weights: Weights, on gpu: TestedGPU, multiply: (DeviceMatrix, ProductOperands) throws -> Void
+    ) throws -> [Float] {
+        try result(matrix(weights, on: gpu.stream), on: gpu, multiply)
+    }
+
+    private func result(
+        _ matrix: DeviceMatrix, on gpu: TestedGPU, _ multiply: (DeviceMatrix, ProductOperands) throws -> Void
     ) throws -> [Float] {
         let stream = gpu.stream
-        let matrix = try change(matrix(weights, on: stream))
         let rows = matrix.rows
         let input = try DeviceBuffer(input, on: stream)
         // Rows of the output lie apart, and nothing may be written between them.
@@ -100,12 +124,11 @@ public struct ProductCase: Sendable {
             }
             try output.write(before, on: stream)
         }
-        try gpu.products.enqueue(
+        try multiply(
             matrix,
             ProductOperands(
                 input: input.address, inputStride: inputStride, output: output.address, outputStride: stride,
-                outputType: outputType, tokens: tokens),
-            workspace: gpu.workspace, blocks: blocks, on: stream)
+                outputType: outputType, tokens: tokens))
         let words =
             outputType != .sixteenBit
             ? try output.read(Float.self, count: tokens * stride, on: stream)

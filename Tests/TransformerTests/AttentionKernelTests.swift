@@ -184,7 +184,7 @@ import Testing
     @Test func int8KeepsZerosAndBrokenValues() {
         for kernels in Kernels.underTest {
             let cache = AttentionCache(tokens: 2, heads: 1, width: 9, type: FLASH_CACHE_I8, seed: 23)
-            for small: Float in [0, -0.0, 1e-40, 1e-36] {
+            for small in [0, -0.0, .leastNonzeroMagnitude, 1e-36] as [Float] {
                 let tiny = [Float](repeating: small, count: 9)
                 cache.append(kernels, token: 1, keys: tiny, values: tiny)
                 #expect(cache.key(1, 0) == [Float](repeating: 0, count: 9))

@@ -1,4 +1,5 @@
 import CUDA
+import CUDAKernels
 import GPUCases
 import ModelFixtures
 import Sparse
@@ -108,6 +109,27 @@ import Transformer
         let found = try TestedGPU.run { gpu in
             try Self.generate(8, after: Self.prompt(75), Self.gpuDecoder(open, on: gpu))
         }
+        #expect(found.tokens == expected.tokens)
+        #expect(largestDifference(found.logits, expected.logits.map { $0.map(Double.init) }) <= Self.tolerance)
+    }
+
+    /// A prompt long enough for dense products by a library, and the same without one.
+    @Test(arguments: [Weights.dense, .halfZeros, .manyZeros]) func longPromptsAreTheSame(weights: Weights) throws {
+        let open = try weights.open()
+        let prompt = Self.prompt(LongProducts.leastTokens + 3)
+        let expected = try Self.generate(2, after: prompt, Self.cpuDecoder(open))
+        var loads = 0
+        let found = try TestedGPU.run { gpu in
+            let backend = try CUDABackend(
+                configuration: open.configuration, weights: open.weights, library: gpu.library,
+                blockCount: Self.blockCount, pool: WorkerPool(threadCount: 1), maximumBatchTokens: prompt.count,
+                cublas: { stream in
+                    loads += 1
+                    return try? CUBLAS(table: LibraryFakes.cublas, on: stream)
+                })
+            return try Self.generate(2, after: prompt, Decoder(configuration: open.configuration, backend: backend))
+        }
+        #expect(loads == 1)
         #expect(found.tokens == expected.tokens)
         #expect(largestDifference(found.logits, expected.logits.map { $0.map(Double.init) }) <= Self.tolerance)
     }

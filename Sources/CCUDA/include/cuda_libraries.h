@@ -1,8 +1,8 @@
 #ifndef FLASH_LLM_CUDA_LIBRARIES_H
 #define FLASH_LLM_CUDA_LIBRARIES_H
 
-// The part of cuBLAS and cuSPARSE that benchmarks compare our kernels with: our own declarations of their ABI, and
-// tables of function pointers, as in cuda_driver.h. Nothing but benchmarks may need them.
+// The part of cuBLAS and cuSPARSE that long prompts and benchmarks use: our own declarations of their ABI, and tables
+// of function pointers, as in cuda_driver.h. Nothing may need them.
 // Source: cuBLAS and cuSPARSE reference, 12.0 to 13.0.
 
 #include "cuda_driver.h"

@@ -7,6 +7,7 @@
 
 #include "activations.cuh"
 #include "elements.cuh"
+#include "expansion.cuh"
 #include "gpu_parameters.h"
 #include "results.cuh"
 
@@ -14,12 +15,12 @@
 #define GPU_PRODUCT_KERNEL(name, blocks) \
     GPU_KERNEL_OF_BLOCKS(name, FLASH_GPU_BLOCK_THREADS, blocks, flash_gpu_product)
 
-// Ends a file of product kernels: all of them, by the file's own KERNELS(tokens). The host compiles the one kernel that
-// it needs, in a tenth of the time.
+// Ends a file of product kernels: all of them, by the file's own KERNELS(tokens) and EXPANSION. The host compiles the
+// one kernel that it needs, in a tenth of the time.
 #ifdef FLASH_GPU_INSTANCE
 #define GPU_PRODUCT_INSTANCES FLASH_GPU_INSTANCE
 #else
-#define GPU_PRODUCT_INSTANCES KERNELS(8) KERNELS(16) KERNELS(32) KERNELS(64)
+#define GPU_PRODUCT_INSTANCES KERNELS(8) KERNELS(16) KERNELS(32) KERNELS(64) EXPANSION
 #endif
 
 namespace gpu {
@@ -133,16 +134,7 @@ template <typename Weights, typename Element, int tokens>
 GPU_FUNCTION void multiply(const flash_gpu_product &product) {
     let_next_kernel_begin();
     const Work work(product, FLASH_GPU_BLOCK_THREADS / warp_lanes * Weights::panels * FLASH_GPU_PANEL_ROWS);
-    const u32 end = work.first_step(block_x() + 1);
-    for (u32 step = work.first_step(block_x()); step < end;) {
-        Piece piece;
-        piece.row_block = step / work.all_steps;
-        piece.first_step = step % work.all_steps;
-        const u32 left = work.all_steps - piece.first_step;
-        piece.steps = left < end - step ? left : end - step;
-        multiply<Weights, Element, tokens>(product, work, piece);
-        step += piece.steps;
-    }
+    work.for_each_piece([&](const Piece &piece) { multiply<Weights, Element, tokens>(product, work, piece); });
 }
 
 }  // namespace gpu

@@ -39,7 +39,7 @@ template <typename Element, int panels, int groups>
 GPU_FUNCTION void finish(
     const flash_gpu_product &product, const Work &work, const Piece &piece, u32 band,
     const float (&sums)[panels][groups][4], Shared flag) {
-    constexpr u32 lane_sums = panels * groups * 4;
+    constexpr int lane_sums = panels * groups * 4;
     const auto write = [&](const float (&values)[lane_sums]) {
         for_each_sum<panels, groups>(band, [&](int index, u32 token, u32 row) {
             if (row < product.rows && token < product.tokens) {

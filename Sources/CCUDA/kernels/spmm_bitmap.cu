@@ -110,5 +110,7 @@ private:
         multiply<Bitmap, Element, tokens>(parameters); \
     }
 #define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)
+#define EXPANSION \
+    GPU_EXPANSION_KERNEL(expand_bitmap) { expand<Bitmap>(parameters); }
 
 GPU_PRODUCT_INSTANCES

@@ -25,7 +25,7 @@ struct Dense {
     u32 valid;           // bit i: row i is there
     Shared shared;
 
-    GPU_FUNCTION Dense(const flash_gpu_product &product, const Work &work, const Piece &piece, u32 panel, Shared own) {
+    GPU_FUNCTION Dense(const flash_gpu_product &product, const Work &, const Piece &piece, u32 panel, Shared own) {
         const u32 stride = (product.columns + 7) / 8 * 8;
         const u32 column = piece.first_step * FLASH_GPU_STEP_COLUMNS + lane() % 8 * 8;
         columns_left = column < product.columns ? product.columns - column : 0;
@@ -75,5 +75,6 @@ struct Dense {
         multiply<Dense, Element, tokens>(parameters); \
     }
 #define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)
+#define EXPANSION
 
 GPU_PRODUCT_INSTANCES

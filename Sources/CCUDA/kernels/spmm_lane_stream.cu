@@ -190,5 +190,7 @@ private:
         multiply<LaneStream, Element, tokens>(parameters); \
     }
 #define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)
+#define EXPANSION \
+    GPU_EXPANSION_KERNEL(expand_lane_stream) { expand<LaneStream>(parameters); }
 
 GPU_PRODUCT_INSTANCES

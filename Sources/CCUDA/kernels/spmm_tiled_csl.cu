@@ -124,5 +124,7 @@ struct TiledCSL {
         multiply<TiledCSL, Element, tokens>(parameters); \
     }
 #define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)
+#define EXPANSION \
+    GPU_EXPANSION_KERNEL(expand_tiled_csl) { expand<TiledCSL>(parameters); }
 
 GPU_PRODUCT_INSTANCES

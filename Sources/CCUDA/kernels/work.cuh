@@ -28,6 +28,21 @@ struct Work {
         blocks = grid_x();
     }
 
+    // Calls `body(piece)` for what this block has to do, in order.
+    template <typename Body>
+    GPU_FUNCTION void for_each_piece(Body body) const {
+        const u32 end = first_step(block_x() + 1);
+        for (u32 step = first_step(block_x()); step < end;) {
+            Piece piece;
+            piece.row_block = step / all_steps;
+            piece.first_step = step % all_steps;
+            const u32 left = all_steps - piece.first_step;
+            piece.steps = left < end - step ? left : end - step;
+            body(piece);
+            step += piece.steps;
+        }
+    }
+
     // The first step of block `block`'s share, counted through all row blocks.
     GPU_FUNCTION u32 first_step(u32 block) const {
         return static_cast<u32>(u64(block) * (all_steps * row_blocks) / blocks);

@@ -27,7 +27,7 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
     case unknownSource(file: String, known: [String])
     case unknownKernel(name: String, file: String)
 
-    /// A library that kernels are compared with (cuBLAS, cuSPARSE, a peer) is not there or is another.
+    /// A library (cuBLAS, cuSPARSE, a peer) is not there or is another.
     case noLibrary(reason: String)
     /// A call of such a library failed.
     case libraryFailed(library: String, call: String, code: Int, text: String)

@@ -24,6 +24,9 @@ public enum DeviceLayout: String, Sendable, CaseIterable {
         }
     }
 
+    /// The kernel that makes the dense matrix of it.
+    var expansionName: String { "expand_" + file.dropFirst("spmm_".count).dropLast(".cu".count) }
+
     /// Shared memory of each warp for its weights.
     var warpBytes: Int {
         switch self {

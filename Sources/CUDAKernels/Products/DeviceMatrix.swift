@@ -13,6 +13,9 @@ public final class DeviceMatrix: Sendable {
     /// Bytes of all arrays: what a product reads.
     public let storedByteCount: Int
 
+    /// Elements from row to row of the dense layout.
+    var denseStride: Int { (columns + 7) / 8 * 8 }
+
     let context: Context
     /// The arrays in the order in which the layout's kernel takes them.
     let arrays: [DeviceBuffer]

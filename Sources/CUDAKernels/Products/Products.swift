@@ -76,16 +76,11 @@ public final class Products: Sendable {
         let loaded = try load(shape)
         let grid = grid(matrix, shape, tokens: operands.tokens, loaded, blocks: blocks)
         try workspace.reserve(grid, shape)
-        var parameters = flash_gpu_product()
-        parameters.weights.0 = matrix.arrays[0].address
-        parameters.weights.1 = matrix.arrays.count > 1 ? matrix.arrays[1].address : 0
-        parameters.weights.2 = matrix.arrays.count > 2 ? matrix.arrays[2].address : 0
+        var parameters = Self.parameters(of: matrix)
         parameters.input = operands.input
         parameters.output = operands.output
         parameters.partials = workspace.partials.address
         parameters.arrivals = workspace.arrivals.address
-        parameters.rows = UInt32(matrix.rows)
-        parameters.columns = UInt32(matrix.columns)
         parameters.tokens = UInt32(operands.tokens)
         parameters.input_stride = UInt32(operands.inputStride)
         parameters.output_stride = UInt32(operands.outputStride)
@@ -93,6 +88,37 @@ public final class Products: Sendable {
         try loaded.kernel.launch(
             grid: LaunchSize(grid.blocks, grid.tokenBlocks), block: LaunchSize(ProductKernel.threads),
             sharedBytes: shape.sharedBytes, parameters: parameters, isEarly: true, on: stream)
+    }
+
+    /// Gives the dense matrix that `matrix` stands for to `target`: 16-bit
+    /// `[rows, columns rounded up to a multiple of 8]`, what fills up rows zero.
+    /// - Precondition: the matrix is not dense already.
+    /// - Throws: `CUDAError`.
+    public func enqueueExpansion(of matrix: DeviceMatrix, to target: UInt64, on stream: Stream) throws(CUDAError) {
+        let layout = matrix.layout
+        precondition(layout != .dense)
+        let kernel = try library.kernel(named: layout.expansionName, in: layout.file, instance: "EXPANSION")
+        let sharedBytes = ProductKernel.threads / 32 * layout.warpBytes
+        let concurrent = try kernel.blocksPerMultiprocessor(threads: ProductKernel.threads, sharedBytes: sharedBytes)
+        let grid = ProductGrid(
+            rows: matrix.rows, columns: matrix.columns, tokens: 1, blockRows: layout.blockRows, blockTokens: 1,
+            concurrentBlocks: max(concurrent, 1) * library.context.device.multiprocessors, isBandwidthBound: false)
+        var parameters = Self.parameters(of: matrix)
+        parameters.output = target
+        parameters.output_stride = UInt32(matrix.denseStride)
+        try kernel.launch(
+            grid: LaunchSize(grid.blocks), block: LaunchSize(ProductKernel.threads), sharedBytes: sharedBytes,
+            parameters: parameters, on: stream)
+    }
+
+    private static func parameters(of matrix: DeviceMatrix) -> flash_gpu_product {
+        var parameters = flash_gpu_product()
+        parameters.weights.0 = matrix.arrays[0].address
+        parameters.weights.1 = matrix.arrays.count > 1 ? matrix.arrays[1].address : 0
+        parameters.weights.2 = matrix.arrays.count > 2 ? matrix.arrays[2].address : 0
+        parameters.rows = UInt32(matrix.rows)
+        parameters.columns = UInt32(matrix.columns)
+        return parameters
     }
 
     /// Compiles what products of `matrix` with `tokens` tokens need, and makes room for their sums.

@@ -1,4 +1,5 @@
 public import CUDA
+import CUDAKernels
 public import Sparse
 public import Tensors
 import Transformer
@@ -56,6 +57,6 @@ public struct RunnerOptions: Sendable {
         return try CUDABackend(
             configuration: model.configuration, weights: model.weights, library: library, blockCount: blockCount,
             pool: pool, maximumBatchTokens: max(maximumBatchTokens, maximumLogitsTokens),
-            maximumLogitsTokens: maximumLogitsTokens)
+            maximumLogitsTokens: maximumLogitsTokens, cublas: { try? CUBLAS.load(on: $0) })
     }
 }

@@ -69,22 +69,22 @@ extension CUDABackend {
     private func multiplyNormalized(
         _ matrix: DeviceMatrix, into output: DeviceBuffer, tokens: Int
     ) throws(CUDAError) {
-        try products.enqueue(
+        try longProducts.enqueue(
             matrix,
             ProductOperands(
                 input: activations.normalized.address, inputStride: activations.hiddenStride, output: output.address,
                 outputStride: matrix.rows, outputType: .f32, tokens: tokens),
-            workspace: workspace, on: stream)
+            workspace: workspace)
     }
 
     private func addToHidden(
         _ matrix: DeviceMatrix, input: DeviceBuffer, stride: Int, tokens: Int
     ) throws(CUDAError) {
-        try products.enqueue(
+        try longProducts.enqueue(
             matrix,
             ProductOperands(
                 input: input.address, inputStride: stride, output: activations.hidden.address,
                 outputStride: configuration.hiddenSize, outputType: .addF32, tokens: tokens),
-            workspace: workspace, on: stream)
+            workspace: workspace)
     }
 }

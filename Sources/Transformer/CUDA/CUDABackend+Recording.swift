@@ -46,7 +46,9 @@ extension CUDABackend {
         // Kernels trust the block table: a block outside the cache would be somebody else's memory.
         for block in batch.blocks { precondition(block >= 0 && block < blockCount, "cache block \(block)") }
         headPlaces = []
-        let shape = batch.runs.count <= maximumLogitsTokens ? StepRecordings.Shape(batch) : nil
+        // What a library multiplies allocates.
+        let recordable = min(maximumLogitsTokens, LongProducts.leastTokens - 1)
+        let shape = batch.runs.count <= recordable ? StepRecordings.Shape(batch) : nil
         schedule = AttentionSchedule(
             batch.runs.map { run in
                 AttentionSchedule.Run(

@@ -1,5 +1,5 @@
 public import CUDA
-import CUDAKernels
+public import CUDAKernels
 public import Tensors
 
 /// The decoder's steps on an NVIDIA GPU.
@@ -24,6 +24,7 @@ public final class CUDABackend: Backend {
     let steps: DecoderSteps
     let rotations: RotationTable
     let products: Products
+    let longProducts: LongProducts
     let workspace: ProductWorkspace
     let attention: Attention
     let attentionWorkspace: AttentionWorkspace
@@ -43,11 +44,13 @@ public final class CUDABackend: Backend {
     ///   - pool: threads to encode weights with.
     ///   - maximumBatchTokens: longer prompts are run in several batches.
     ///   - recordsSteps: whether a decoding step becomes one launch.
+    ///   - cublas: makes the products of long prompts; nil where it is not there.
     /// - Throws: `ModelError` for weights that are damaged or that 16 bits cannot hold, for heads beyond the kernels'
     ///   limits, or if the GPU's memory is full.
     public init(
         configuration: ModelConfiguration, weights: DecoderWeights, library: KernelLibrary, blockCount: Int,
-        pool: WorkerPool, maximumBatchTokens: Int = 512, maximumLogitsTokens: Int = 16, recordsSteps: Bool = true
+        pool: WorkerPool, maximumBatchTokens: Int = 512, maximumLogitsTokens: Int = 16, recordsSteps: Bool = true,
+        cublas: @escaping (CUDA.Stream) -> CUBLAS? = { _ in nil }
     ) throws(ModelError) {
         precondition(maximumBatchTokens >= 1 && maximumLogitsTokens >= 1 && blockCount >= 1)
         precondition(KeyValueCache.blockTokens == AttentionGeometry.blockTokens)
@@ -77,6 +80,7 @@ public final class CUDABackend: Backend {
             rotations = try RotationTable(
                 frequencies: frequencies, positionCount: blockCount * AttentionGeometry.blockTokens, on: stream)
             workspace = try ProductWorkspace(on: stream)
+            longProducts = try LongProducts(products, cublas: cublas, on: stream)
             attention = try Attention(geometry, library)
             attentionWorkspace = try AttentionWorkspace(geometry, on: stream)
             inputs = try BatchInputs(byteCount: 64 * maximumBatchTokens + 8 * blockCount, on: stream)

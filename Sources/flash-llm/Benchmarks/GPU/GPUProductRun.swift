@@ -17,7 +17,8 @@ struct GPUProductRun {
     var rounds: Int?
 
     /// What `--formats` may name, in the order of results: all of them where it is not given.
-    static let formatNames = [GPUProductMeasurement.baseline] + DeviceLayout.allCases.map(\.rawValue) + ["cusparse"]
+    static let formatNames =
+        [GPUProductMeasurement.baseline] + DeviceLayout.allCases.map(\.rawValue) + ["expanded", "cusparse"]
 
     /// - Throws: `ValidationError` for a format that does not exist, or a shape that cannot be measured.
     func check() throws(ValidationError) {
@@ -75,7 +76,10 @@ struct GPUProductRun {
         let shares = options.quick ? [0.5, 0.7, 0.8, 0.9] : [0.5, 0.6, 0.7, 0.8, 0.9]
         benchmark.sparsities = (sparsities ?? shares).sorted()
         benchmark.tokens = tokens ?? (options.quick ? [1, 8, 16, 32] : [1, 2, 4, 8, 16, 32, 64, 128])
-        if let formats { benchmark.layouts = DeviceLayout.allCases.filter { formats.contains($0.rawValue) } }
+        if let formats {
+            benchmark.layouts = DeviceLayout.allCases.filter { formats.contains($0.rawValue) }
+            benchmark.measuresExpansion = formats.contains("expanded")
+        }
         benchmark.blocks = options.blocks
         benchmark.rounds = rounds ?? (options.quick ? 3 : 7)
         benchmark.seconds = options.sampleSeconds ?? (options.quick ? 0.001 : 0.002)

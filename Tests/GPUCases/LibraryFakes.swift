@@ -1,21 +1,36 @@
-import CCUDA
-import Synchronization
+public import CCUDA
+import CUDAEmulator
+public import Synchronization
 
 /// cuBLAS and cuSPARSE as their reference describes them, for the emulator's memory, which the host can read: what is
 /// asked of them is computed in double precision, one element after the other, columns first.
-enum LibraryFakes {
+public enum LibraryFakes {
     /// Handles and descriptions that were made and not yet destroyed.
-    static let live = Mutex(0)
+    public static let live = Mutex(0)
 
     static func half(_ base: UnsafeRawPointer, _ index: Int) -> Double {
         Double(Float16(bitPattern: base.load(fromByteOffset: 2 * index, as: UInt16.self)))
+    }
+
+    /// The stream that products were asked for on last.
+    private static let stream = Mutex(UInt(0))
+
+    /// By the driver, which notes that the bytes were written, and looks whether they are memory.
+    static func copy<Element>(_ elements: [Element], to place: UnsafeMutableRawPointer) -> CUresult {
+        var driver = flash_cuda_driver()
+        var nvrtc = flash_nvrtc()
+        flash_emulator_tables(&driver, &nvrtc)
+        let stream = OpaquePointer(bitPattern: stream.withLock { $0 })
+        return elements.withUnsafeBytes { bytes in
+            driver.cuMemcpyHtoDAsync_v2!(UInt64(UInt(bitPattern: place)), bytes.baseAddress, bytes.count, stream)
+        }
     }
 
     static func store(_ value: Double, _ base: UnsafeMutableRawPointer, _ index: Int) {
         base.storeBytes(of: Float16(value).bitPattern, toByteOffset: 2 * index, as: UInt16.self)
     }
 
-    static var cublas: flash_cublas {
+    public static var cublas: flash_cublas {
         var table = flash_cublas()
         table.cublasCreate_v2 = { handle in
             LibraryFakes.live.withLock { $0 += 1 }
@@ -26,26 +41,41 @@ enum LibraryFakes {
             LibraryFakes.live.withLock { $0 -= 1 }
             return 0
         }
-        table.cublasSetStream_v2 = { _, _ in 0 }
+        table.cublasSetStream_v2 = { _, stream in
+            LibraryFakes.stream.withLock { $0 = UInt(bitPattern: stream) }
+            return 0
+        }
         table.cublasSetWorkspace_v2 = { _, workspace, bytes in workspace != nil && bytes >= 32 << 20 ? 0 : 7 }
         table.cublasGetStatusString = { _ in nil }
         table.cublasGemmEx = {
             _, transposeA, transposeB, m, n, k, alpha, a, aType, aStride, b, bType, bStride, beta, c,
             cType, cStride, compute, _ in
-            let isHalf = [aType, bType, cType].allSatisfy { Int($0) == FLASH_CUDA_TYPE_F16 }
-            guard isHalf, Int(compute) == FLASH_CUBLAS_COMPUTE_F32, alpha!.load(as: Float.self) == 1,
-                beta!.load(as: Float.self) == 0
+            let isHalf = [aType, bType].allSatisfy { Int($0) == FLASH_CUDA_TYPE_F16 }
+            let isFloat = Int(cType) == FLASH_CUDA_TYPE_F32
+            guard isHalf, isFloat || Int(cType) == FLASH_CUDA_TYPE_F16, Int(compute) == FLASH_CUBLAS_COMPUTE_F32,
+                alpha!.load(as: Float.self) == 1
             else { return 15 }
+            let kept = Double(beta!.load(as: Float.self))
             for column in 0..<Int(n) {
-                for row in 0..<Int(m) {
+                let place = c! + (isFloat ? 4 : 2) * column * Int(cStride)
+                let sums = (0..<Int(m)).map { row in
                     var sum = 0.0
                     for depth in 0..<Int(k) {
                         let left = transposeA == 1 ? depth + row * Int(aStride) : row + depth * Int(aStride)
                         let right = transposeB == 1 ? column + depth * Int(bStride) : depth + column * Int(bStride)
                         sum += LibraryFakes.half(a!, left) * LibraryFakes.half(b!, right)
                     }
-                    LibraryFakes.store(sum, c!, row + column * Int(cStride))
+                    // What is not kept may be anything.
+                    guard kept != 0 else { return sum }
+                    let before =
+                        isFloat ? Double((place + 4 * row).load(as: Float.self)) : LibraryFakes.half(place, row)
+                    return sum + kept * before
                 }
+                let status =
+                    isFloat
+                    ? LibraryFakes.copy(sums.map { Float($0) }, to: place)
+                    : LibraryFakes.copy(sums.map { Float16($0).bitPattern }, to: place)
+                guard status == 0 else { return 14 }
             }
             return 0
         }
@@ -75,7 +105,7 @@ enum LibraryFakes {
         }
     }
 
-    static var cusparse: flash_cusparse {
+    public static var cusparse: flash_cusparse {
         var table = flash_cusparse()
         table.cusparseCreate = { handle in
             LibraryFakes.live.withLock { $0 += 1 }

@@ -1,7 +1,8 @@
 public import CCUDA
 public import CUDA
 
-/// NVIDIA's dense products, as checked calls: what our kernels are compared with. Nothing else needs it.
+/// NVIDIA's dense products, as checked calls: for long prompts, and what our kernels are compared with. Nothing needs
+/// it.
 ///
 /// Safety: the table and the handle never change. Calls of one handle must not overlap: the stream's user sees to it.
 public final class CUBLAS: @unchecked Sendable {
@@ -63,24 +64,36 @@ public final class CUBLAS: @unchecked Sendable {
     }
 
     /// Gives `output[t, r] = sum over k of weights[r, k] * input[t, k]` to the stream, on tensor cores, with float32
-    /// sums and 16-bit results.
+    /// sums.
     /// - Parameters:
     ///   - weights: a matrix of the dense layout.
-    ///   - operands: as for our own products; the output is 16-bit.
+    ///   - operands: as for our own products.
     /// - Throws: `libraryFailed`, `callFailed`.
     public func enqueue(_ weights: DeviceMatrix, _ operands: ProductOperands) throws(CUDAError) {
-        precondition(weights.layout == .dense && operands.outputType == .sixteenBit)
+        precondition(weights.layout == .dense)
+        try enqueue(weights.arrays[0].address, shapedAs: weights, operands)
+    }
+
+    /// The same with weights at an address: 16-bit `[rows, columns rounded up to a multiple of 8]` of the shape and
+    /// type of `matrix`, whatever its layout.
+    /// - Throws: `libraryFailed`, `callFailed`.
+    func enqueue(
+        _ weights: UInt64, shapedAs matrix: DeviceMatrix, _ operands: ProductOperands
+    ) throws(CUDAError) {
         try stream.context.makeCurrent()
-        let type = Int32(weights.valueType == .bf16 ? FLASH_CUDA_TYPE_BF16 : FLASH_CUDA_TYPE_F16)
-        var (one, zero) = (Float(1), Float(0))
+        let type = Int32(matrix.valueType == .bf16 ? FLASH_CUDA_TYPE_BF16 : FLASH_CUDA_TYPE_F16)
+        let outputType = operands.outputType == .sixteenBit ? type : Int32(FLASH_CUDA_TYPE_F32)
+        var one = Float(1)
+        // What is multiplied with what the output holds.
+        var kept: Float = operands.outputType == .addF32 ? 1 : 0
         // The library counts columns first: our row-major weights [rows, columns] are its [columns, rows], to be
         // transposed; activations are [columns, tokens], and the output [rows, tokens].
         let status = functions.cublasGemmEx!(
-            handle, Int32(FLASH_CUBLAS_TRANSPOSED), Int32(FLASH_CUBLAS_NOT_TRANSPOSED), Int32(weights.rows),
-            Int32(operands.tokens), Int32(weights.columns), &one,
-            UnsafeRawPointer(bitPattern: UInt(weights.arrays[0].address)), type, Int32((weights.columns + 7) / 8 * 8),
-            UnsafeRawPointer(bitPattern: UInt(operands.input)), type, Int32(operands.inputStride), &zero,
-            UnsafeMutableRawPointer(bitPattern: UInt(operands.output)), type, Int32(operands.outputStride),
+            handle, Int32(FLASH_CUBLAS_TRANSPOSED), Int32(FLASH_CUBLAS_NOT_TRANSPOSED), Int32(matrix.rows),
+            Int32(operands.tokens), Int32(matrix.columns), &one,
+            UnsafeRawPointer(bitPattern: UInt(weights)), type, Int32(matrix.denseStride),
+            UnsafeRawPointer(bitPattern: UInt(operands.input)), type, Int32(operands.inputStride), &kept,
+            UnsafeMutableRawPointer(bitPattern: UInt(operands.output)), outputType, Int32(operands.outputStride),
             Int32(FLASH_CUBLAS_COMPUTE_F32), Int32(FLASH_CUBLAS_ALGORITHM_DEFAULT))
         try Self.check(status, "cublasGemmEx", functions)
     }
