@@ -29,11 +29,19 @@ struct DemoModels {
         return (target, Double(reports.reduce(0) { $0 + $1.zeroCount }) / Double(max(elements, 1)))
     }
 
-    func pack(_ path: String) throws -> (path: String, denseBytes: Int, packedBytes: Int) {
+    /// - Parameters:
+    ///   - name: of the folder.
+    ///   - values: how nonzeros are stored, and the embedding table.
+    func pack(
+        _ path: String, as name: String, values: ValueChoice
+    ) throws -> (path: String, denseBytes: Int, packedBytes: Int) {
         let files = try ModelFiles(path: path)
-        let packer = ModelPacker(files.checkpoint, matrices: files.layout.projections.map(\.name), pool: pool)
-        let target = root + "/packed"
-        let reports = try write("packing", files, to: target) { try packer.pack(to: $0, choice: .smallest) }
+        let packer = ModelPacker(
+            files.checkpoint, matrices: files.layout.projections.map(\.name), tables: files.layout.tables, pool: pool)
+        let target = root + "/" + name
+        let reports = try write("packing", files, to: target) {
+            try packer.pack(to: $0, choice: .smallest, values: values, tableValues: values)
+        }
         return (
             target, reports.reduce(0) { $0 + $1.denseByteCount }, reports.reduce(0) { $0 + $1.packedByteCount }
         )
