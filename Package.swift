@@ -132,7 +132,7 @@ let package = Package(
         .executableTarget(
             name: "gpu-check",
             dependencies: [
-                "CUDA", "CUDAEmulator", "GPUCases", "OrderedJSON",
+                "CUDA", "CUDAEmulator", "CUDAKernels", "GPUCases", "OrderedJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/GPUCheck", swiftSettings: swiftSettings),
         .target(

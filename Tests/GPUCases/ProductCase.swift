@@ -1,4 +1,4 @@
-public import CUDA
+import CUDA
 public import CUDAKernels
 import Sparse
 public import Tensors
@@ -68,7 +68,17 @@ public struct ProductCase: Sendable {
         }
     }
 
-    public func matrix(_ weights: Weights, on stream: CUDA.Stream) throws -> DeviceMatrix {
+    /// What the GPU expands the weights to, rows filled up as those of ``paddedElements``.
+    public func expansion(_ weights: Weights, on gpu: TestedGPU) throws -> [UInt16] {
+        let matrix = try matrix(weights, on: gpu.stream)
+        let count = rows * inputStride
+        let target = try DeviceBuffer(byteCount: 2 * count, in: gpu.stream.context)
+        try target.enqueueFill(0xFF, on: gpu.stream)
+        try gpu.products.enqueueExpansion(of: matrix, to: target.address, on: gpu.stream)
+        return try target.read(UInt16.self, count: count, on: gpu.stream)
+    }
+
+    func matrix(_ weights: Weights, on stream: CUDA.Stream) throws -> DeviceMatrix {
         let elements = elements
         return switch weights {
         case .dense:
@@ -148,7 +158,7 @@ public struct ProductCase: Sendable {
     /// What it should give, in double precision.
     public var expected: Expected {
         let (weights, input) = (elements.map(value), input.map(value))
-        let outputError = outputType == .f32 ? 0x1p-24 : valueType == .f16 ? 0x1p-11 : 0x1p-8
+        let outputError = outputType != .sixteenBit ? 0x1p-24 : valueType == .f16 ? 0x1p-11 : 0x1p-8
         var expected = Expected()
         for token in 0..<tokens {
             for row in 0..<rows {
@@ -159,6 +169,7 @@ public struct ProductCase: Sendable {
                     sum += product
                     magnitude += abs(product)
                 }
+                if outputType == .addF32 { sum += Double(Self.residual(token, row)) }
                 expected.sums.append(sum)
                 expected.allowed.append(magnitude * Double(columns) * 0x1p-24 + abs(sum) * outputError + 1e-7)
             }

@@ -1,3 +1,5 @@
+import CUDAKernels
+
 /// The products that are tested, on the emulator by `swift test` and on GPUs by `gpu-check`.
 public enum ProductCases {
     /// Rows and columns around the sides of tiles, panels, strips and vectors.
@@ -29,6 +31,12 @@ public enum ProductCases {
     ]
 
     public static let all = shapes + densities + tokens + shares + types
+
+    /// For ``LongProducts``: around its least number of tokens, and every kind of output.
+    public static let long: [ProductCase] = [
+        (LongProducts.leastTokens - 1, ProductOutput.f32), (LongProducts.leastTokens, .f32),
+        (LongProducts.leastTokens + 70, .sixteenBit), (LongProducts.leastTokens, .addF32),
+    ].map { ProductCase(rows: 40, columns: 90, tokens: $0, outputType: $1) }
 
     /// Shapes of layers, which fill a GPU and are too much for the emulator.
     public static let large: [ProductCase] = [

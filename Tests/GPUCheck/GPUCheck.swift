@@ -16,10 +16,10 @@ struct GPUCheck: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gpu-check",
         abstract: "Run the tests of the GPU kernels on a GPU, value by value against the emulator.",
-        subcommands: [FunctionsCheck.self, ProductsCheck.self])
+        subcommands: [FunctionsCheck.self, ProductsCheck.self, LongProductsCheck.self])
 }
 
-/// What both checks take.
+/// What all checks take.
 struct CheckOptions: ParsableArguments {
     @Option(help: "The GPU, from 0.")
     var gpu = 0
