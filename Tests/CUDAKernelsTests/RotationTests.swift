@@ -47,18 +47,22 @@ import Musl
             let stream = gpu.stream
             let steps = try DecoderSteps(gpu.library, valueType: .f16)
             let table = try RotationTable(frequencies: frequencies, positionCount: 70_001, on: stream)
-            let inputs = try [queries, keys, values].map { try DeviceBuffer($0, on: stream) }
+            var rows: [Float] = []
+            for token in 0..<tokens {
+                for (tensor, heads) in [(queries, geometry.queryHeads), (keys, cacheHeads), (values, cacheHeads)] {
+                    rows += tensor[token * heads * size..<(token + 1) * heads * size]
+                }
+            }
+            let projected = try DeviceBuffer(rows, on: stream)
             let positions = try DeviceBuffer(Self.positions.map(Int32.init), on: stream)
             let slots = try DeviceBuffer((0..<tokens).map { Int32(Self.slot($0)) }, on: stream)
             let rotatedCount = tokens * geometry.queryStride, cacheCount = Self.blocks * geometry.blockBytes / 2
             let rotated = try DeviceBuffer.poisoned(UInt16.self, count: rotatedCount, on: stream)
             let cache = try DeviceBuffer.poisoned(UInt16.self, count: cacheCount, on: stream)
-            // An array may let go of its buffers at its last use, which is before the launch.
-            defer { withExtendedLifetime(inputs) {} }
             try steps.enqueueRotation(
                 DecoderSteps.Rotation(
-                    queries: inputs[0].address, keys: inputs[1].address, values: inputs[2].address,
-                    positions: positions.address, slots: slots.address, rotated: rotated.address, cache: cache.address),
+                    projected: projected.address, positions: positions.address, slots: slots.address,
+                    rotated: rotated.address, cache: cache.address),
                 tokens: tokens, geometry: geometry, table: table, on: stream)
             return (
                 try rotated.read(UInt16.self, count: rotatedCount, on: stream),

@@ -82,11 +82,14 @@ import Musl
                 let up = Numbers.floats(3 * width, in: -2...2, seed: 6)
                 // Where the exponential overflows, and where it vanishes.
                 (gate[0], gate[width], gate[2 * width]) = (-500, 500, 0)
-                let (g, u) = (try DeviceBuffer(gate, on: gpu.stream), try DeviceBuffer(up, on: gpu.stream))
+                let rows = (0..<3).flatMap { token in
+                    [gate, up].flatMap { $0[token * width..<(token + 1) * width] }
+                }
+                let input = try DeviceBuffer(rows, on: gpu.stream)
                 let output = try DeviceBuffer.poisoned(UInt16.self, count: 3 * stride, on: gpu.stream)
                 try steps.enqueueGate(
-                    gate: g.address, up: u.address, width: width, tokens: 3, output: output.address,
-                    outputStride: stride, on: gpu.stream)
+                    input: input.address, width: width, tokens: 3, output: output.address, outputStride: stride,
+                    on: gpu.stream)
                 let found = try output.read(UInt16.self, count: 3 * stride, on: gpu.stream)
                 let expected = zip(gate, up).map { Double($0) / (1 + exp(-Double($0))) * Double($1) }
                 let inside = found.indices.filter { $0 % stride < width }.map { Numbers.value(found[$0], type) }

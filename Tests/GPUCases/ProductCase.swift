@@ -32,7 +32,7 @@ public struct ProductCase: Sendable {
         self.seed = seed
     }
 
-    var elements: Storage<UInt16> {
+    public var elements: Storage<UInt16> {
         var generator = SplitMix64(seed: seed)
         return Storage(
             (0..<rows * columns).map { _ in
@@ -70,12 +70,7 @@ public struct ProductCase: Sendable {
 
     /// What the GPU expands the weights to, rows filled up as those of ``paddedElements``.
     public func expansion(_ weights: Weights, on gpu: TestedGPU) throws -> [UInt16] {
-        let matrix = try matrix(weights, on: gpu.stream)
-        let count = rows * inputStride
-        let target = try DeviceBuffer(byteCount: 2 * count, in: gpu.stream.context)
-        try target.enqueueFill(0xFF, on: gpu.stream)
-        try gpu.products.enqueueExpansion(of: matrix, to: target.address, on: gpu.stream)
-        return try target.read(UInt16.self, count: count, on: gpu.stream)
+        try gpu.expansion(of: matrix(weights, on: gpu.stream))
     }
 
     func matrix(_ weights: Weights, on stream: CUDA.Stream) throws -> DeviceMatrix {

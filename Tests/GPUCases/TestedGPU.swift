@@ -9,6 +9,15 @@ public struct TestedGPU {
     public let products: Products
     public let workspace: ProductWorkspace
 
+    /// The dense matrix that the GPU makes of a sparse one, rows filled up to a multiple of 8 elements.
+    public func expansion(of matrix: DeviceMatrix) throws -> [UInt16] {
+        let count = matrix.rows * ((matrix.columns + 7) / 8 * 8)
+        let target = try DeviceBuffer(byteCount: 2 * count, in: stream.context)
+        try target.enqueueFill(0xFF, on: stream)
+        try products.enqueueExpansion(of: matrix, to: target.address, on: stream)
+        return try target.read(UInt16.self, count: count, on: stream)
+    }
+
     /// Where kernels run.
     public enum Place: Sendable {
         /// A GPU of this machine. Code that is compiled is kept in the folder, if one is given; NVRTC is the file

@@ -138,9 +138,8 @@ struct flash_gpu_norm {
 // The rotation of a position is that of its multiple of 256 times that of the rest: two small tables, from double
 // precision, in place of one row for each position, and an error of some 2^-23 in place of 2^-24.
 struct flash_gpu_rotation {
-    unsigned long long queries;    // float [tokens, head_count, head_size]
-    unsigned long long keys;       // float [tokens, cache_head_count, head_size]
-    unsigned long long values;     // float [tokens, cache_head_count, head_size]
+    unsigned long long projected;  // float [tokens, head_count + 2 * cache_head_count, head_size]: queries, keys and
+                                   // values
     unsigned long long rotations;  // float [256 + positions / 256, head_size / 2, 2]: cosines and sines of the
                                    // positions 0, 1, ... 255, then 0, 256, 512, ...
     unsigned long long positions;  // int [tokens]
@@ -154,8 +153,8 @@ struct flash_gpu_rotation {
 
 // output = gate / (1 + exp(-gate)) * up. The grid is [blocks of columns, tokens].
 struct flash_gpu_gate {
-    unsigned long long gate, up;  // float [tokens, width]
-    unsigned long long output;    // 16-bit [tokens, output_stride]; columns from width on become zero
+    unsigned long long input;   // float [tokens, 2, width]: gate, then up
+    unsigned long long output;  // 16-bit [tokens, output_stride]; columns from width on become zero
     unsigned int width;
     unsigned int output_stride;  // elements
 };

@@ -13,9 +13,8 @@ GPU_FUNCTION void multiply_gate(const flash_gpu_gate &parameters) {
     if (column >= parameters.output_stride) return;
     float value = 0;
     if (column < parameters.width) {
-        const u64 index = u64(token) * parameters.width + column;
-        const float gate = load(reinterpret_cast<const float *>(parameters.gate) + index);
-        const float up = load(reinterpret_cast<const float *>(parameters.up) + index);
+        const float *input = reinterpret_cast<const float *>(parameters.input) + u64(token) * 2 * parameters.width;
+        const float gate = load(input + column), up = load(input + parameters.width + column);
         value = gate / (1 + exp2_approximate(-log2_e * gate)) * up;
     }
     u16 *output = reinterpret_cast<u16 *>(parameters.output) + u64(token) * parameters.output_stride;

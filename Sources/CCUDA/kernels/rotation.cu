@@ -31,19 +31,17 @@ struct Head {
     // Heads count through queries, keys and values.
     GPU_FUNCTION Head(const flash_gpu_rotation &parameters, u32 token, u32 index) {
         const u32 queries = parameters.head_count, heads = parameters.cache_head_count;
-        const u64 size = parameters.head_size, stride = parameters.head_stride;
+        const u64 stride = parameters.head_stride;
+        from = reinterpret_cast<const float *>(parameters.projected)
+               + (u64(token) * (queries + 2 * heads) + index) * parameters.head_size;
         if (index < queries) {
-            const u64 head = u64(token) * queries + index;
-            from = reinterpret_cast<const float *>(parameters.queries) + head * size;
-            to = reinterpret_cast<u16 *>(parameters.rotated) + head * stride;
+            to = reinterpret_cast<u16 *>(parameters.rotated) + (u64(token) * queries + index) * stride;
             is_rotated = true;
             return;
         }
         const u32 kind = (index - queries) / heads, head = (index - queries) % heads;
         const u32 slot = u32(load(reinterpret_cast<const i32 *>(parameters.slots) + token));
         const u32 block = slot / FLASH_GPU_CACHE_TOKENS, place = slot % FLASH_GPU_CACHE_TOKENS;
-        from = reinterpret_cast<const float *>(kind == 0 ? parameters.keys : parameters.values)
-               + (u64(token) * heads + head) * size;
         to = reinterpret_cast<u16 *>(parameters.cache)
              + (((u64(block) * 2 + kind) * heads + head) * FLASH_GPU_CACHE_TOKENS + place) * stride;
         is_rotated = kind == 0;

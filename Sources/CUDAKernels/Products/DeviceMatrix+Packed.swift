@@ -4,14 +4,15 @@ public import Tensors
 
 /// Why a matrix cannot lie in a GPU's memory.
 public enum DeviceMatrixError: Error, CustomStringConvertible {
-    case overflow(WeightOverflow)
+    /// Of the so many-th matrix.
+    case overflow(WeightOverflow, matrix: Int)
     /// NaN, infinity, or more elements than a layout can count.
     case sparse(SparseError)
     case cuda(CUDAError)
 
     public var description: String {
         switch self {
-        case .overflow(let error): error.description
+        case .overflow(let error, _): error.description
         case .sparse(let error): "\(error)"
         case .cuda(let error): error.description
         }
@@ -34,12 +35,40 @@ extension DeviceMatrix {
             do { try self.init(stored, on: stream) } catch { throw .cuda(error) }
             return
         }
-        let elements: Storage<UInt16>
-        do { elements = try matrix.sixteenBitRows(as: valueType) } catch { throw .overflow(error) }
-        let chosen = layout ?? .choose(zeros: Self.zeroShare(elements))
+        try self.init(stacking: [matrix], as: valueType, layout: layout, pool: pool, on: stream)
+    }
+
+    /// The same of several matrices of as many columns, one below the other: their products are one. They are
+    /// Tiled-CSL if all of them were.
+    /// - Complexity: O(rows * columns).
+    public convenience init(
+        stacking matrices: [PackedMatrix], as valueType: ElementType, layout: DeviceLayout? = nil,
+        pool: WorkerPool? = nil, on stream: Stream
+    ) throws(DeviceMatrixError) {
+        precondition(matrices.allSatisfy { $0.columns == matrices[0].columns })
+        var parts: [Storage<UInt16>] = []
+        for (index, matrix) in matrices.enumerated() {
+            do { parts.append(try matrix.sixteenBitRows(as: valueType)) } catch {
+                throw .overflow(error, matrix: index)
+            }
+        }
+        let elements = Self.joined(parts)
+        let isTiledCSL = matrices.allSatisfy { if case .tiledCSL = $0 { true } else { false } }
+        let chosen = layout ?? (isTiledCSL ? .tiledCSL : .choose(zeros: Self.zeroShare(elements)))
         try self.init(
-            chosen, rows: matrix.rows, columns: matrix.columns, elements: elements, valueType: valueType, pool: pool,
-            on: stream)
+            chosen, rows: matrices.reduce(0) { $0 + $1.rows }, columns: matrices[0].columns, elements: elements,
+            valueType: valueType, pool: pool, on: stream)
+    }
+
+    private static func joined(_ parts: [Storage<UInt16>]) -> Storage<UInt16> {
+        if parts.count == 1 { return parts[0] }
+        let joined = AlignedBuffer<UInt16>(uninitializedCount: parts.reduce(0) { $0 + $1.count })
+        var end = joined.pointer
+        for part in parts {
+            end.update(from: part.pointer, count: part.count)
+            end += part.count
+        }
+        return joined.frozen()
     }
 
     /// Encodes dense row-major 16-bit elements in a layout.

@@ -75,11 +75,8 @@ public final class DecoderSteps: Sendable {
 
     /// Where a batch's queries, keys and values are, and where they go.
     public struct Rotation: Sendable {
-        /// float32 `[tokens, queryHeads, headSize]`
-        public var queries: UInt64
-        /// float32 `[tokens, cacheHeads, headSize]`
-        public var keys: UInt64
-        public var values: UInt64
+        /// float32 `[tokens, queryHeads + 2 * cacheHeads, headSize]`: queries, keys, values.
+        public var projected: UInt64
         /// 32-bit `[tokens]`, below the table's number.
         public var positions: UInt64
         /// 32-bit `[tokens]`: block * 16 + place in the block.
@@ -90,12 +87,9 @@ public final class DecoderSteps: Sendable {
         public var cache: UInt64
 
         public init(
-            queries: UInt64, keys: UInt64, values: UInt64, positions: UInt64, slots: UInt64, rotated: UInt64,
-            cache: UInt64
+            projected: UInt64, positions: UInt64, slots: UInt64, rotated: UInt64, cache: UInt64
         ) {
-            self.queries = queries
-            self.keys = keys
-            self.values = values
+            self.projected = projected
             self.positions = positions
             self.slots = slots
             self.rotated = rotated
@@ -110,9 +104,7 @@ public final class DecoderSteps: Sendable {
     ) throws(CUDAError) {
         precondition(table.frequencyCount == geometry.headSize / 2)
         var parameters = flash_gpu_rotation()
-        parameters.queries = operands.queries
-        parameters.keys = operands.keys
-        parameters.values = operands.values
+        parameters.projected = operands.projected
         parameters.rotations = table.buffer.address
         parameters.positions = operands.positions
         parameters.slots = operands.slots
@@ -131,16 +123,14 @@ public final class DecoderSteps: Sendable {
 
     /// output = silu(gate) * up.
     /// - Parameters:
-    ///   - gate: float32 `[tokens, width]`, as `up`.
+    ///   - input: float32 `[tokens, 2, width]`: gate, then up.
     ///   - output: `[tokens, outputStride]`; columns from width on become zero.
     /// - Throws: `CUDAError`.
     public func enqueueGate(
-        gate gateAddress: UInt64, up: UInt64, width: Int, tokens: Int, output: UInt64, outputStride: Int,
-        on stream: Stream
+        input: UInt64, width: Int, tokens: Int, output: UInt64, outputStride: Int, on stream: Stream
     ) throws(CUDAError) {
         var parameters = flash_gpu_gate()
-        parameters.gate = gateAddress
-        parameters.up = up
+        parameters.input = input
         parameters.output = output
         parameters.width = UInt32(width)
         parameters.output_stride = UInt32(outputStride)

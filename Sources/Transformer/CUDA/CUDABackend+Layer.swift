@@ -14,13 +14,10 @@ extension CUDABackend {
         let (layer, tokens) = (weights.layers[index], batch.tokens.count)
         try onDevice { () throws(CUDAError) in
             try normalize(layer.inputNorm, tokens: tokens)
-            try multiplyNormalized(layer.query, into: activations.queries, tokens: tokens)
-            try multiplyNormalized(layer.key, into: activations.keys, tokens: tokens)
-            try multiplyNormalized(layer.value, into: activations.values, tokens: tokens)
+            try multiplyNormalized(layer.queryKeyValue, into: activations.projected, tokens: tokens)
             try steps.enqueueRotation(
                 DecoderSteps.Rotation(
-                    queries: activations.queries.address, keys: activations.keys.address,
-                    values: activations.values.address, positions: inputs.positions, slots: inputs.slots,
+                    projected: activations.projected.address, positions: inputs.positions, slots: inputs.slots,
                     rotated: activations.rotated.address, cache: cache[index].address),
                 tokens: tokens, geometry: geometry, table: rotations, on: stream)
         }
@@ -49,11 +46,10 @@ extension CUDABackend {
         let (layer, tokens) = (weights.layers[index], batch.tokens.count)
         try onDevice { () throws(CUDAError) in
             try normalize(layer.postAttentionNorm, tokens: tokens)
-            try multiplyNormalized(layer.gate, into: activations.gate, tokens: tokens)
-            try multiplyNormalized(layer.up, into: activations.up, tokens: tokens)
+            try multiplyNormalized(layer.gateUp, into: activations.gateUp, tokens: tokens)
             try steps.enqueueGate(
-                gate: activations.gate.address, up: activations.up.address, width: configuration.intermediateSize,
-                tokens: tokens, output: activations.gated.address, outputStride: activations.gatedStride, on: stream)
+                input: activations.gateUp.address, width: configuration.intermediateSize, tokens: tokens,
+                output: activations.gated.address, outputStride: activations.gatedStride, on: stream)
             try addToHidden(
                 layer.down, input: activations.gated, stride: activations.gatedStride, tokens: tokens)
         }

@@ -9,20 +9,14 @@ struct DeviceActivations {
     let hidden: DeviceBuffer
     /// 16-bit `[tokens, hiddenStride]`: hidden, normalised.
     let normalized: DeviceBuffer
-    /// float32 `[tokens, queryWidth]`
-    let queries: DeviceBuffer
-    /// float32 `[tokens, keyValueWidth]`
-    let keys: DeviceBuffer
-    /// float32 `[tokens, keyValueWidth]`
-    let values: DeviceBuffer
+    /// float32 `[tokens, queryWidth + 2 * keyValueWidth]`: queries, keys, values.
+    let projected: DeviceBuffer
     /// f16 `[tokens, queryHeads, headStride]`
     let rotated: DeviceBuffer
     /// 16-bit `[tokens, attendedStride]`; what fills its rows up is zero from the beginning.
     let attended: DeviceBuffer
-    /// float32 `[tokens, intermediateSize]`
-    let gate: DeviceBuffer
-    /// float32 `[tokens, intermediateSize]`
-    let up: DeviceBuffer
+    /// float32 `[tokens, 2, intermediateSize]`: gate, then up.
+    let gateUp: DeviceBuffer
     /// 16-bit `[tokens, gatedStride]`: silu(gate) * up.
     let gated: DeviceBuffer
     /// 16-bit `[logitsTokens, hiddenStride]`: hidden of single tokens, normalised for the head.
@@ -49,14 +43,11 @@ struct DeviceActivations {
         gatedStride = stride(configuration.intermediateSize)
         hidden = try rows(tokens, 4 * configuration.hiddenSize)
         normalized = try rows(tokens, 2 * hiddenStride)
-        queries = try rows(tokens, 4 * configuration.queryWidth)
-        keys = try rows(tokens, 4 * configuration.keyValueWidth)
-        values = try rows(tokens, 4 * configuration.keyValueWidth)
+        projected = try rows(tokens, 4 * (configuration.queryWidth + 2 * configuration.keyValueWidth))
         rotated = try rows(tokens, 2 * geometry.queryStride)
         attended = try rows(tokens, 2 * attendedStride)
         try attended.enqueueFill(on: stream)
-        gate = try rows(tokens, 4 * configuration.intermediateSize)
-        up = try rows(tokens, 4 * configuration.intermediateSize)
+        gateUp = try rows(tokens, 2 * 4 * configuration.intermediateSize)
         gated = try rows(tokens, 2 * gatedStride)
         chosen = try rows(logitsTokens, 2 * hiddenStride)
         logits = try rows(logitsTokens, 4 * configuration.vocabularySize)

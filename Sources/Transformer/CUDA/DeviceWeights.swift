@@ -8,16 +8,15 @@ struct DeviceWeights {
     struct Layer {
         /// float32 `[hiddenSize]`
         let inputNorm: DeviceBuffer
-        let query: DeviceMatrix
-        let key: DeviceMatrix
-        let value: DeviceMatrix
+        /// Query, key and value below each other: one launch, and enough rows for all multiprocessors.
+        let queryKeyValue: DeviceMatrix
         let output: DeviceMatrix
         let postAttentionNorm: DeviceBuffer
-        let gate: DeviceMatrix
-        let up: DeviceMatrix
+        /// Gate and up below each other.
+        let gateUp: DeviceMatrix
         let down: DeviceMatrix
 
-        var matrices: [DeviceMatrix] { [query, key, value, output, gate, up, down] }
+        var matrices: [DeviceMatrix] { [queryKeyValue, output, gateUp, down] }
     }
 
     /// Of all matrices, and so of activations: bf16 if all weights are, else f16.
@@ -48,26 +47,26 @@ struct DeviceWeights {
         for (index, layer) in weights.layers.enumerated() {
             try weights.pendingChecks.run(index, on: pool)
             let prefix = family.layerPrefix(index)
-            func matrix(_ matrix: PackedMatrix, _ name: String) throws(ModelError) -> DeviceMatrix {
-                try uploader.matrix(matrix, prefix + name)
+            func matrix(_ matrices: (PackedMatrix, name: String)...) throws(ModelError) -> DeviceMatrix {
+                try uploader.matrix(matrices.map(\.0), matrices.map { prefix + $0.name })
             }
             layers.append(
                 Layer(
                     inputNorm: try uploader.vector(layer.inputNorm),
-                    query: try matrix(layer.query, family.queryProjection),
-                    key: try matrix(layer.key, family.keyProjection),
-                    value: try matrix(layer.value, family.valueProjection),
-                    output: try matrix(layer.output, family.outputProjection),
+                    queryKeyValue: try matrix(
+                        (layer.query, family.queryProjection), (layer.key, family.keyProjection),
+                        (layer.value, family.valueProjection)),
+                    output: try matrix((layer.output, family.outputProjection)),
                     postAttentionNorm: try uploader.vector(layer.postAttentionNorm),
-                    gate: try matrix(layer.gate, family.gateProjection), up: try matrix(layer.up, family.upProjection),
-                    down: try matrix(layer.down, family.downProjection)))
+                    gateUp: try matrix((layer.gate, family.gateProjection), (layer.up, family.upProjection)),
+                    down: try matrix((layer.down, family.downProjection))))
         }
         try weights.pendingChecks.run(weights.layers.count, on: pool)
         self.layers = layers
         valueType = uploader.valueType
         finalNorm = try uploader.vector(weights.finalNorm)
-        embedding = try uploader.matrix(weights.embedding, family.embedding, layout: .dense)
-        head = weights.headIsTied ? embedding : try uploader.matrix(weights.head, family.head)
+        embedding = try uploader.matrix([weights.embedding], [family.embedding], layout: .dense)
+        head = weights.headIsTied ? embedding : try uploader.matrix([weights.head], [family.head])
     }
 }
 
@@ -81,17 +80,19 @@ private struct Uploader {
     }
 
     func matrix(
-        _ matrix: PackedMatrix, _ name: String, layout: DeviceLayout? = nil
+        _ matrices: [PackedMatrix], _ names: [String], layout: DeviceLayout? = nil
     ) throws(ModelError) -> DeviceMatrix {
         do throws(DeviceMatrixError) {
-            return try DeviceMatrix(matrix, as: valueType, layout: layout, pool: pool, on: stream)
+            return try DeviceMatrix(stacking: matrices, as: valueType, layout: layout, pool: pool, on: stream)
         } catch {
             switch error {
-            case .overflow(let weight):
+            case .overflow(let weight, let index):
                 throw ModelError(
-                    name, expected: "weights that \(weight.type) can hold",
+                    names[index], expected: "weights that \(weight.type) can hold",
                     found: "\(weight.value) at row \(weight.row), column \(weight.column)")
-            case .sparse(let error): throw ModelError(name, expected: "weights that can be encoded", found: "\(error)")
+            case .sparse(let error):
+                let name = names.joined(separator: ", ")
+                throw ModelError(name, expected: "weights that can be encoded", found: "\(error)")
             case .cuda(let error): throw ModelError(error)
             }
         }
