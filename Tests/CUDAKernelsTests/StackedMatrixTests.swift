@@ -1,58 +1,44 @@
+import CUDA
 import CUDAKernels
 import GPUCases
-import Sparse
-import Tensors
 import Testing
 
-/// Matrices below each other, as one.
+/// Matrices that the GPU makes out of smaller ones.
 @Suite struct StackedMatrixTests {
-    private let first = ProductCase(rows: 40, columns: 90, tokens: 1, seed: 3)
-    private let second = ProductCase(rows: 33, columns: 90, tokens: 1, seed: 4)
-
-    private func tiledCSL(_ product: ProductCase) throws -> PackedMatrix {
-        .tiledCSL(
-            try TiledCSL(
-                rows: product.rows, columns: product.columns, elements: product.elements, valueType: .f16))
+    private static func product(_ rows: Int) -> ProductCase {
+        ProductCase(rows: rows, columns: 200, tokens: 3, blocks: 3)
     }
 
-    private func dense(_ product: ProductCase) -> PackedMatrix {
-        .dense(
-            DenseMatrix(
-                rows: product.rows, columns: product.columns, element: .f16, bytes: product.elements.bytes))
-    }
-
-    /// Of different formats the layout is chosen; those that are Tiled-CSL all stay so.
-    @Test func haveTheRowsOfBoth() throws {
+    /// Three copies below each other give the small matrix' result three times, but for the order of additions, and so
+    /// do copies of that.
+    @Test(arguments: ProductCase.Weights.allCases)
+    func stackedMatricesRepeatResults(weights: ProductCase.Weights) throws {
+        let product = Self.product(128)
         try TestedGPU.run { gpu in
-            for (matrices, layout) in [
-                ([try tiledCSL(first), dense(second)], DeviceLayout.bitmap),
-                ([dense(first), try tiledCSL(second)], .bitmap),
-                ([try tiledCSL(first), try tiledCSL(second)], .tiledCSL),
-            ] {
-                let stacked = try DeviceMatrix(stacking: matrices, as: .f16, on: gpu.stream)
-                #expect(stacked.layout == layout && stacked.rows == 73 && stacked.columns == 90)
-                let found = try gpu.expansion(of: stacked)
-                #expect(found == first.paddedElements + second.paddedElements)
+            for isCopied in [false, true] {
+                let result = try product.result(weights, on: gpu) { matrix in
+                    let stacked = try matrix.stacked(3, on: gpu.stream)
+                    #expect(stacked.rows == 384)
+                    return isCopied ? try stacked.copy(on: gpu.stream) : stacked
+                }
+                for copy in 0..<3 {
+                    let part = (0..<3).flatMap { token in
+                        let first = token * 384 + copy * 128
+                        return result[first..<first + 128]
+                    }
+                    #expect(product.largestError(part) <= 1)
+                }
             }
         }
     }
 
-    /// The matrix and its own row are named.
-    @Test func nameTheWeightThatDoesNotFit() throws {
-        let values: [Float] = [1, 2, 1e9, 4]
-        let large = PackedMatrix.dense(
-            DenseMatrix(rows: 2, columns: 2, element: .f32, bytes: Storage(values).bytes))
-        let small = PackedMatrix.dense(
-            DenseMatrix(rows: 3, columns: 2, element: .f32, bytes: Storage([Float](repeating: 1, count: 6)).bytes))
+    /// A matrix of any rows may be stacked once.
+    @Test(arguments: ProductCase.Weights.allCases) func oneCopyIsTheMatrix(weights: ProductCase.Weights) throws {
+        let product = Self.product(35)
         try TestedGPU.run { gpu in
-            let error = #expect(throws: DeviceMatrixError.self) {
-                try DeviceMatrix(stacking: [small, large], as: .f16, on: gpu.stream)
-            }
-            guard case .overflow(let weight, matrix: 1)? = error else {
-                Issue.record("found \(String(describing: error))")
-                return
-            }
-            #expect(weight.row == 1 && weight.column == 0)
+            let expected = try product.result(weights, on: gpu)
+            let result = try product.result(weights, on: gpu) { try $0.stacked(1, on: gpu.stream) }
+            #expect(result == expected)
         }
     }
 }
