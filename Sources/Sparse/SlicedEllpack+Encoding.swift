@@ -19,7 +19,7 @@ extension SlicedEllpack {
         let entryCount = plan.stepCount * Self.sliceRows
         let deltas = AlignedBuffer<UInt8>(uninitializedCount: entryCount)
         let values = AlignedBuffer<UInt16>(uninitializedCount: entryCount)
-        forEachIndex(slices, pool) { slice in
+        forEachIndex(slices, pool) { slice, _ in
             let first = plan.sliceOffsets.pointer[slice]
             let end = plan.sliceOffsets.pointer[slice + 1]
             let range = Int(first) * Self.sliceRows..<Int(end) * Self.sliceRows
@@ -101,7 +101,7 @@ private struct SlicePlan {
         let window = SlicedEllpack.windowRows
         let laneRows = AlignedBuffer<UInt8>(uninitializedCount: lanes)
         let offsets = AlignedBuffer<UInt64>(repeating: 0, count: slices + 1)
-        forEachIndex((lanes + window - 1) / window, pool) { index in
+        forEachIndex((lanes + window - 1) / window, pool) { index, _ in
             let first = index * window
             let count = min(window, lanes - first)
             let lengths = (first..<first + count).map { row in
@@ -133,13 +133,5 @@ private struct SlicePlan {
             last = column
         }
         return count
-    }
-}
-
-private func forEachIndex(_ count: Int, _ pool: WorkerPool?, _ body: (Int) -> Void) {
-    if let pool {
-        pool.forEachChunk(count) { index, _ in body(index) }
-    } else {
-        for index in 0..<count { body(index) }
     }
 }

@@ -8,6 +8,17 @@ public enum LibraryFakes {
     /// Handles and descriptions that were made and not yet destroyed.
     public static let live = Mutex(0)
 
+    private static func create(_ handle: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
+        live.withLock { $0 += 1 }
+        handle!.pointee = OpaquePointer(bitPattern: 1)
+        return 0
+    }
+
+    private static func destroy() -> Int32 {
+        live.withLock { $0 -= 1 }
+        return 0
+    }
+
     static func half(_ base: UnsafeRawPointer, _ index: Int) -> Double {
         Double(Float16(bitPattern: base.load(fromByteOffset: 2 * index, as: UInt16.self)))
     }
@@ -32,15 +43,8 @@ public enum LibraryFakes {
 
     public static var cublas: flash_cublas {
         var table = flash_cublas()
-        table.cublasCreate_v2 = { handle in
-            LibraryFakes.live.withLock { $0 += 1 }
-            handle!.pointee = OpaquePointer(bitPattern: 1)
-            return 0
-        }
-        table.cublasDestroy_v2 = { _ in
-            LibraryFakes.live.withLock { $0 -= 1 }
-            return 0
-        }
+        table.cublasCreate_v2 = { LibraryFakes.create($0) }
+        table.cublasDestroy_v2 = { _ in LibraryFakes.destroy() }
         table.cublasSetStream_v2 = { _, stream in
             LibraryFakes.stream.withLock { $0 = UInt(bitPattern: stream) }
             return 0
@@ -107,15 +111,8 @@ public enum LibraryFakes {
 
     public static var cusparse: flash_cusparse {
         var table = flash_cusparse()
-        table.cusparseCreate = { handle in
-            LibraryFakes.live.withLock { $0 += 1 }
-            handle!.pointee = OpaquePointer(bitPattern: 1)
-            return 0
-        }
-        table.cusparseDestroy = { _ in
-            LibraryFakes.live.withLock { $0 -= 1 }
-            return 0
-        }
+        table.cusparseCreate = { LibraryFakes.create($0) }
+        table.cusparseDestroy = { _ in LibraryFakes.destroy() }
         table.cusparseSetStream = { _, _ in 0 }
         table.cusparseGetErrorString = { _ in nil }
         table.cusparseCreateCsr = {

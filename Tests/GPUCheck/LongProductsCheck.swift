@@ -24,7 +24,7 @@ struct LongProductsCheck: ParsableCommand {
             // Products of few tokens go that way, too.
             let long = try LongProducts(gpu.products, cublas: { _ in cublas }, on: gpu.stream, leastTokens: 1)
             for product in products {
-                let dense = product.paddedElements
+                let (dense, expected) = (product.paddedElements, product.expected)
                 for layout in DeviceLayout.allCases {
                     cases += 1
                     let description = "\(layout.rawValue) \(product)"
@@ -34,7 +34,7 @@ struct LongProductsCheck: ParsableCommand {
                     let found = try product.result(layout, on: gpu) { matrix, operands in
                         try long.enqueue(matrix, operands, workspace: gpu.workspace)
                     }
-                    let error = product.expected.largestError(found)
+                    let error = expected.largestError(found)
                     if !(error <= largest) { largest = error }
                     if !(error <= Self.errorLimit) {
                         failures.append("\(description): error \(error), allowed are \(Self.errorLimit)")

@@ -20,32 +20,27 @@ public enum DeviceMatrixError: Error, CustomStringConvertible {
 }
 
 extension DeviceMatrix {
-    /// Copies a matrix, in the layout that suits its zeros: Tiled-CSL stays what it is, all others are decoded and
-    /// encoded anew.
+    /// Copies matrices of as many columns, one below the other, as one, in the layout that suits its zeros. What is
+    /// Tiled-CSL throughout stays so, a single matrix as it is; all others are decoded and encoded anew.
     /// - Parameters:
     ///   - valueType: f16 or bf16, of the activations that it will meet.
     ///   - layout: nil to choose.
     ///   - pool: threads to encode with.
     /// - Complexity: O(rows * columns).
     public convenience init(
-        _ matrix: PackedMatrix, as valueType: ElementType, layout: DeviceLayout? = nil, pool: WorkerPool? = nil,
-        on stream: Stream
-    ) throws(DeviceMatrixError) {
-        if case .tiledCSL(let stored) = matrix, stored.valueType == valueType, (layout ?? .tiledCSL) == .tiledCSL {
-            do { try self.init(stored, on: stream) } catch { throw .cuda(error) }
-            return
-        }
-        try self.init(stacking: [matrix], as: valueType, layout: layout, pool: pool, on: stream)
-    }
-
-    /// The same of several matrices of as many columns, one below the other: their products are one. They are
-    /// Tiled-CSL if all of them were.
-    /// - Complexity: O(rows * columns).
-    public convenience init(
         stacking matrices: [PackedMatrix], as valueType: ElementType, layout: DeviceLayout? = nil,
         pool: WorkerPool? = nil, on stream: Stream
     ) throws(DeviceMatrixError) {
         precondition(matrices.allSatisfy { $0.columns == matrices[0].columns })
+        let tiledCSL = matrices.compactMap { matrix -> TiledCSL? in
+            guard case .tiledCSL(let stored) = matrix, stored.valueType == valueType else { return nil }
+            return stored
+        }
+        let isTiledCSL = tiledCSL.count == matrices.count && (layout ?? .tiledCSL) == .tiledCSL
+        if isTiledCSL, matrices.count == 1 {
+            do { try self.init(tiledCSL[0], on: stream) } catch { throw .cuda(error) }
+            return
+        }
         var parts: [Storage<UInt16>] = []
         for (index, matrix) in matrices.enumerated() {
             do { parts.append(try matrix.sixteenBitRows(as: valueType)) } catch {
@@ -53,10 +48,9 @@ extension DeviceMatrix {
             }
         }
         let elements = Self.joined(parts)
-        let isTiledCSL = matrices.allSatisfy { if case .tiledCSL = $0 { true } else { false } }
-        let chosen = layout ?? (isTiledCSL ? .tiledCSL : .choose(zeros: Self.zeroShare(elements)))
         try self.init(
-            chosen, rows: matrices.reduce(0) { $0 + $1.rows }, columns: matrices[0].columns, elements: elements,
+            layout ?? (isTiledCSL ? .tiledCSL : .choose(zeros: Self.zeroShare(elements))),
+            rows: matrices.reduce(0) { $0 + $1.rows }, columns: matrices[0].columns, elements: elements,
             valueType: valueType, pool: pool, on: stream)
     }
 

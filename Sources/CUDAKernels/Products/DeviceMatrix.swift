@@ -14,7 +14,9 @@ public final class DeviceMatrix: Sendable {
     public let storedByteCount: Int
 
     /// Elements from row to row of the dense layout.
-    var denseStride: Int { (columns + 7) / 8 * 8 }
+    var denseStride: Int { Self.denseStride(columns) }
+
+    private static func denseStride(_ columns: Int) -> Int { (columns + 7) / 8 * 8 }
 
     let context: Context
     /// The arrays in the order in which the layout's kernel takes them.
@@ -78,8 +80,8 @@ extension DeviceMatrix {
     }
 
     private static func padded(_ elements: Storage<UInt16>, _ rows: Int, _ columns: Int) -> Storage<UInt16> {
-        if columns % 8 == 0 { return elements }
-        let stride = (columns + 7) / 8 * 8
+        let stride = denseStride(columns)
+        if stride == columns { return elements }
         let copy = AlignedBuffer<UInt16>(repeating: 0, count: rows * stride)
         for row in 0..<rows {
             (copy.pointer + row * stride).update(from: elements.pointer + row * columns, count: columns)

@@ -49,7 +49,8 @@ public final class Products: Sendable {
     public static let maximumBlocks = 65_536
 
     private let library: KernelLibrary
-    private let loaded = Mutex<[ProductKernel: LoadedKernel]>([:])
+    /// By the kernels' names.
+    private let loaded = Mutex<[String: LoadedKernel]>([:])
 
     private struct LoadedKernel {
         let kernel: Kernel
@@ -63,8 +64,7 @@ public final class Products: Sendable {
     /// Accumulates in float32 in an order that depends on shapes and on the GPU's size alone: the same in every run.
     /// - Parameters:
     ///   - workspace: memory for sums that blocks share, not used by other streams at the same time. It grows as
-    ///   needed, and
-    ///     must not have to while a graph is recorded: ``reserve(_:tokens:in:)``.
+    ///     needed, and must not have to while a graph is recorded: ``reserve(_:tokens:in:)``.
     ///   - blocks: over how many blocks to spread the product; nil to choose.
     /// - Throws: `CUDAError`.
     public func enqueue(
@@ -97,16 +97,16 @@ public final class Products: Sendable {
     public func enqueueExpansion(of matrix: DeviceMatrix, to target: UInt64, on stream: Stream) throws(CUDAError) {
         let layout = matrix.layout
         precondition(layout != .dense)
-        let kernel = try library.kernel(named: layout.expansionName, in: layout.file, instance: "EXPANSION")
         let sharedBytes = ProductKernel.threads / 32 * layout.warpBytes
-        let concurrent = try kernel.blocksPerMultiprocessor(threads: ProductKernel.threads, sharedBytes: sharedBytes)
+        let loaded = try load(
+            layout.expansionName, in: layout.file, instance: "EXPANSION", sharedBytes: sharedBytes)
         let grid = ProductGrid(
             rows: matrix.rows, columns: matrix.columns, tokens: 1, blockRows: layout.blockRows, blockTokens: 1,
-            concurrentBlocks: max(concurrent, 1) * library.context.device.multiprocessors, isBandwidthBound: false)
+            concurrentBlocks: loaded.concurrentBlocks, isBandwidthBound: false)
         var parameters = Self.parameters(of: matrix)
         parameters.output = target
         parameters.output_stride = UInt32(matrix.denseStride)
-        try kernel.launch(
+        try loaded.kernel.launch(
             grid: LaunchSize(grid.blocks), block: LaunchSize(ProductKernel.threads), sharedBytes: sharedBytes,
             parameters: parameters, on: stream)
     }
@@ -138,13 +138,18 @@ public final class Products: Sendable {
     }
 
     private func load(_ shape: ProductKernel) throws(CUDAError) -> LoadedKernel {
-        if let found = loaded.withLock({ $0[shape] }) { return found }
-        let kernel = try library.kernel(named: shape.name, in: shape.layout.file, instance: shape.instance)
-        let blocks = try kernel.blocksPerMultiprocessor(
-            threads: ProductKernel.threads, sharedBytes: shape.sharedBytes)
+        try load(shape.name, in: shape.layout.file, instance: shape.instance, sharedBytes: shape.sharedBytes)
+    }
+
+    private func load(
+        _ name: String, in file: String, instance: String, sharedBytes: Int
+    ) throws(CUDAError) -> LoadedKernel {
+        if let found = loaded.withLock({ $0[name] }) { return found }
+        let kernel = try library.kernel(named: name, in: file, instance: instance)
+        let blocks = try kernel.blocksPerMultiprocessor(threads: ProductKernel.threads, sharedBytes: sharedBytes)
         let entry = LoadedKernel(
             kernel: kernel, concurrentBlocks: max(blocks, 1) * library.context.device.multiprocessors)
-        loaded.withLock { $0[shape] = entry }
+        loaded.withLock { $0[name] = entry }
         return entry
     }
 }

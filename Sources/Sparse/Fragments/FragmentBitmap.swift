@@ -133,13 +133,4 @@ extension FragmentSource {
             body(panel, scratch.pointer + thread * FragmentOrder.stripPlaces)
         }
     }
-
-    /// Calls `body(index, thread)` for every index of `0..<count`, on the threads of the pool or on this one.
-    func forEachIndex(_ count: Int, _ pool: WorkerPool?, _ body: (Int, Int) -> Void) {
-        if let pool {
-            pool.forEachChunk(count) { index, thread in body(index, thread) }
-        } else {
-            for index in 0..<count { body(index, 0) }
-        }
-    }
 }

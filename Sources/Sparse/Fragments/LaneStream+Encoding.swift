@@ -15,7 +15,7 @@ extension LaneStream {
         let groups = AlignedBuffer<UInt32>(uninitializedCount: bands * stepCount)
         let bandWords = Mutex([[UInt32]](repeating: [], count: bands))
         let encoders = (0..<(pool?.threadCount ?? 1)).map { _ in BandEncoder(stepCount: stepCount) }
-        source.forEachIndex(bands, pool) { band, thread in
+        forEachIndex(bands, pool) { band, thread in
             let words = encoders[thread].encode(
                 band, of: source, steps: steps.pointer + band * stepCount, groups: groups.pointer + band * stepCount)
             bandWords.withLock { $0[band] = words }

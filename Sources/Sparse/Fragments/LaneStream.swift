@@ -14,9 +14,8 @@ public import Tensors
 ///
 ///     words        [groups, 3, 32, 2]   UInt32  for each lane: values 0-3, two in a word; values 4-7; positions 0-7
 ///     steps        [bands, steps]       UInt16  low byte for the first panel, high byte for the second: 5 bits, what
-///     to
-///                                               add to a region's number to have its lane, and 3 bits: the low and the
-///                                               high ones of the number of groups to store before the step
+///                                               to add to a region's number to have its lane, and 3 bits: the low and
+///                                               the high ones of the number of groups to store before the step
 ///     firstGroups  [bands * steps + 1]  UInt32  the first group of each step; the last is the end
 ///
 /// 24 bits per nonzero and 2 to 25 % of filling, more with more zeros; no bit for a zero. A lane stores eight nonzeros
