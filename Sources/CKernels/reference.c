@@ -125,40 +125,50 @@ void flash_reference_sliced_ellpack(
     }
 }
 
-// Element `index` of a head's keys or values; `slot` is its token's place in the block.
-static double cached_at(const char *head, enum flash_cache_type type, int64_t width, int64_t index, int64_t slot) {
-    if (type != FLASH_CACHE_I8) return element_at(head, index, type == FLASH_CACHE_F16 ? FLASH_F16 : FLASH_F32);
-    const float *scales = (const float *)(head + FLASH_BLOCK_TOKENS * width);
-    return (double)((const int8_t *)head)[index] * scales[slot];
+// Bytes of a head's keys, or values, in a block.
+static int64_t cached_bytes(const struct flash_cache_layer *cache) {
+    const int64_t width = cache->head_width;
+    switch (cache->type) {
+        case FLASH_CACHE_F32: return FLASH_BLOCK_TOKENS * width * 4;
+        case FLASH_CACHE_F16: return FLASH_BLOCK_TOKENS * width * 2;
+        default: return FLASH_BLOCK_TOKENS * ((width + 1) / 2 * 2 + (int64_t)sizeof(float));
+    }
+}
+
+// Element d of the token in `slot`, of a head's keys or values.
+static double cached_at(const struct flash_cache_layer *cache, const char *head, int is_key, int64_t slot, int64_t d) {
+    const int64_t width = cache->head_width, even = (width + 1) / 2 * 2;
+    const int64_t place = is_key ? d * FLASH_BLOCK_TOKENS + slot : slot * width + d;
+    if (cache->type != FLASH_CACHE_I8)
+        return element_at(head, place, cache->type == FLASH_CACHE_F16 ? FLASH_F16 : FLASH_F32);
+    const int64_t pair = is_key ? d / 2 * FLASH_BLOCK_TOKENS + slot : slot / 2 * even + d;
+    const float *scales = (const float *)(head + FLASH_BLOCK_TOKENS * even);
+    return (double)((const int8_t *)head)[2 * pair + (is_key ? d : slot) % 2] * scales[slot];
 }
 
 void flash_reference_attend(
     const struct flash_cache_layer *cache, const int32_t *block_table, int64_t kv_head, float scale, const float *query,
     int64_t length, float *output) {
-    static const int64_t sizes[] = {4, 2, 1};
-    const int64_t width = cache->head_width;
-    const int64_t head_bytes = FLASH_BLOCK_TOKENS * width * sizes[cache->type] +
-                               (cache->type == FLASH_CACHE_I8 ? FLASH_BLOCK_TOKENS * (int64_t)sizeof(float) : 0);
+    const int64_t width = cache->head_width, head_bytes = cached_bytes(cache);
     double largest = -INFINITY, sum = 0;
     // Three passes over the tokens: the largest score, the sum of the weights, the weighted values.
     for (int pass = 0; pass < 2 + width; pass++) {
         double result = 0;
         for (int64_t token = 0; token < length; token++) {
             const int64_t slot = token % FLASH_BLOCK_TOKENS;
-            const char *keys = (const char *)cache->layer +
-                               block_table[token / FLASH_BLOCK_TOKENS] * cache->block_stride + kv_head * head_bytes;
-            const char *values = keys + cache->kv_heads * head_bytes;
+            const int64_t block = block_table[token / FLASH_BLOCK_TOKENS];
+            const char *keys = (const char *)cache->layer + block / FLASH_SUPERBLOCK * cache->superblock_stride +
+                               (kv_head * 2 * FLASH_SUPERBLOCK + block % FLASH_SUPERBLOCK) * head_bytes;
+            const char *values = keys + FLASH_SUPERBLOCK * head_bytes;
             double score = 0;
-            for (int64_t d = 0; d < width; d++)
-                score += cached_at(keys, cache->type, width, d * FLASH_BLOCK_TOKENS + slot, slot) * query[d];
+            for (int64_t d = 0; d < width; d++) score += cached_at(cache, keys, 1, slot, d) * query[d];
             score *= scale;
             if (pass == 0) {
                 if (!(score <= largest)) largest = score;
             } else if (pass == 1) {
                 sum += exp(score - largest);
             } else {
-                result += exp(score - largest) / sum *
-                          cached_at(values, cache->type, width, slot * width + pass - 2, slot);
+                result += exp(score - largest) / sum * cached_at(cache, values, 0, slot, pass - 2);
             }
         }
         if (pass >= 2) output[pass - 2] = (float)result;

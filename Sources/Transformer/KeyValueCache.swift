@@ -3,11 +3,13 @@ public import Tensors
 
 /// Keys and values of all layers for the tokens seen so far, in blocks of 16 tokens that sequences own.
 ///
-/// Block by block, so that memory is touched as sequences grow; within a block layer by layer; within a layer the keys
-/// of every head `[headSize, 16]` and behind them the values of each head `[16, headSize]`, int8 with 16 float32 scales
-/// behind each (see CKernels.h for why). Which block belongs to whom is not known here.
+/// Eight blocks by eight, so that memory is touched as sequences grow; within these layer by layer, head by head: eight
+/// blocks' keys, each `[headSize, 16]`, and behind them their values, each `[16, headSize]`; int8 in pairs and with 16
+/// float32 scales behind each (see CKernels.h for why). Which block belongs to whom is not known here: attention reads
+/// fastest where a sequence's blocks have consecutive numbers.
 public final class KeyValueCache: @unchecked Sendable {
     public static let blockTokens = Int(FLASH_BLOCK_TOKENS)
+    private static let superblock = Int(FLASH_SUPERBLOCK)
 
     public let blockCount: Int
     /// f16, f32 or i8: what a key or value is rounded to. i8 halves f16's memory again; every token's key and value
@@ -33,7 +35,8 @@ public final class KeyValueCache: @unchecked Sendable {
         headSize = configuration.headSize
         layerBytes = Self.bytesPerLayer(configuration, element: element)
         bytesPerBlock = Self.bytesPerBlock(configuration, element: element)
-        let (total, overflow) = bytesPerBlock.multipliedReportingOverflow(by: blockCount)
+        let superblocks = (blockCount + Self.superblock - 1) / Self.superblock
+        let (total, overflow) = bytesPerBlock.multipliedReportingOverflow(by: superblocks * Self.superblock)
         precondition(!overflow, "a cache of \(blockCount) blocks overflows")
         memory = AlignedBuffer(uninitializedCount: total)
     }
@@ -48,7 +51,8 @@ public final class KeyValueCache: @unchecked Sendable {
 
     private static func bytesPerLayer(_ configuration: ModelConfiguration, element: ElementType) -> Int {
         let scale = element == .i8 ? MemoryLayout<Float>.size : 0
-        let tokenBytes = configuration.headSize * element.byteCount + scale
+        let width = element == .i8 ? (configuration.headSize + 1) / 2 * 2 : configuration.headSize
+        let tokenBytes = width * element.byteCount + scale
         return 2 * configuration.keyValueHeadCount * blockTokens * tokenBytes
     }
 
@@ -58,8 +62,9 @@ public final class KeyValueCache: @unchecked Sendable {
 
     func kernelLayer(_ index: Int) -> flash_cache_layer {
         flash_cache_layer(
-            layer: memory.pointer + index * layerBytes, type: element.cacheType, block_stride: Int64(bytesPerBlock),
-            kv_heads: Int64(headCount), head_width: Int64(headSize))
+            layer: memory.pointer + index * layerBytes * Self.superblock, type: element.cacheType,
+            superblock_stride: Int64(bytesPerBlock * Self.superblock), kv_heads: Int64(headCount),
+            head_width: Int64(headSize))
     }
 }
 

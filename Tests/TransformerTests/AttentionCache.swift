@@ -22,16 +22,16 @@ final class AttentionCache {
         self.type = type
         var generator = SplitMix64(seed: seed)
         let count = (tokens + 15) / 16
-        // More blocks than are used, and room for another layer in each.
+        // More blocks than are used, and room for another layer in each superblock.
         blocks = Array((0..<Int32(count + 2)).shuffled(using: &generator).prefix(count))
-        let layerBytes = 2 * heads * Self.headBytes(width, type)
-        let total = (count + 2) * 2 * layerBytes
+        let layerBytes = 8 * 2 * heads * Self.headBytes(width, type)
+        let total = (count + 2 + 7) / 8 * 2 * layerBytes
         // NaN as f32 and as f16; int8 gets scales that are NaN.
         let nan: [UInt8] = type == FLASH_CACHE_F16 ? [0xFF, 0x7F] : [0xFF, 0xFF, 0xFF, 0x7F]
         bytes = GuardedBuffer((0..<total).map { nan[$0 % nan.count] })
         layer = flash_cache_layer(
-            layer: bytes.pointer, type: type, block_stride: Int64(2 * layerBytes), kv_heads: Int64(heads),
-            head_width: Int64(width))
+            layer: bytes.pointer, type: type, superblock_stride: Int64(2 * layerBytes),
+            kv_heads: Int64(heads), head_width: Int64(width))
         for token in 0..<tokens {
             let keys = (0..<heads * width).map { _ in Float.random(in: -2...2, using: &generator) }
             let values = (0..<heads * width).map { _ in Float.random(in: -2...2, using: &generator) }
@@ -43,14 +43,20 @@ final class AttentionCache {
 
     func restore(_ memory: [UInt8]) { _ = bytes.elements.update(fromContentsOf: memory) }
 
-    private static func headBytes(_ width: Int, _ type: flash_cache_type) -> Int {
-        16 * (width * type.byteCount + (type == FLASH_CACHE_I8 ? 4 : 0))
+    /// Elements of a head: int8 comes in pairs.
+    private static func storedWidth(_ width: Int, _ type: flash_cache_type) -> Int {
+        type == FLASH_CACHE_I8 ? (width + 1) / 2 * 2 : width
     }
 
-    /// Where a token's head begins: its keys, or behind those of all heads its values.
+    private static func headBytes(_ width: Int, _ type: flash_cache_type) -> Int {
+        16 * (storedWidth(width, type) * type.byteCount + (type == FLASH_CACHE_I8 ? 4 : 0))
+    }
+
+    /// Where the head of a token's block begins: its keys, or behind those of the superblock its values.
     private func start(_ token: Int, _ head: Int, values: Bool) -> Int {
-        Int(blocks[token / 16]) * Int(layer.block_stride)
-            + (head + (values ? heads : 0)) * Self.headBytes(width, type)
+        let (superblock, place) = Int(blocks[token / 16]).quotientAndRemainder(dividingBy: 8)
+        return superblock * Int(layer.superblock_stride)
+            + (16 * head + (values ? 8 : 0) + place) * Self.headBytes(width, type)
     }
 
     private func load(_ start: Int, _ index: Int, slot: Int) -> Float {
@@ -63,17 +69,25 @@ final class AttentionCache {
     }
 
     private func scale(_ start: Int, slot: Int) -> Float {
-        (UnsafeRawPointer(bytes.pointer) + start + 16 * width).load(fromByteOffset: 4 * slot, as: Float.self)
+        let place = start + 16 * Self.storedWidth(width, type) + 4 * slot
+        return (UnsafeRawPointer(bytes.pointer) + place).load(as: Float.self)
     }
 
     func key(_ token: Int, _ head: Int) -> [Float] {
-        let start = start(token, head, values: false)
-        return (0..<width).map { load(start, $0 * 16 + token % 16, slot: token % 16) }
+        let start = start(token, head, values: false), slot = token % 16
+        return (0..<width).map { d in
+            let place = type == FLASH_CACHE_I8 ? (d / 2 * 16 + slot) * 2 + d % 2 : d * 16 + slot
+            return load(start, place, slot: slot)
+        }
     }
 
     func value(_ token: Int, _ head: Int) -> [Float] {
-        let start = start(token, head, values: true)
-        return (0..<width).map { load(start, token % 16 * width + $0, slot: token % 16) }
+        let start = start(token, head, values: true), slot = token % 16
+        let stored = Self.storedWidth(width, type)
+        return (0..<width).map { d in
+            let place = type == FLASH_CACHE_I8 ? (slot / 2 * stored + d) * 2 + slot % 2 : slot * width + d
+            return load(start, place, slot: slot)
+        }
     }
 
     /// Of int8 only.
@@ -136,7 +150,8 @@ final class AttentionCache {
                             first_token: Int64(tokens.lowerBound), end_token: Int64(tokens.upperBound),
                             query_count: Int64(queries.count), queries: inputs.baseAddress,
                             lengths: lengths.baseAddress, outputs: outputs.baseAddress, is_part: isPart ? 1 : 0,
-                            scratch: scratch.pointer)
+                            scratch: scratch.pointer, next_block_table: nil, next_kv_head: 0, next_first_token: 0,
+                            next_end_token: 0)
                         kernels.table.attend(&layer, &attention)
                     }
                 }

@@ -156,13 +156,21 @@ enum flash_cache_type {
     FLASH_CACHE_I8 = 2,  // scale * q, q in -127...127, one scale for a token's key or value of one head
 };
 
-// One layer of the cache: blocks of 16 tokens at `layer + block * block_stride` bytes. A block holds the keys of every
-// KV head as `[head_width, 16]` elements (tokens are the lanes, so that scores need no horizontal sum) and behind them
-// the values of every KV head as `[16, head_width]`. For I8 each of these is followed by its 16 scales, float32.
+// Blocks of the cache that lie side by side, so that a head's keys, and its values, are runs of some kilobytes:
+// processors fetch those ahead, and read scattered blocks at half the speed.
+#define FLASH_SUPERBLOCK 8
+
+// One layer of the cache, in blocks of 16 tokens. Eight blocks with consecutive numbers are a superblock; block b
+// belongs to the one at `layer + b / 8 * superblock_stride` bytes. KV head by KV head a superblock holds the keys of
+// its eight blocks, each `[head_width, 16]` elements (tokens are the lanes, so that scores need no horizontal sum), and
+// behind them the values of its blocks, each `[16, head_width]`.
+//
+// I8 has pairs of what is summed up side by side, for products of 16-bit integers: keys `[head_width / 2, 16, 2]`,
+// values `[8, head_width, 2]`, with head_width rounded up to even; behind each the scales of its 16 tokens, float32.
 struct flash_cache_layer {
     void *layer;  // aligned for float
     enum flash_cache_type type;
-    int64_t block_stride;  // bytes
+    int64_t superblock_stride;  // bytes
     int64_t kv_heads, head_width;
 };
 
@@ -179,6 +187,9 @@ struct flash_attention {
     // If set, an output is the sum of weights * values, behind it the largest score and the sum of the weights.
     int is_part;
     void *scratch;  // FLASH_SCRATCH_BYTES, and enough for (FLASH_ATTENTION_QUERIES + 13) * head_width floats
+    // What this thread will probably look at next, in the same layer; NULL if nothing. Its beginning is fetched ahead.
+    const int32_t *next_block_table;
+    int64_t next_kv_head, next_first_token, next_end_token;
 };
 
 // ---- The table ------------------------------------------------------------------------------------------------------

@@ -3,188 +3,23 @@
 // enough that the softmax's horizontal sums and rescaling cost little, short enough that its keys and values (f16: 16
 // KiB each at 64 elements a head) are still in cache for the next block of queries.
 
-#define STRETCH_BLOCKS 8
-#define STRETCH_TOKENS (STRETCH_BLOCKS * FLASH_BLOCK_TOKENS)
-// Vectors that hold one element of a block's keys.
-#define BLOCK_VECTORS (FLASH_BLOCK_TOKENS / LANES)
-
-// Register blocking: queries x vectors of sums, at least 8 to hide the latency of the multiply-add, at most what leaves
-// room for the operands. Fewer queries take more blocks at a time.
-#ifndef QUERY_BLOCK
-#define ATTENTION_SUMS (LANES == 16 ? 24 : 12)
-#define QUERY_BLOCK (LANES == 16 ? 12 : LANES == 8 ? 6 : 3)
-#endif
-ALWAYS_INLINE int score_blocks(const int count) {
-    const int most = ATTENTION_SUMS / (count * BLOCK_VECTORS);
-    return most >= 4 ? 4 : most >= 2 ? 2 : 1;
-}
-ALWAYS_INLINE int value_vectors(const int count) {
-    const int most = ATTENTION_SUMS / count;
-    return most >= 8 && LANES < 16 ? 8 : most >= 4 ? 4 : 2;
-}
-
-ALWAYS_INLINE int64_t cache_element_bytes(const enum flash_cache_type type) {
-    return type == FLASH_CACHE_F32 ? 4 : type == FLASH_CACHE_F16 ? 2 : 1;
-}
-// The scales behind a head's 16 tokens.
-ALWAYS_INLINE int64_t cache_scale_bytes(const enum flash_cache_type type) {
-    return type == FLASH_CACHE_I8 ? FLASH_BLOCK_TOKENS * (int64_t)sizeof(float) : 0;
-}
-ALWAYS_INLINE int64_t cache_head_bytes(const struct flash_cache_layer *cache, const enum flash_cache_type type) {
-    return FLASH_BLOCK_TOKENS * cache->head_width * cache_element_bytes(type) + cache_scale_bytes(type);
-}
-ALWAYS_INLINE char *cache_keys(
-    const struct flash_cache_layer *cache, const enum flash_cache_type type, int64_t block, int64_t kv_head) {
-    return (char *)cache->layer + block * cache->block_stride + kv_head * cache_head_bytes(cache, type);
-}
-ALWAYS_INLINE const float *cache_scales(
-    const char *head, const enum flash_cache_type type, int64_t width) {
-    return (const float *)(head + FLASH_BLOCK_TOKENS * width * cache_element_bytes(type));
-}
-
-ALWAYS_INLINE vec load_cached(const char *base, int64_t index, const enum flash_cache_type type) {
-    if (type == FLASH_CACHE_I8) return vec_load_i8((const int8_t *)base + index);
-    return vec_load_element(base, index, type == FLASH_CACHE_F16 ? FLASH_F16 : FLASH_F32);
-}
-ALWAYS_INLINE vec load_cached_part(const char *base, int64_t index, const enum flash_cache_type type, int64_t count) {
-    if (type == FLASH_CACHE_I8) {
-        int8_t bytes[LANES] = {0};
-        for (int64_t i = 0; i < count; i++) bytes[i] = ((const int8_t *)base)[index + i];
-        return vec_load_i8(bytes);
-    }
-    return vec_load_element_part(base, index, type == FLASH_CACHE_F16 ? FLASH_F16 : FLASH_F32, count);
-}
-
-// Where one stretch's keys and values lie, block by block.
-struct stretch {
-    const char *keys[STRETCH_BLOCKS], *values[STRETCH_BLOCKS];
-    int64_t tokens;  // up to STRETCH_TOKENS
-    int64_t blocks;
-};
-
-ALWAYS_INLINE void stretch_at(
-    struct stretch *stretch, const struct flash_cache_layer *cache, const enum flash_cache_type type,
-    const struct flash_attention *attention, int64_t start) {
-    const int64_t left = attention->end_token - start;
-    stretch->tokens = left < STRETCH_TOKENS ? left : STRETCH_TOKENS;
-    stretch->blocks = (stretch->tokens + FLASH_BLOCK_TOKENS - 1) / FLASH_BLOCK_TOKENS;
-    for (int64_t b = 0; b < stretch->blocks; b++) {
-        const int64_t block = attention->block_table[start / FLASH_BLOCK_TOKENS + b];
-        stretch->keys[b] = cache_keys(cache, type, block, attention->kv_head);
-        stretch->values[b] = stretch->keys[b] + cache->kv_heads * cache_head_bytes(cache, type);
-    }
-    // Prefetched like the others.
-    for (int64_t b = stretch->blocks; b < STRETCH_BLOCKS; b++) {
-        stretch->keys[b] = stretch->keys[b - 1];
-        stretch->values[b] = stretch->values[b - 1];
-    }
-}
-
-// sums[q][v] += vector(v) * broadcast(factor(q)). Beside the sums there is no room for all operands: the fewer of them
-// are loaded first, the others each in its turn.
-#define MULTIPLY_ADD(vector, factor)                                                                                  \
-    if (count > vectors) {                                                                                            \
-        vec operands[8];                                                                                              \
-        UNROLL for (int v = 0; v < vectors; v++) operands[v] = vector;                                                \
-        UNROLL for (int q = 0; q < count; q++) {                                                                      \
-            const vec operand = vec_broadcast(factor);                                                                \
-            UNROLL for (int v = 0; v < vectors; v++) sums[q][v] = vec_fma(operands[v], operand, sums[q][v]);          \
-        }                                                                                                             \
-    } else {                                                                                                          \
-        vec operands[QUERY_BLOCK];                                                                                    \
-        UNROLL for (int q = 0; q < count; q++) operands[q] = vec_broadcast(factor);                                   \
-        UNROLL for (int v = 0; v < vectors; v++) {                                                                    \
-            const vec operand = vector;                                                                               \
-            UNROLL for (int q = 0; q < count; q++) sums[q][v] = vec_fma(operand, operands[q], sums[q][v]);            \
-        }                                                                                                             \
-    }
-
-// scores[q][token] = queries[q] * keys[token] for some blocks. `queries` is `[width, count]`, scaled. The values, which
-// come next, are prefetched line by line: a whole block's lines at once would fill the buffers that the loads need.
-ALWAYS_INLINE void scores_of_blocks(
-    const char *const *keys, const char *const *values, const enum flash_cache_type type, int64_t width,
-    const float *queries, float scores[][STRETCH_TOKENS], const int count, const int blocks) {
-    const int vectors = blocks * BLOCK_VECTORS;
-    vec sums[QUERY_BLOCK][4 * BLOCK_VECTORS];
-    UNROLL for (int q = 0; q < count; q++) {
-        UNROLL for (int v = 0; v < vectors; v++) sums[q][v] = vec_zero();
-    }
-    for (int64_t d = 0; d < width; d++) {
-        const int64_t place = d * FLASH_BLOCK_TOKENS;
-        UNROLL for (int b = 0; b < blocks; b++) __builtin_prefetch(values[b] + place * cache_element_bytes(type));
-        MULTIPLY_ADD(
-            load_cached(keys[v / BLOCK_VECTORS], place + v % BLOCK_VECTORS * LANES, type), queries[d * count + q])
-    }
-    UNROLL for (int v = 0; v < vectors; v++) {
-        vec scale = vec_zero();
-        if (type == FLASH_CACHE_I8)
-            scale = vec_load(cache_scales(keys[v / BLOCK_VECTORS], type, width) + v % BLOCK_VECTORS * LANES);
-        UNROLL for (int q = 0; q < count; q++) {
-            const vec sum = type == FLASH_CACHE_I8 ? vec_mul(sums[q][v], scale) : sums[q][v];
-            vec_store(scores[q] + v * LANES, sum);
-        }
-    }
-}
-
 ALWAYS_INLINE void scores_of_stretch(
-    const struct stretch *stretch, const enum flash_cache_type type, int64_t width, const float *queries,
-    float scores[][STRETCH_TOKENS], const int count) {
+    const struct flash_cache_layer *cache, const enum flash_cache_type type, const struct stretch *stretch,
+    const struct query_block *block, float scores[][STRETCH_TOKENS], const int count) {
+#define SCORES_OF_BLOCKS(blocks)                                                                                      \
+    {                                                                                                                 \
+        const char *const *keys = stretch->keys + b, *const *values = stretch->values + b;                            \
+        float(*target)[STRETCH_TOKENS] = (float(*)[STRETCH_TOKENS])(scores[0] + b * FLASH_BLOCK_TOKENS);              \
+        if (type == FLASH_CACHE_I8)                                                                                   \
+            integer_scores_of_blocks(cache, keys, values, block, target, count, blocks);                              \
+        else                                                                                                          \
+            scores_of_blocks(keys, values, type, cache->head_width, block->queries, target, count, blocks);           \
+    }
     const int step = score_blocks(count);
     int64_t b = 0;
-    for (; b + step <= stretch->blocks; b += step) {
-        float(*target)[STRETCH_TOKENS] = (float(*)[STRETCH_TOKENS])(scores[0] + b * FLASH_BLOCK_TOKENS);
-        scores_of_blocks(stretch->keys + b, stretch->values + b, type, width, queries, target, count, step);
-    }
-    for (; b < stretch->blocks; b++) {
-        float(*target)[STRETCH_TOKENS] = (float(*)[STRETCH_TOKENS])(scores[0] + b * FLASH_BLOCK_TOKENS);
-        scores_of_blocks(stretch->keys + b, stretch->values + b, type, width, queries, target, count, 1);
-    }
-}
-
-// outputs[q][d...] += sum over tokens of weights[q][token] * values[token][d...], some vectors of each output. The next
-// stretch's keys are prefetched meanwhile.
-ALWAYS_INLINE void add_values(
-    const struct stretch *stretch, const enum flash_cache_type type, int64_t width,
-    const float weights[][STRETCH_TOKENS], float *const *outputs, int64_t d, const int count, const int vectors,
-    const struct stretch *next) {
-    vec sums[QUERY_BLOCK][8];
-    UNROLL for (int q = 0; q < count; q++) {
-        UNROLL for (int v = 0; v < vectors; v++) sums[q][v] = vec_load(outputs[q] + d + v * LANES);
-    }
-    for (int64_t b = 0; b < stretch->blocks; b++) {
-        const int64_t first = b * FLASH_BLOCK_TOKENS, left = stretch->tokens - first;
-        const int64_t tokens = left < FLASH_BLOCK_TOKENS ? left : FLASH_BLOCK_TOKENS;
-        for (int64_t token = 0; token < tokens; token++) {
-            const int64_t place = token * width + d, size = cache_element_bytes(type);
-            UNROLL for (int v = 0; v < vectors; v++) {
-                if (v * LANES * size % 64 == 0) __builtin_prefetch(next->keys[b] + (place + v * LANES) * size);
-            }
-            MULTIPLY_ADD(load_cached(stretch->values[b], place + v * LANES, type), weights[q][first + token])
-        }
-    }
-    UNROLL for (int q = 0; q < count; q++) {
-        UNROLL for (int v = 0; v < vectors; v++) vec_store(outputs[q] + d + v * LANES, sums[q][v]);
-    }
-}
-
-ALWAYS_INLINE void values_of_stretch(
-    const struct stretch *stretch, const enum flash_cache_type type, int64_t width,
-    const float weights[][STRETCH_TOKENS], float *const *outputs, const int count, const struct stretch *next) {
-    const int vectors = value_vectors(count);
-    int64_t d = 0;
-    for (; d + vectors * LANES <= width; d += vectors * LANES)
-        add_values(stretch, type, width, weights, outputs, d, count, vectors, next);
-    for (; d + LANES <= width; d += LANES) add_values(stretch, type, width, weights, outputs, d, count, 1, next);
-    const int64_t part = width - d;
-    for (int q = 0; part > 0 && q < count; q++) {
-        vec sum = vec_load_part(outputs[q] + d, part);
-        for (int64_t token = 0; token < stretch->tokens; token++) {
-            const char *values = stretch->values[token / FLASH_BLOCK_TOKENS];
-            vec value = load_cached_part(values, token % FLASH_BLOCK_TOKENS * width + d, type, part);
-            sum = vec_fma(value, vec_broadcast(weights[q][token]), sum);
-        }
-        vec_store_part(outputs[q] + d, sum, part);
-    }
+    for (; b + step <= stretch->blocks; b += step) SCORES_OF_BLOCKS(step)
+    for (; b < stretch->blocks; b++) SCORES_OF_BLOCKS(1)
+#undef SCORES_OF_BLOCKS
 }
 
 // output *= factor
@@ -199,8 +34,8 @@ ALWAYS_INLINE void scale_output(float *output, int64_t width, float factor) {
 // nothing; their scores may be anything, NaN included. A NaN among the others is not the maximum, but its weight, the
 // sum and so the output are NaN.
 ALWAYS_INLINE void softmax_of_stretch(
-    const struct stretch *stretch, const enum flash_cache_type type, int64_t width, float *scores, int64_t visible,
-    float *output, float *maximum, float *sum) {
+    const struct flash_cache_layer *cache, const enum flash_cache_type type, const struct stretch *stretch,
+    float *scores, int64_t visible, float *output, float *maximum, float *sum) {
     const int64_t end = stretch->blocks * FLASH_BLOCK_TOKENS;
     if (visible <= 0) {
         for (int64_t i = 0; i < end; i += LANES) vec_store(scores + i, vec_zero());
@@ -214,7 +49,7 @@ ALWAYS_INLINE void softmax_of_stretch(
         if (*maximum > -INFINITY) {
             const float factor = expf(*maximum - largest);
             *sum *= factor;
-            scale_output(output, width, factor);
+            scale_output(output, cache->head_width, factor);
         }
         *maximum = largest;
     }
@@ -223,27 +58,32 @@ ALWAYS_INLINE void softmax_of_stretch(
     for (int64_t i = 0; i < end; i += LANES) {
         vec weight = vec_exp(vec_sub(vec_load(scores + i), shift));
         total = vec_add(total, weight);
-        // The values' scales move into the weights. Behind the last token they may be anything, and are not read.
+        // The values' scales move into the weights.
         if (type == FLASH_CACHE_I8) {
-            const float *scales = cache_scales(stretch->values[i / FLASH_BLOCK_TOKENS], type, width);
+            const float *scales = cache_scales(cache, stretch->values[i / FLASH_BLOCK_TOKENS]);
             weight = vec_mul(weight, vec_load(scales + i % FLASH_BLOCK_TOKENS));
         }
         vec_store(scores + i, weight);
     }
+    // Behind the last token the scales may be anything.
+    for (int64_t i = visible; type == FLASH_CACHE_I8 && i < end; i++) scores[i] = 0;
     *sum += vec_sum(total);
 }
 
 // One block of queries over one stretch.
 ALWAYS_INLINE void attend_stretch(
     const struct flash_cache_layer *cache, const enum flash_cache_type type, const struct stretch *stretch,
-    const struct stretch *next, const float *queries, const int64_t *visible, float *const *outputs, float *maxima,
-    float *sums, const int count) {
+    const struct stretch *next, const struct query_block *block, const int count) {
     float scores[QUERY_BLOCK][STRETCH_TOKENS];
-    const int64_t width = cache->head_width;
-    scores_of_stretch(stretch, type, width, queries, scores, count);
+    scores_of_stretch(cache, type, stretch, block, scores, count);
     for (int q = 0; q < count; q++)
-        softmax_of_stretch(stretch, type, width, scores[q], visible[q], outputs[q], &maxima[q], &sums[q]);
-    values_of_stretch(stretch, type, width, scores, outputs, count, next);
+        softmax_of_stretch(
+            cache, type, stretch, scores[q], block->visible[q], block->outputs[q], &block->maxima[q],
+            &block->sums[q]);
+    if (type == FLASH_CACHE_I8)
+        integer_values_of_stretch(cache, stretch, block, scores, count, next);
+    else
+        values_of_stretch(stretch, type, cache->head_width, scores, block->outputs, count, next);
 }
 
 // Block sizes that have code of their own; others are filled up with queries of zeros.
@@ -252,11 +92,27 @@ ALWAYS_INLINE int64_t padded_queries(int64_t count) {
     return padded < QUERY_BLOCK ? padded : QUERY_BLOCK;
 }
 
+// The call's queries, block by block in scratch memory; those that fill up the last block are zeros.
+ALWAYS_INLINE void pack_queries(
+    const struct flash_cache_layer *cache, const enum flash_cache_type type, const struct flash_attention *attention,
+    int64_t count, int64_t padded_count, float *scales) {
+    const int64_t width = cache->head_width;
+    const float *zeros = (const float *)attention->scratch + padded_count * width;
+    for (int64_t i = 0; i < padded_count; i++) {
+        const float *query = i < attention->query_count ? attention->queries[i] : zeros;
+        if (type == FLASH_CACHE_I8) {
+            const int64_t pairs = cache_width(cache, type) / 2;
+            int16_t *target = (int16_t *)attention->scratch + (i / count * count * pairs + i % count) * 2;
+            scales[i] = round_query(query, attention->scale, width, count, target);
+        } else {
+            float *target = (float *)attention->scratch + i / count * count * width + i % count;
+            for (int64_t d = 0; d < width; d++) target[d * count] = query[d] * attention->scale;
+        }
+    }
+}
+
 #define STRETCH_CASE(n)                                                                                              \
-    case n:                                                                                                          \
-        attend_stretch(                                                                                              \
-            cache, type, &stretches[at], next, queries, visible, block_outputs, maxima + first, sums + first, n);    \
-        break;
+    case n: attend_stretch(cache, type, &stretches[at], next, &queries, n); break;
 
 ALWAYS_INLINE void attend_cached(
     const struct flash_cache_layer *cache, const enum flash_cache_type type, const struct flash_attention *attention) {
@@ -265,35 +121,34 @@ ALWAYS_INLINE void attend_cached(
     const int64_t count = padded_queries((query_count + blocks - 1) / blocks), padded_count = blocks * count;
     float *outputs[FLASH_ATTENTION_QUERIES + QUERY_BLOCK];
     float maxima[FLASH_ATTENTION_QUERIES + QUERY_BLOCK], sums[FLASH_ATTENTION_QUERIES + QUERY_BLOCK];
-    // `[blocks, width, count]`, and behind them an output for the queries that fill up the last block.
-    float *packed = attention->scratch, *spare = packed + padded_count * width;
+    float scales[FLASH_ATTENTION_QUERIES + QUERY_BLOCK];
+    // Behind the packed queries an output for those that fill up the last block.
+    float *spare = (float *)attention->scratch + padded_count * width;
     for (int64_t i = 0; i < padded_count; i++) {
-        float *target = packed + i / count * count * width + i % count;
-        for (int64_t d = 0; d < width; d++)
-            target[d * count] = i < query_count ? attention->queries[i][d] * attention->scale : 0;
         outputs[i] = i < query_count ? attention->outputs[i] : spare;
         maxima[i] = -INFINITY;
         sums[i] = 0;
         for (int64_t d = 0; d < width; d++) outputs[i][d] = 0;
     }
+    for (int64_t d = 0; d < width; d++) spare[d] = 0;
+    pack_queries(cache, type, attention, count, padded_count, scales);
     struct stretch stretches[2];
-    stretch_at(&stretches[0], cache, type, attention, attention->first_token);
+    const int64_t begin = attention->first_token, end = attention->end_token;
+    stretch_at(&stretches[0], cache, type, attention->block_table, attention->kv_head, begin, end);
     int at = 0;
-    for (int64_t start = attention->first_token; start < attention->end_token; start += STRETCH_TOKENS, at ^= 1) {
-        const struct stretch *next = &stretches[at];
-        if (start + STRETCH_TOKENS < attention->end_token) {
-            stretch_at(&stretches[at ^ 1], cache, type, attention, start + STRETCH_TOKENS);
-            next = &stretches[at ^ 1];
-        }
-        for (int64_t block = 0; block < blocks; block++) {
-            const int64_t first = block * count;
-            const float *queries = packed + first * width;
-            float *const *block_outputs = outputs + first;
+    for (int64_t start = begin; start < end; start += stretch_tokens(type), at ^= 1) {
+        const struct stretch *next =
+            next_stretch(&stretches[at ^ 1], &stretches[at], cache, type, attention, start);
+        for (int64_t first = 0; first < padded_count; first += count) {
             int64_t visible[QUERY_BLOCK];
             for (int64_t q = 0; q < count; q++) {
                 const int64_t seen = first + q < query_count ? attention->lengths[first + q] - start : 0;
                 visible[q] = seen < stretches[at].tokens ? seen : stretches[at].tokens;
             }
+            const int64_t query_bytes = cache_width(cache, type) * (type == FLASH_CACHE_I8 ? 2 : 4);
+            const struct query_block queries = {
+                .queries = (const char *)attention->scratch + first * query_bytes, .query_scales = scales + first,
+                .visible = visible, .outputs = outputs + first, .maxima = maxima + first, .sums = sums + first};
             switch (count) {
                 STRETCH_CASE(1)
                 STRETCH_CASE(2)
@@ -347,62 +202,3 @@ static void join_attention(const float *parts, int64_t stride, int64_t part_coun
     scale_output(output, width, 1 / sum);
 }
 
-// Stores one head's elements at a distance of `stride`; the scale is for int8 alone.
-ALWAYS_INLINE void store_cached(
-    char *target, const enum flash_cache_type type, int64_t stride, const float *elements, int64_t width,
-    float *scale) {
-    if (type == FLASH_CACHE_F32) {
-        for (int64_t i = 0; i < width; i++) ((float *)target)[i * stride] = elements[i];
-        return;
-    }
-    float factor = 1;
-    if (type == FLASH_CACHE_I8) {
-        float magnitude = 0, check = 0;
-        for (int64_t i = 0; i < width; i++) {
-            const float x = fabsf(elements[i]);
-            if (x > magnitude) magnitude = x;
-            check += elements[i] * 0;  // NaN if there is a NaN or an infinity
-        }
-        // So that broken values show. Below 1e-35 the factor would overflow.
-        *scale = check == 0 ? (magnitude >= 1e-35f ? magnitude / 127 : 0) : NAN;
-        factor = *scale > 0 ? 127 / magnitude : 0;
-    }
-    for (int64_t i = 0; i < width; i += LANES) {
-        const int64_t part = width - i < LANES ? width - i : LANES;
-        const vec x = load_up_to(elements + i, part);
-        if (type == FLASH_CACHE_F16) {
-            uint16_t bits[LANES];
-            vec_store_f16(bits, x);
-            for (int64_t lane = 0; lane < part; lane++) ((uint16_t *)target)[(i + lane) * stride] = bits[lane];
-        } else {
-            int8_t bytes[LANES] = {0};
-            if (factor > 0) vec_store_i8(bytes, vec_round(vec_mul(x, vec_broadcast(factor))));
-            for (int64_t lane = 0; lane < part; lane++) ((int8_t *)target)[(i + lane) * stride] = bytes[lane];
-        }
-    }
-}
-
-ALWAYS_INLINE void append_cached(
-    const struct flash_cache_layer *cache, const enum flash_cache_type type, int64_t block, int64_t slot,
-    const float *keys, const float *values) {
-    const int64_t width = cache->head_width, size = cache_element_bytes(type);
-    for (int64_t head = 0; head < cache->kv_heads; head++) {
-        char *key = cache_keys(cache, type, block, head);
-        char *value = key + cache->kv_heads * cache_head_bytes(cache, type);
-        store_cached(
-            key + slot * size, type, FLASH_BLOCK_TOKENS, keys + head * width, width,
-            (float *)cache_scales(key, type, width) + slot);
-        store_cached(
-            value + slot * width * size, type, 1, values + head * width, width,
-            (float *)cache_scales(value, type, width) + slot);
-    }
-}
-
-static void append(
-    const struct flash_cache_layer *cache, int64_t block, int64_t slot, const float *keys, const float *values) {
-    switch (cache->type) {
-        case FLASH_CACHE_F32: append_cached(cache, FLASH_CACHE_F32, block, slot, keys, values); break;
-        case FLASH_CACHE_F16: append_cached(cache, FLASH_CACHE_F16, block, slot, keys, values); break;
-        case FLASH_CACHE_I8: append_cached(cache, FLASH_CACHE_I8, block, slot, keys, values); break;
-    }
-}

@@ -60,9 +60,6 @@ static inline vec vec_load_element_part(const void *base, int64_t index, enum fl
     for (int64_t i = 0; i < count; i++) bits[i] = ((const uint16_t *)base)[index + i];
     return vec_from_16(_mm_loadu_si128((const __m128i *)bits), element);
 }
-static inline vec vec_load_i8(const int8_t *p) {
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
-}
 static inline void vec_store_f16(uint16_t *p, vec a) {
     _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
@@ -139,6 +136,10 @@ static inline ivec ivec_load_broadcast(const uint8_t *p) {
     int32_t bits;
     __builtin_memcpy(&bits, p, sizeof bits);
     return _mm256_set1_epi32(bits);
+}
+// 2 * LANES bytes as 16-bit words.
+static inline ivec ivec_words_from_i8(const int8_t *p) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
 }
 static inline vec vec_from_ivec(ivec a) { return _mm256_cvtepi32_ps(a); }
 // Integral values within the type's range.

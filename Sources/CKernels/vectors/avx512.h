@@ -60,9 +60,6 @@ static inline vec vec_load_element_part(const void *base, int64_t index, enum fl
     if (element == FLASH_F32) return vec_load_part((const float *)base + index, count);
     return vec_from_16(_mm256_maskz_loadu_epi16(vec_part(count), (const uint16_t *)base + index), element);
 }
-static inline vec vec_load_i8(const int8_t *p) {
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
-}
 static inline void vec_store_f16(uint16_t *p, vec a) {
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
@@ -187,6 +184,10 @@ static inline ivec ivec_load_broadcast(const uint8_t *p) {
     int32_t bits;
     __builtin_memcpy(&bits, p, sizeof bits);
     return _mm512_set1_epi32(bits);
+}
+// 2 * LANES bytes as 16-bit words.
+static inline ivec ivec_words_from_i8(const int8_t *p) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p));
 }
 static inline vec vec_from_ivec(ivec a) { return _mm512_cvtepi32_ps(a); }
 // Integral values within the type's range.

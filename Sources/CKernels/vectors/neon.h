@@ -56,12 +56,6 @@ static inline vec vec_load_element_part(const void *base, int64_t index, enum fl
     for (int64_t i = 0; i < count; i++) bits[i] = ((const uint16_t *)base)[index + i];
     return vec_from_16(vld1_u16(bits), element);
 }
-static inline vec vec_load_i8(const int8_t *p) {
-    uint32_t bits;
-    __builtin_memcpy(&bits, p, sizeof bits);
-    const int16x8_t words = vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(bits)));
-    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(words)));
-}
 static inline void vec_store_f16(uint16_t *p, vec a) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(a))); }
 
 // The sums of four vectors, into p[0..<4].
@@ -133,6 +127,8 @@ static inline ivec ivec_load_broadcast(const uint8_t *p) {
     __builtin_memcpy(&bits, p, sizeof bits);
     return vdupq_n_s32(bits);
 }
+// 2 * LANES bytes as 16-bit words.
+static inline ivec ivec_words_from_i8(const int8_t *p) { return vreinterpretq_s32_s16(vmovl_s8(vld1_s8(p))); }
 static inline vec vec_from_ivec(ivec a) { return vcvtq_f32_s32(a); }
 // Integral values within the type's range.
 static inline void vec_store_i16(int16_t *p, vec a) { vst1_s16(p, vmovn_s32(vcvtq_s32_f32(a))); }

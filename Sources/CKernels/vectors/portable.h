@@ -64,11 +64,6 @@ static inline vec vec_load_element_part(const void *base, int64_t index, enum fl
 static inline vec vec_load_element(const void *base, int64_t index, enum flash_element element) {
     return vec_load_element_part(base, index, element, LANES);
 }
-static inline vec vec_load_i8(const int8_t *p) {
-    vec a;
-    for (int i = 0; i < LANES; i++) a[i] = p[i];
-    return a;
-}
 static inline void vec_store_f16(uint16_t *p, vec a) {
     for (int i = 0; i < LANES; i++) p[i] = flash_narrow_f16(a[i]);
 }
@@ -119,6 +114,12 @@ static inline ivec ivec_load_broadcast(const uint8_t *p) {
     int32_t bits;
     memcpy(&bits, p, sizeof bits);
     return ivec_broadcast(bits);
+}
+// 2 * LANES bytes as 16-bit words.
+static inline ivec ivec_words_from_i8(const int8_t *p) {
+    ivec_words a;
+    for (int i = 0; i < 2 * LANES; i++) a[i] = p[i];
+    return (ivec)a;
 }
 static inline vec vec_from_ivec(ivec a) { return __builtin_convertvector(a, vec); }
 // Integral values within the type's range.

@@ -52,9 +52,9 @@ struct AttentionPlan {
 
     /// Tokens of the shortest part: what the kernel takes at once. Microseconds of work, so neither claiming a task
     /// nor joining weighs.
-    static let partTokens = 8 * Int(FLASH_BLOCK_TOKENS)
+    static let partTokens = 16 * Int(FLASH_BLOCK_TOKENS)
     /// Tasks of one run and head that the cut aims at: with a few heads enough for dozens of threads.
-    static let wantedTasks = 32
+    static let wantedTasks = 16
 
     init(_ configuration: ModelConfiguration) {
         keyValueHeadCount = configuration.keyValueHeadCount

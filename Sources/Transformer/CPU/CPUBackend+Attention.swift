@@ -20,10 +20,11 @@ extension CPUBackend {
         min(Int(FLASH_ATTENTION_QUERIES), Kernels.scratchByteCount / MemoryLayout<Float>.stride / headSize - 13)
     }
 
-    /// The task's (token, query head) pairs; then, if it finishes the last part of their context, their join.
+    /// The task's (token, query head) pairs; then, if it finishes the last part of their context, their join. `next`
+    /// is what this thread will probably be asked for after it.
     func attend(
         _ task: AttentionPlan.Task, cacheLayer: UnsafePointer<flash_cache_layer>, blockTable: UnsafePointer<Int32>,
-        scratch: UnsafeMutableRawPointer
+        scratch: UnsafeMutableRawPointer, next: (task: AttentionPlan.Task, blockTable: UnsafePointer<Int32>)?
     ) {
         let group = configuration.headCount / configuration.keyValueHeadCount
         let pairs = task.tokens.count * group
@@ -47,7 +48,11 @@ extension CPUBackend {
                             scale: 1 / Float(configuration.headSize).squareRoot(),
                             first_token: Int64(task.context.lowerBound), end_token: Int64(task.context.upperBound),
                             query_count: Int64(count), queries: queries.baseAddress, lengths: lengths.baseAddress,
-                            outputs: outputs.baseAddress, is_part: join == nil ? 0 : 1, scratch: scratch)
+                            outputs: outputs.baseAddress, is_part: join == nil ? 0 : 1, scratch: scratch,
+                            next_block_table: next?.blockTable,
+                            next_kv_head: Int64(next?.task.keyValueHead ?? 0),
+                            next_first_token: Int64(next?.task.context.lowerBound ?? 0),
+                            next_end_token: Int64(next?.task.context.upperBound ?? 0))
                         kernels.table.attend(cacheLayer, &attention)
                     }
                 }

@@ -73,9 +73,16 @@ struct AttentionLoop: ChunkedLoop {
     let blocks: UnsafePointer<Int32>
 
     func run(chunk: Int, thread: Int) {
-        let task = backend.attentionPlan.tasks[chunk]
+        let tasks = backend.attentionPlan.tasks
+        // Tasks are claimed in order: while this one ran, the other threads took those behind it.
+        let next = chunk + backend.pool.threadCount
         backend.attend(
-            task, cacheLayer: cacheLayer, blockTable: blocks + runs[task.run].blocks.lowerBound,
-            scratch: backend.scratch(ofThread: thread))
+            tasks[chunk], cacheLayer: cacheLayer, blockTable: blockTable(of: tasks[chunk]),
+            scratch: backend.scratch(ofThread: thread),
+            next: next < tasks.count ? (tasks[next], blockTable(of: tasks[next])) : nil)
+    }
+
+    private func blockTable(of task: AttentionPlan.Task) -> UnsafePointer<Int32> {
+        blocks + runs[task.run].blocks.lowerBound
     }
 }

@@ -19,8 +19,8 @@ INTRINSIC __m128i _mm_cvtepu16_epi32(__m128i a) {
 INTRINSIC __m512i _mm512_cvtepu8_epi32(__m128i a) {
     return (__m512i)__builtin_convertvector((lanes_u8x16)a, lanes_u32x16);
 }
-INTRINSIC __m512i _mm512_cvtepi8_epi32(__m128i a) {
-    return (__m512i)__builtin_convertvector((lanes_i8x16)a, lanes_i32x16);
+INTRINSIC __m512i _mm512_cvtepi8_epi16(__m256i a) {
+    return (__m512i)__builtin_convertvector((lanes_i8x32)a, lanes_i16x32);
 }
 // The lower bits, whatever the value.
 INTRINSIC __m128i _mm512_cvtepi32_epi8(__m512i a) {

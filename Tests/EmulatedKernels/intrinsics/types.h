@@ -21,7 +21,8 @@ typedef uint32_t __mmask32;
 typedef uint64_t __mmask64;
 
 typedef uint8_t lanes_u8x16 __attribute__((vector_size(16)));
-typedef int8_t lanes_i8x16 __attribute__((vector_size(16)));
+typedef int8_t lanes_i8x32 __attribute__((vector_size(32)));
+typedef int16_t lanes_i16x32 __attribute__((vector_size(64)));
 typedef uint16_t lanes_u16x4 __attribute__((vector_size(8)));
 typedef uint16_t lanes_u16x8 __attribute__((vector_size(16)));
 typedef uint16_t lanes_u16x16 __attribute__((vector_size(32)));

@@ -45,7 +45,7 @@ static const struct operation none[] = {{NULL, 0, NULL}};
     ANALOGUE(cvtps_ph, 2, 0, STORE_NARROW(_mm256_cvtps_ph(FLOATS(a), 0)))                                            \
     ANALOGUE(cvtepu16_epi32, 2, 0, STORE_WORDS(_mm256_cvtepu16_epi32(NARROW(a))))                                    \
     ANALOGUE(cvtepu8_epi32, 2, 0, STORE_WORDS(_mm256_cvtepu8_epi32(NARROWER(a))))                                    \
-    ANALOGUE(cvtepi8_epi32, 2, 0, STORE_WORDS(_mm256_cvtepi8_epi32(NARROWER(a))))                                    \
+    ANALOGUE(cvtepi8_epi16, 2, 0, STORE_WORDS(_mm256_cvtepi8_epi16(NARROW(a))))                                      \
     ANALOGUE(cvtepi32_ps, 2, 0, STORE_FLOATS(_mm256_cvtepi32_ps(WORDS(a))))                                          \
     ANALOGUE(cvtps_epi32, 2, 0, STORE_WORDS(_mm256_cvtps_epi32(FLOATS(a))))                                          \
     ANALOGUE(unpacklo_ps, 2, 0, STORE_FLOATS(_mm256_unpacklo_ps(FLOATS(a), FLOATS(b))))                              \

@@ -36,7 +36,7 @@
     OPERATION(cvtps_ph, 0, STORE_HALF(_mm512_cvtps_ph(FLOATS(a), 0)))                                                \
     OPERATION(cvtepu16_epi32, 0, STORE_WORDS(_mm512_cvtepu16_epi32(HALF(a))))                                        \
     OPERATION(cvtepu8_epi32, 0, STORE_WORDS(_mm512_cvtepu8_epi32(QUARTER(a))))                                       \
-    OPERATION(cvtepi8_epi32, 0, STORE_WORDS(_mm512_cvtepi8_epi32(QUARTER(a))))                                       \
+    OPERATION(cvtepi8_epi16, 0, STORE_WORDS(_mm512_cvtepi8_epi16(HALF(a))))                                          \
     OPERATION(cvtepi32_ps, 0, STORE_FLOATS(_mm512_cvtepi32_ps(WORDS(a))))                                            \
     OPERATION(cvtps_epi32, 0, STORE_WORDS(_mm512_cvtps_epi32(FLOATS(a))))                                            \
     OPERATION(cvtepi32_epi8, 0, STORE_QUARTER(_mm512_cvtepi32_epi8(WORDS(a))))                                       \
