@@ -58,6 +58,9 @@ let package = Package(
             swiftSettings: swiftSettings),
         .target(name: "Tensors", dependencies: ["CKernels"], swiftSettings: swiftSettings),
         .target(name: "Sparse", dependencies: ["CKernels", "Tensors"], swiftSettings: swiftSettings),
+        // Its own loops are vector arithmetic, too.
+        .target(
+            name: "LinearAlgebra", dependencies: ["CKernels", "Sparse", "Tensors"], swiftSettings: vectorSettings),
         .target(
             name: "Checkpoints",
             dependencies: [
@@ -72,7 +75,13 @@ let package = Package(
             dependencies: ["CKernels", "CUDA", "CUDAKernels", "Checkpoints", "OrderedJSON", "Sparse", "Tensors"],
             swiftSettings: swiftSettings),
         .target(
-            name: "Pruning", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+            name: "Training",
+            dependencies: ["CKernels", "Checkpoints", "LinearAlgebra", "Sparse", "Tensors", "Transformer"],
+            swiftSettings: vectorSettings),
+        .target(
+            name: "Pruning",
+            dependencies: ["Checkpoints", "LinearAlgebra", "OrderedJSON", "Tensors", "Training", "Transformer"],
+            swiftSettings: vectorSettings),
         .target(
             name: "Synthesis", dependencies: ["Checkpoints", "OrderedJSON", "Tensors", "Tokenizers", "Transformer"],
             swiftSettings: swiftSettings),
@@ -101,8 +110,8 @@ let package = Package(
         .executableTarget(
             name: "flash-llm",
             dependencies: [
-                "CUDA", "CUDAKernels", "Charts", "Checkpoints", "Engine", "GPUBenchmark", "Hub", "OrderedJSON",
-                "Pruning", "Sparse", "Synthesis",
+                "CUDA", "CUDAKernels", "Charts", "Checkpoints", "Engine", "GPUBenchmark", "Hub", "LinearAlgebra",
+                "OrderedJSON", "Pruning", "Sparse", "Synthesis",
                 "Tensors", "Terminal", "Tokenizers", "Transformer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "OrderedCollections", package: "swift-collections"),
@@ -154,10 +163,23 @@ let package = Package(
         .testTarget(
             name: "OrderedJSONTests", dependencies: ["OrderedJSON", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "PruningTests", dependencies: ["Pruning", "Tensors", "TestSupport"], swiftSettings: swiftSettings),
+            name: "PruningTests",
+            dependencies: [
+                "Checkpoints", "LinearAlgebra", "ModelFixtures", "OrderedJSON", "Pruning", "Tensors", "TestSupport",
+                "Transformer",
+            ], swiftSettings: vectorSettings),
+        .testTarget(
+            name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "Sparse", "Tensors", "TestSupport"],
+            swiftSettings: vectorSettings),
         .testTarget(
             name: "SparseTests", dependencies: ["CKernels", "KernelsUnderTest", "Sparse", "Tensors", "TestSupport"],
             swiftSettings: swiftSettings),
+        .testTarget(
+            name: "TrainingTests",
+            dependencies: [
+                "Checkpoints", "LinearAlgebra", "ModelFixtures", "Sparse", "Tensors", "TestSupport", "Training",
+                "Transformer",
+            ], swiftSettings: vectorSettings),
         .testTarget(
             name: "TransformerTests",
             dependencies: [

@@ -53,6 +53,15 @@ public enum WeightType: String, Sendable, CaseIterable {
         return decode(WEIGHT_F32, from: input, count: values.count, to: address)
     }
 
+    /// Stored weights in float32, exactly.
+    /// - Returns: false if one of them is NaN or infinite, or there is not exactly the room for them.
+    public func widen(_ bytes: Storage<UInt8>, into output: UnsafeMutableBufferPointer<Float>) -> Bool {
+        guard bytes.count == output.count * byteCount, let address = output.baseAddress else { return false }
+        return withExtendedLifetime(bytes) {
+            WeightType.f32.decode(encoding, from: $0.pointer, count: output.count, to: address) == nil
+        }
+    }
+
     private var encoding: weight_encoding {
         switch self {
         case .f32: WEIGHT_F32

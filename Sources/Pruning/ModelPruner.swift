@@ -1,72 +1,198 @@
 public import Checkpoints
-public import Tensors
+public import LinearAlgebra
+import Tensors
+import Training
+public import Transformer
 
-/// Prunes a checkpoint's matrices into a Hugging Face-shaped folder, one after the other, in memory for one.
+/// Prunes a checkpoint's projections into a Hugging Face-shaped folder, layer by layer, in memory for one layer and the
+/// calibration tokens' activations.
+///
+/// A layer that is done is stored beside the output, so that a run that was interrupted goes on behind it.
 public struct ModelPruner {
-    /// What became of one matrix.
-    public struct Report: Sendable {
-        public let name: String
-        public let elementCount: Int
-        public let zeroCount: Int
+    public let checkpoint: Checkpoint
+    public let configuration: ModelConfiguration
+    public let method: PruningMethod
+    public let target: PruningTarget
+    /// nil only for methods that look at no inputs.
+    public let calibration: CalibrationTokens?
+    public let arithmetic: Arithmetic
+
+    /// - Throws: `PruningError` if the method needs tokens and there are none, or they are longer than the model's
+    ///   context.
+    public init(
+        _ checkpoint: Checkpoint, configuration: ModelConfiguration, method: PruningMethod, target: PruningTarget,
+        calibration: CalibrationTokens? = nil, arithmetic: Arithmetic
+    ) throws(PruningError) {
+        if let calibration, calibration.length > configuration.maximumContext {
+            throw PruningError(
+                "the calibration tokens",
+                expected: "sequences of at most \(configuration.maximumContext) tokens, the model's context",
+                found: "\(calibration.length)")
+        }
+        let needsTokens = method.makePruner().needs > .nothing
+        if needsTokens && calibration == nil {
+            throw PruningError("method \(method.rawValue)", expected: "calibration tokens", found: "none")
+        }
+        self.checkpoint = checkpoint
+        self.configuration = configuration
+        self.method = method
+        self.target = target
+        self.calibration = needsTokens ? calibration : nil
+        self.arithmetic = arithmetic
     }
 
-    private let checkpoint: Checkpoint
-    private let matrices: [String]
-    private let pruner: any Pruner
-    private let pool: WorkerPool
-
-    /// - Parameter matrices: names of the matrices to prune; everything else is copied.
-    public init(_ checkpoint: Checkpoint, matrices: [String], pruner: any Pruner, pool: WorkerPool) {
-        self.checkpoint = checkpoint
-        self.matrices = matrices
-        self.pruner = pruner
-        self.pool = pool
+    /// How far a run is.
+    public struct Progress: Sendable {
+        /// Matrices done, those of layers that an earlier run finished included.
+        public let done: Int
+        public let count: Int
     }
 
     /// Writes the pruned model, matrices in f16 (bf16 if they were).
-    /// - Parameter sparsity: share of zeros, 0..<1.
-    /// - Throws: `CheckpointError`, also for a NaN or an infinity, and if the model is packed or lacks a matrix; then
-    ///   nothing is left behind.
-    public func prune(to destination: ModelRewriter.Destination, sparsity: Double) throws -> [Report] {
-        var reports: [Report] = []
-        try ModelRewriter(checkpoint, matrices: matrices, pool: pool).write(
+    /// - Throws: `CheckpointError`, also for a NaN or an infinity, if the model is packed or lacks a matrix, or if an
+    ///   unfinished run with other settings is in the way; `PruningError`. Finished layers stay for the next run.
+    public func prune(
+        to destination: ModelRewriter.Destination, progress: (Progress) -> Void = { _ in }
+    ) throws -> [MatrixReport] {
+        let layout = DecoderLayout(configuration)
+        let rewriter = try ModelRewriter(
+            checkpoint, matrices: layout.projections.map(\.name), pool: arithmetic.pool)
+        let work = WorkFolder(for: destination.path, fingerprint: fingerprint)
+        var entries: [String: PrunedLayer.Entry] = [:]
+        var reports: [MatrixReport] = []
+        try rewriter.write(
             to: destination,
             rewrite: { name, writer in
-                let (type, bytes, report) = try prune(name, sparsity: sparsity)
-                try writer.append(name, type: type.elementType, shape: checkpoint[name]?.shape ?? [], bytes: bytes)
-                reports.append(report)
+                // Not before the output folder is known to be writable.
+                if entries.isEmpty && calibration != nil {
+                    for entry in try pruneLayers(work, progress: progress).flatMap(\.entries) {
+                        entries[entry.report.name] = entry
+                    }
+                }
+                let entry = try entries[name] ?? pruneAlone(name)
+                try writer.append(name, type: entry.type.elementType, shape: entry.shape, bytes: entry.bytes)
+                reports.append(entry.report)
             },
             finish: { try $0.finish(configuration: checkpoint.configuration) })
+        work.remove(layerCount: configuration.layerCount)
         return reports
     }
 
-    private func prune(
-        _ name: String, sparsity: Double
-    ) throws(CheckpointError) -> (type: WeightType, bytes: Storage<UInt8>, report: Report) {
+    /// Prunes a matrix without looking at inputs.
+    private func pruneAlone(_ name: String) throws -> PrunedLayer.Entry {
         guard let description = checkpoint[name], description.shape.count == 2, description.elementCount > 0 else {
             throw CheckpointError(
                 .damaged, path: checkpoint.path, subject: "tensor \"\(name)\"", expected: "a matrix",
                 found: "shape \(checkpoint[name]?.shape ?? [])")
         }
-        let (rows, columns) = (description.rows, description.columns)
-        let type: WeightType = description.encoding.elementType == .bf16 ? .bf16 : .f16
-        let count = rows * columns
-        let weights = AlignedBuffer<Float>(uninitializedCount: count)
-        defer { withExtendedLifetime(weights) {} }  // its elements do not keep it alive
-        try checkpoint.read(name, as: .f32, into: UnsafeMutableRawBufferPointer(weights.elements))
-        let matrix = PrunableMatrix(rows: rows, columns: columns, weights: weights.elements)
-        pruner.prune(matrix, sparsity: sparsity, pool: pool)
-        let output = AlignedBuffer<UInt8>(uninitializedCount: count * type.byteCount)
-        if let index = type.narrow(
-            UnsafeBufferPointer(weights.elements), into: UnsafeMutableRawBufferPointer(output.elements))
-        {
-            throw CheckpointError(
-                .notFinite, path: checkpoint.path, subject: "tensor \"\(name)\"",
-                expected: "finite weights in \(type)",
-                found: "\(weights.elements[index]) at row \(index / columns), column \(index % columns)")
+        let weights = try Matrix(
+            reading: name, rows: description.rows, columns: description.columns, from: checkpoint)
+        return try prune(weights, name: name, by: method.makePruner(), inputs: nil)
+    }
+
+    /// What makes two runs the same.
+    private var fingerprint: String {
+        var model = CRC32C()
+        Array(checkpoint.configuration.text().utf8).withUnsafeBytes { model.update($0) }
+        return "2 \(checkpoint.path) \(model.checksum) \(method.rawValue) \(target.sparsity) \(target.structure) "
+            + "\(calibration?.checksum ?? 0)"
+    }
+
+    private func pruneLayers(_ work: WorkFolder, progress: (Progress) -> Void) throws -> [PrunedLayer] {
+        guard let calibration else { preconditionFailure("no calibration tokens") }
+        let pruner = method.makePruner()
+        let layerPruner = try layerPruner(pruner, calibration)
+        let count = configuration.layerCount * configuration.family.projections(layer: 0).count
+        var layers: [PrunedLayer] = []
+        var done = 0
+        for index in 0..<configuration.layerCount {
+            let names = configuration.family.projections(layer: index)
+            let weights = try LayerWeights(checkpoint, configuration: configuration, layer: index)
+            progress(Progress(done: done, count: count))
+            if let finished = try work.layer(index, names: names) {
+                for (entry, matrix) in zip(finished.entries, weights.projections) { try entry.restore(matrix) }
+                layerPruner.run(weights)
+                layers.append(finished)
+                done += names.count
+                continue
+            }
+            var layer = PrunedLayer()
+            try layerPruner.run(weights) { matrices, inputs in
+                for place in matrices {
+                    layer.entries.append(
+                        try prune(weights.projections[place], name: names[place], by: pruner, inputs: inputs))
+                    done += 1
+                    progress(Progress(done: done, count: count))
+                }
+            }
+            try work.store(layer, index)
+            // From its file, so that memory stays that of one layer.
+            layers.append(try work.layer(index, names: names) ?? layer)
+            for name in names { checkpoint.release(name) }
         }
-        // Counted as stored: a weight too small for 16 bits has become a zero, and -0.0 is one.
-        let zeroCount = output.frozen().reinterpreted(as: UInt16.self)!.count { $0 & 0x7FFF == 0 }
-        return (type, output.frozen(), Report(name: name, elementCount: count, zeroCount: zeroCount))
+        return layers
+    }
+
+    private func layerPruner(_ pruner: any Pruner, _ tokens: CalibrationTokens) throws -> LayerPruner {
+        let factors = "rope_freqs.weight"
+        let rotaryFactors =
+            try checkpoint[factors] == nil
+            ? nil : Matrix(reading: factors, rows: 1, columns: configuration.headSize / 2, from: checkpoint)
+        let forward = LayerForward(
+            configuration, length: tokens.length,
+            rotaryFactors: rotaryFactors.map { matrix in
+                withExtendedLifetime(matrix) { Array($0.elements) }
+            }, arithmetic: arithmetic)
+        let hidden = Matrix(uninitializedRows: tokens.tokenCount, columns: configuration.hiddenSize)
+        for (index, sequence) in tokens.sequences.enumerated() {
+            for (place, token) in sequence.enumerated() {
+                let row = hidden.slice.row(index * tokens.length + place)
+                try checkpoint.read(
+                    configuration.family.embedding, rows: Int(token)..<Int(token) + 1, as: .f32,
+                    into: UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(start: row, count: hidden.columns)))
+            }
+        }
+        return LayerPruner(forward: forward, pruner: pruner, hidden: hidden)
+    }
+
+    /// Prunes one matrix and rounds it to what is stored, so that what follows is fitted to that.
+    private func prune(
+        _ weights: Matrix, name: String, by pruner: any Pruner, inputs: InputStatistics?
+    ) throws -> PrunedLayer.Entry {
+        let start = ContinuousClock.now
+        let before = inputs?.products == nil ? nil : weights.copy()
+        try pruner.prune(weights, inputs: inputs, target: target, arithmetic: arithmetic)
+        let type: WeightType = checkpoint[name]?.encoding.elementType == .bf16 ? .bf16 : .f16
+        let output = AlignedBuffer<UInt8>(uninitializedCount: weights.rows * weights.columns * type.byteCount)
+        let failure = withExtendedLifetime(weights) {
+            type.narrow(UnsafeBufferPointer($0.elements), into: UnsafeMutableRawBufferPointer(output.elements))
+        }
+        if let index = failure {
+            throw CheckpointError(
+                .notFinite, path: checkpoint.path, subject: "matrix \"\(name)\"", expected: "finite weights in \(type)",
+                found: "\(weights.elements[index]) at row \(index / weights.columns), column \(index % weights.columns)"
+            )
+        }
+        let bytes = output.frozen()
+        let zeroCount = bytes.reinterpreted(as: UInt16.self)!.count { $0 & 0x7FFF == 0 }
+        let entry = PrunedLayer.Entry(
+            report: MatrixReport(
+                name: name, elementCount: weights.rows * weights.columns, zeroCount: zeroCount,
+                error: before.flatMap { inputs?.relativeError(of: weights, from: $0) },
+                seconds: (ContinuousClock.now - start) / .seconds(1)),
+            type: type, shape: [weights.rows, weights.columns], bytes: bytes)
+        try entry.restore(weights)
+        return entry
+    }
+}
+
+extension PrunedLayer.Entry {
+    /// Puts the stored elements into a matrix of their shape.
+    func restore(_ matrix: Matrix) throws(CheckpointError) {
+        guard shape == [matrix.rows, matrix.columns], type.widen(bytes, into: matrix.elements) else {
+            throw CheckpointError(
+                .damaged, path: report.name, subject: "the unfinished run",
+                expected: "finite weights of the model's shape", found: "shape \(shape)")
+        }
     }
 }

@@ -1,42 +1,42 @@
-public import Tensors
-
-/// A weight matrix `[rows, columns]` that is being pruned, float32, row-major.
-public struct PrunableMatrix {
-    public let rows: Int
-    public let columns: Int
-    public let weights: UnsafeMutableBufferPointer<Float>
-
-    public init(rows: Int, columns: Int, weights: UnsafeMutableBufferPointer<Float>) {
-        precondition(rows >= 1 && columns >= 1 && weights.count == rows * columns)
-        self.rows = rows
-        self.columns = columns
-        self.weights = weights
-    }
-}
+public import LinearAlgebra
 
 /// A pruning method: decides which weights of one matrix become zero, and may move the others.
 ///
-/// Knows nothing of models and families; it sees a matrix. Methods that look at a matrix's inputs get their statistics
-/// when they are made.
+/// Knows nothing of models and families; it sees a matrix and what its inputs were like.
 public protocol Pruner: Sendable {
-    /// Sets weights to zero, about the share `sparsity` of them (0..<1). Weights that are zero already count.
-    func prune(_ matrix: PrunableMatrix, sparsity: Double, pool: WorkerPool)
+    /// What it wants to know of the inputs.
+    var needs: InputStatistics.Kind { get }
+
+    /// Sets weights to zero, the target's share of them in each group of its structure, to one element. Weights that
+    /// are zero already count.
+    /// - Parameters:
+    ///   - weights: `[outputs, inputs]`, finite.
+    ///   - inputs: of at least the kind that ``needs`` names; nil if that is nothing.
+    func prune(
+        _ weights: Matrix, inputs: InputStatistics?, target: PruningTarget, arithmetic: Arithmetic
+    ) throws(PruningError)
 }
 
 /// The methods by the names that people type.
 public enum PruningMethod: String, Sendable, CaseIterable {
     case magnitude
+    case wanda
+    case sparsegpt
 
     /// One line for help texts.
     public var summary: String {
         switch self {
         case .magnitude: "zero the smallest weights of every output row; needs no data"
+        case .wanda: "zero the smallest products of weight and input norm in every output row"
+        case .sparsegpt: "choose by what the layer's output loses, and move the other weights to make up for it"
         }
     }
 
     public func makePruner() -> any Pruner {
         switch self {
         case .magnitude: MagnitudePruner()
+        case .wanda: WandaPruner()
+        case .sparsegpt: SparseGPTPruner()
         }
     }
 }

@@ -59,7 +59,7 @@ public struct RotaryParameters: Sendable, Equatable {
     /// Radians per position of each pair: `headSize / 2` elements.
     /// - Parameter factors: what each frequency is divided by besides (GGUF's `rope_freqs.weight`, which holds the
     ///   result of the llama3 rule), or nil.
-    func frequencies(headSize: Int, factors: [Float]? = nil) -> [Double] {
+    public func frequencies(headSize: Int, factors: [Float]? = nil) -> [Double] {
         (0..<headSize / 2).map { index in
             let frequency = pow(base, -2 * Double(index) / Double(headSize))
             if let factors { return frequency / Double(factors[index]) }

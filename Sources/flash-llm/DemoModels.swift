@@ -1,4 +1,5 @@
 import Checkpoints
+import LinearAlgebra
 import Pruning
 import Sparse
 import Tensors
@@ -21,10 +22,11 @@ struct DemoModels {
 
     func prune(_ path: String, sparsity: Double) throws -> (path: String, sparsity: Double) {
         let files = try ModelFiles(path: path)
-        let pruner = ModelPruner(
-            files.checkpoint, matrices: files.layout.projections.map(\.name), pruner: MagnitudePruner(), pool: pool)
+        let pruner = try ModelPruner(
+            files.checkpoint, configuration: files.configuration, method: .magnitude,
+            target: PruningTarget(sparsity: sparsity), arithmetic: Arithmetic(pool: pool))
         let target = root + "/pruned"
-        let reports = try write("pruning", files, to: target) { try pruner.prune(to: $0, sparsity: sparsity) }
+        let reports = try write("pruning", files, to: target) { try pruner.prune(to: $0) }
         let elements = reports.reduce(0) { $0 + $1.elementCount }
         return (target, Double(reports.reduce(0) { $0 + $1.zeroCount }) / Double(max(elements, 1)))
     }

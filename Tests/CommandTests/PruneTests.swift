@@ -80,12 +80,69 @@ import Testing
             for part in parts { outcome.expectFailure(part, status: 64) }
         }
         try usage("did you mean 'magnitude'?", arguments: "--sparsity", "0.5", "--method", "magnitud", "-o", "x")
-        try usage("known are magnitude", arguments: "--sparsity", "0.5", "--method", "wanda", "-o", "x")
+        try usage("known are magnitude", arguments: "--sparsity", "0.5", "--method", "lottery", "-o", "x")
         try usage("--sparsity", arguments: "-o", "x")
         try usage("half", arguments: "--sparsity", "half", "-o", "x")
         try usage("output", arguments: "--sparsity", "0.5")
         try Tool.run("pack", "model", "-o", "x", "--format", "tiled-cls", in: scratch).expectFailure(
             "did you mean 'tiled-csl'?", status: 64)
         #expect(scratch.entries() == ["model"])
+    }
+
+    /// Texts of the model's own by default, the same for the same seed; tokens or texts if they are named.
+    @Test func calibrates() throws {
+        try TinyModel(type: .f16).write(to: scratch.path("model"))
+        try scratch.write(
+            String(repeating: "The river is deeper here than it looks. ", count: 40), to: "text.txt")
+        try scratch.write("{\"sequences\": [[5, 6, 7, 8], [9, 10, 11, 12]]}", to: "tokens.json")
+        let sources: [[String]] = [
+            ["--samples", "4", "--length", "32"], ["--samples", "4", "--length", "32", "--seed", "7"],
+            ["--calibration", "text.txt", "--samples", "4", "--length", "32"], ["--calibration-tokens", "tokens.json"],
+        ]
+        var written: [[UInt8]] = []
+        for (number, source) in (sources + [sources[0]]).enumerated() {
+            let json = try Tool.run(
+                ["prune", "model", "--sparsity", "0.5", "--method", "sparsegpt", "-o", "out-\(number)", "--json"]
+                    + source, in: scratch
+            ).json()
+            #expect(json["method"] == "sparsegpt" && json["sparsity"] == 0.5)
+            written.append(try scratch.bytes("out-\(number)/model.safetensors"))
+        }
+        #expect(written[4] == written[0])
+        #expect(Set(written).count == 4)
+    }
+
+    @Test func prunesByAPattern() throws {
+        try TinyModel(type: .f16).write(to: scratch.path("model"))
+        let arguments = ["prune", "model", "--structure", "2:4", "-o", "out", "--json"]
+        let json = try Tool.run(arguments, in: scratch).json()
+        #expect(json["sparsity"] == 0.5)
+        for (more, message) in [
+            (["--sparsity", "0.6"], "is a sparsity of 0.5, found --sparsity 0.6"),
+            (["--structure", "4:2"], "found '4:2'"),
+        ] {
+            try Tool.run(arguments + more, in: scratch).expectFailure(message, status: 64)
+        }
+        try Tool.run("prune", "model", "-o", "out", in: scratch).expectFailure("--sparsity is missing", status: 64)
+    }
+
+    @Test func refusesCalibrationThatCannotServe() throws {
+        try TinyModel(type: .f16).write(to: scratch.path("model"))
+        try scratch.write("short", to: "text.txt")
+        try scratch.write("{\"sequences\": [[5, 100000]]}", to: "tokens.json")
+        let cases: [(arguments: [String], message: String, status: Int32)] = [
+            (["--calibration", "text.txt"], "less than one sequence of 256", 1),
+            (["--calibration", "missing.txt"], "missing.txt", 1),
+            (["--calibration-tokens", "tokens.json"], "found 100000", 1),
+            (["--calibration-tokens", "text.txt"], "text.txt", 1),
+            (["--samples", "0"], "--samples must be in", 64), (["--length", "1"], "--length must be in", 64),
+            (["--calibration", "text.txt", "--calibration-tokens", "tokens.json"], "exclude each other", 64),
+        ]
+        for (arguments, message, status) in cases {
+            try Tool.run(
+                ["prune", "model", "--sparsity", "0.5", "--method", "wanda", "-o", "out"] + arguments, in: scratch
+            ).expectFailure(message, status: status)
+            #expect(!scratch.entries().contains("out"))
+        }
     }
 }

@@ -71,6 +71,24 @@ static void check_activation(int64_t width, float magnitude) {
     guarded_free(&up);
 }
 
+static void check_softmax(int64_t width, float magnitude) {
+    struct guarded scores = random_floats(width, magnitude);
+    float before[MOST];
+    memcpy(before, scores.bytes, scores.count);
+    const float scale = 0.25f;
+    kernels->softmax((float *)scores.bytes, width, scale);
+    int isRight = guarded_is_intact(&scores);
+    double largest = -INFINITY, sum = 0;
+    for (int64_t i = 0; i < width; i++) largest = fmax(largest, (double)(before[i] * scale));
+    for (int64_t i = 0; i < width; i++) sum += exp(before[i] * scale - largest);
+    for (int64_t i = 0; i < width; i++) {
+        const double expected = exp(before[i] * scale - largest) / sum;
+        isRight &= fabs(((const float *)scores.bytes)[i] - expected) <= 1e-5 * expected + 1e-37;
+    }
+    check(isRight, "softmax: %lld elements up to %g", (long long)width, magnitude);
+    guarded_free(&scores);
+}
+
 static void check_addition(int64_t width, float magnitude) {
     struct guarded target = random_floats(width, magnitude), addend = random_floats(width, 1);
     float before[MOST];
@@ -118,6 +136,7 @@ void test_elementwise(void) {
         for (int m = 0; m < 7; m++) {
             check_norm(width, magnitudes[m]);
             check_activation(width, magnitudes[m]);
+            check_softmax(width, magnitudes[m]);
             check_addition(width, magnitudes[m]);
         }
         check_rotation(width, 1 + random_below(4));

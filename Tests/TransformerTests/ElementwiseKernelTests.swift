@@ -82,6 +82,26 @@ import Testing
         }
     }
 
+    @Test(arguments: widths) func softens(width: Int) {
+        for range: Float in [1, 50, 1e30] {
+            let scores = randomValues(width, seed: 9).map { $0 * range }
+            let largest = scores.map { Double($0 * 0.5) }.max()!
+            let weights = scores.map { exp(Double($0 * 0.5) - largest) }
+            let expected = weights.map { $0 / weights.reduce(0, +) }
+            for kernels in Kernels.underTest {
+                let found = GuardedBuffer(scores)
+                kernels.table.softmax(found.pointer, Int64(width), 0.5)
+                for (x, y) in zip(found.elements, expected) {
+                    let error = abs(Double(x) - y)
+                    #expect(error <= 1e-5 * y + 1e-37, "\(kernels.instructionSet), \(range)")
+                }
+                found.elements[width - 1] = .nan
+                kernels.table.softmax(found.pointer, Int64(width), 0.5)
+                #expect(found.elements.allSatisfy { $0.isNaN })
+            }
+        }
+    }
+
     @Test(arguments: widths) func adds(width: Int) {
         let (a, b) = (randomValues(width, seed: 7), randomValues(width, seed: 8))
         for kernels in Kernels.underTest {

@@ -239,6 +239,8 @@ struct flash_kernels {
     void (*rotate)(float *heads, int64_t head_count, int64_t head_width, const float *cosines, const float *sines);
     // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i]
     void (*silu_multiply)(float *gate, const float *up, int64_t count);
+    // scores[i] = exp(scale * scores[i]) / sum over all of the same
+    void (*softmax)(float *scores, int64_t count, float scale);
     // target[i] += addend[i]
     void (*add)(float *target, const float *addend, int64_t count);
     // 16- or 32-bit elements to float32.

@@ -30,6 +30,6 @@
         .product_tiled_bitmap = product_tiled_bitmap, .product_tiled_csl = product_tiled_csl,                      \
         .product_sliced_ellpack = product_sliced_ellpack, .product_quantized = product_quantized,                  \
         .transpose = transpose, .quantize = quantize, .attend = attend, .join_attention = join_attention,          \
-        .append = append, .rms_norm = rms_norm, .rotate = rotate, .silu_multiply = silu_multiply, .add = add,      \
-        .widen = widen, .fit_scales = fit_scales, .round_weights = round_weights,                                  \
+        .append = append, .rms_norm = rms_norm, .rotate = rotate, .silu_multiply = silu_multiply,                  \
+        .softmax = softmax, .add = add, .widen = widen, .fit_scales = fit_scales, .round_weights = round_weights,  \
     }

@@ -76,6 +76,41 @@ static void silu_multiply(float *gate, const float *up, int64_t count) {
     }
 }
 
+static void softmax(float *scores, int64_t count, float scale) {
+    const vec factor = vec_broadcast(scale);
+    vec maxima = vec_broadcast(-INFINITY);
+    for (int64_t i = 0; i < count; i += LANES) {
+        const int64_t part = count - i;
+        vec x = vec_mul(load_up_to(scores + i, part), factor);
+        // Lanes behind the last score must not count.
+        if (part < LANES) {
+            float lanes[LANES];
+            vec_store(lanes, x);
+            for (int64_t lane = part; lane < LANES; lane++) lanes[lane] = -INFINITY;
+            x = vec_load(lanes);
+        }
+        maxima = vec_max(x, maxima);
+    }
+    const vec largest = vec_broadcast(vec_max_lane(maxima));
+    float total = 0;
+    vec sums = vec_zero();
+    for (int64_t i = 0; i < count; i += LANES) {
+        const int64_t part = count - i;
+        const vec weight = vec_exp(vec_sub(vec_mul(load_up_to(scores + i, part), factor), largest));
+        store_up_to(scores + i, weight, part);
+        if (part >= LANES) {
+            sums = vec_add(sums, weight);
+        } else {
+            for (int64_t lane = i; lane < count; lane++) total += scores[lane];
+        }
+    }
+    const vec inverse = vec_broadcast(1 / (total + vec_sum(sums)));
+    for (int64_t i = 0; i < count; i += LANES) {
+        const int64_t part = count - i;
+        store_up_to(scores + i, vec_mul(load_up_to(scores + i, part), inverse), part);
+    }
+}
+
 static void add(float *target, const float *addend, int64_t count) {
     for (int64_t i = 0; i < count; i++) target[i] += addend[i];
 }

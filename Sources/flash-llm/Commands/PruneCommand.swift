@@ -1,4 +1,5 @@
 import ArgumentParser
+import LinearAlgebra
 import OrderedJSON
 import Pruning
 import Tensors
@@ -10,16 +11,23 @@ struct PruneCommand: ParsableCommand {
         abstract: "Set the least important weights of a model to zero.",
         discussion: """
             Pruned are the query, key, value and output projections and the MLP's gate, up and down projections of \
-            every layer, each output row to the same sparsity. Embeddings, norms and the head stay as they are. The \
-            result is an ordinary model folder (config.json, model.safetensors, tokenizer files), as large as before: \
-            'flash-llm pack' makes it small.
+            every layer. Embeddings, norms and the head stay as they are. The result is an ordinary model folder \
+            (config.json, model.safetensors, tokenizer files), as large as before: 'flash-llm pack' makes it small.
+
+            Methods that look at activations need texts. By default the model writes them itself, which needs no \
+            data set; with --calibration they come from files.
+
+            A run that is interrupted goes on where it was: finished layers wait in OUTPUT.unfinished until the same \
+            command is given again.
 
             Methods:
             \(methodLines)
 
             Examples:
               flash-llm prune smollm2-135m --sparsity 0.3 -o pruned
-              flash-llm prune ./model --sparsity 0.5 --method magnitude -o pruned
+              flash-llm prune ./model --sparsity 0.5 --method sparsegpt -o pruned
+              flash-llm prune ./model --sparsity 0.5 --method wanda --calibration book.txt -o pruned
+              flash-llm prune ./model --method sparsegpt --structure 2:4 -o pruned
               flash-llm prune ./model --sparsity 0.5 -o pruned --force --json | jq .zeros
             """)
 
@@ -29,10 +37,21 @@ struct PruneCommand: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp("The share of zeros: at least 0, less than 1; 0.5 zeroes half of the weights."))
-    var sparsity: Double
+    var sparsity: Double?
 
     @Option(help: "How to choose the weights.")
     var method = PruningMethod.magnitude.rawValue
+
+    @Option(
+        help: ArgumentHelp(
+            "Which weights share a number of zeros: a row, the matrix, or N of M neighbours (N:M). (default: what the "
+                + "method's authors do)", valueName: "row|matrix|N:M"))
+    var structure = "auto"
+
+    @OptionGroup var calibration: CalibrationOptions
+
+    @Option(help: ArgumentHelp("Threads to compute with. (default: one per processor)", valueName: "n"))
+    var threads: Int?
 
     @OptionGroup var output: ModelOutput
 
@@ -40,33 +59,65 @@ struct PruneCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard sparsity >= 0, sparsity < 1 else {
+        if let sparsity, !(sparsity >= 0 && sparsity < 1) {
             let hint =
                 sparsity > 1 && sparsity < 100
                 ? " (\(Format.percentage(sparsity / 100, decimals: 0)) is \(sparsity / 100))" : ""
             throw ValidationError("--sparsity must be at least 0 and less than 1, found \(sparsity)\(hint)")
         }
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads must be in 1...1024, found \(threads)")
+        }
         _ = try chosenMethod()
+        _ = try target()
     }
 
     private func chosenMethod() throws(ValidationError) -> PruningMethod {
         try named(method, "pruning method", among: PruningMethod.allCases.map { ($0.rawValue, $0) })
     }
 
+    private func target() throws(ValidationError) -> PruningTarget {
+        guard let structure = MaskStructure(structure) else {
+            throw ValidationError(
+                "--structure must be row, matrix or a pattern such as 2:4, where 2 of 4 become zero, found "
+                    + "'\(structure)'")
+        }
+        if case .pattern(let zeros, let size) = structure {
+            let share = Double(zeros) / Double(size)
+            if let sparsity, sparsity != share {
+                throw ValidationError(
+                    "--structure \(zeros):\(size) is a sparsity of \(share), found --sparsity \(sparsity)")
+            }
+            return PruningTarget(sparsity: share, structure: structure)
+        }
+        guard let sparsity else { throw ValidationError("--sparsity is missing: the share of zeros, such as 0.5") }
+        return PruningTarget(sparsity: sparsity, structure: structure)
+    }
+
     func run() throws {
         let console = Console()
-        let files = try ModelFiles(path: try model.path(console: console))
-        let pool = WorkerPool(threadCount: WorkerPool.availableProcessorCount)
-        let pruner = ModelPruner(
-            files.checkpoint, matrices: files.layout.projections.map(\.name), pruner: try chosenMethod().makePruner(),
-            pool: pool)
+        let path = try model.path(console: console)
+        let files = try ModelFiles(path: path)
+        let pool = WorkerPool(threadCount: threads ?? WorkerPool.availableProcessorCount)
+        let method = try chosenMethod()
+        let progress = ProgressReporter(traits: console.errors)
+        let tokens =
+            method.makePruner().needs == .nothing
+            ? nil : try calibration.tokens(files, path: path, pool: pool, console: console, progress: progress)
+        let pruner = try ModelPruner(
+            files.checkpoint, configuration: files.configuration, method: method, target: try target(),
+            calibration: tokens, arithmetic: Arithmetic(pool: pool))
         let (reports, seconds) = try output.write("pruning \(model.model)", copying: files, console: console) {
-            try pruner.prune(to: $0, sparsity: sparsity)
+            destination in
+            try pruner.prune(to: destination) {
+                progress.update(
+                    "pruning \(model.model)", completed: $0.done, of: $0.count, unit: .things("matrices"))
+            }
         }
         report(reports, seconds: seconds)
     }
 
-    private func report(_ reports: [ModelPruner.Report], seconds: Double) {
+    private func report(_ reports: [MatrixReport], seconds: Double) {
         let elements = reports.reduce(0) { $0 + $1.elementCount }
         let zeros = reports.reduce(0) { $0 + $1.zeroCount }
         let share = Double(zeros) / Double(max(elements, 1))
@@ -74,7 +125,7 @@ struct PruneCommand: ParsableCommand {
             let result: JSON = [
                 "path": .string(output.output),
                 "method": .string(method),
-                "target_sparsity": .number(sparsity),
+                "target_sparsity": .number(sparsity ?? share),
                 "sparsity": .number(share),
                 "matrices": .integer(reports.count),
                 "elements": .integer(elements),

@@ -54,6 +54,10 @@ enum Tool {
 
     /// Runs the tool in `scratch` and waits for its end.
     static func run(_ arguments: String..., in scratch: ScratchFolder) throws -> Outcome {
+        try run(arguments, in: scratch)
+    }
+
+    static func run(_ arguments: [String], in scratch: ScratchFolder) throws -> Outcome {
         try start(arguments, in: scratch).wait()
     }
 

@@ -1,0 +1,103 @@
+import CKernels
+public import Sparse
+public import Tensors
+
+/// Products of float32 matrices by all threads of a pool, on the dense kernels of the decoder.
+///
+/// Results depend on the shapes alone, not on the number of threads. One thread drives it at a time.
+/// Within a tenth of the multipliers' peak for matrices of some hundred rows and columns.
+public final class Arithmetic: @unchecked Sendable {
+    public let pool: WorkerPool
+    public let kernels: Kernels
+    private let scratch: AlignedBuffer<UInt8>
+
+    public init(pool: WorkerPool, kernels: Kernels = .best) {
+        self.pool = pool
+        self.kernels = kernels
+        scratch = AlignedBuffer(uninitializedCount: pool.threadCount * Kernels.scratchByteCount)
+    }
+
+    /// Scratch memory of one of the pool's threads, ``Kernels/scratchByteCount`` bytes.
+    public func scratch(ofThread thread: Int) -> UnsafeMutableRawPointer {
+        UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount)
+    }
+
+    /// Rows of the left operand in one task.
+    private static let taskRows = 192
+    /// Rows of the right operand in one task, where the left one has few.
+    private static let taskColumns = 96
+
+    /// `output[i, j] = sum over k of left[i, k] * right[j, k]`: the product with the right operand transposed.
+    /// - Parameters:
+    ///   - left: `[m, k]`.
+    ///   - right: `[n, k]`, contiguous.
+    ///   - output: `[m, n]`; overlaps neither.
+    /// - Complexity: O(m n k).
+    public func multiply(_ left: MatrixSlice, transposed right: MatrixSlice, into output: MatrixSlice) {
+        precondition(left.columns == right.columns && output.rows == left.rows && output.columns == right.rows)
+        precondition(right.isContiguous, "the right operand has gaps between its rows")
+        if output.rows == 0 || output.columns == 0 { return }
+        let rowTasks = (left.rows + Self.taskRows - 1) / Self.taskRows
+        let columnTasks = rowTasks >= 8 ? 1 : (right.rows + Self.taskColumns - 1) / Self.taskColumns
+        pool.forEachChunk(rowTasks * columnTasks) { task, thread in
+            let first = task / columnTasks * Self.taskRows
+            let rows = first..<min(first + Self.taskRows, left.rows)
+            let from = columnTasks == 1 ? 0 : task % columnTasks * Self.taskColumns
+            let to = columnTasks == 1 ? right.rows : min(from + Self.taskColumns, right.rows)
+            multiply(
+                left.slice(rows: rows), transposed: right, rows: from..<to, into: output.slice(rows: rows),
+                scratch: scratch(ofThread: thread))
+        }
+    }
+
+    /// The same on one thread, for the given rows of `right`, which become columns of `output`.
+    public func multiply(
+        _ left: MatrixSlice, transposed right: MatrixSlice, rows: Range<Int>, into output: MatrixSlice,
+        scratch: UnsafeMutableRawPointer
+    ) {
+        var matrix = flash_dense(
+            elements: right.pointer, element: FLASH_F32, rows: Int64(right.rows), columns: Int64(right.columns))
+        var operands = flash_operands(
+            input: left.pointer, input_stride: Int64(left.stride), output: output.pointer,
+            output_stride: Int64(output.stride), tokens: Int64(left.rows), scratch: scratch, transposed: nil)
+        kernels.table.product_dense(&matrix, Int64(rows.lowerBound), Int64(rows.upperBound), &operands)
+    }
+
+    /// `output[j, i] = input[i, j]`
+    public func transpose(_ input: MatrixSlice, into output: MatrixSlice) {
+        precondition(output.rows == input.columns && output.columns == input.rows)
+        let tile = 32
+        pool.forEachChunk((input.columns + tile - 1) / tile) { task, _ in
+            let columns = task * tile..<min((task + 1) * tile, input.columns)
+            for first in stride(from: 0, to: input.rows, by: tile) {
+                let last = min(first + tile, input.rows)
+                for j in columns {
+                    let target = output.row(j)
+                    for i in first..<last { target[i] = input.pointer[i * input.stride + j] }
+                }
+            }
+        }
+    }
+
+    /// `target[i, j] += factor * addend[i, j]`
+    public func add(_ addend: MatrixSlice, times factor: Float = 1, to target: MatrixSlice) {
+        precondition(addend.rows == target.rows && addend.columns == target.columns)
+        forEachRow(of: target) { row in
+            let (from, to) = (addend.row(row), target.row(row))
+            for column in 0..<target.columns { to[column] += factor * from[column] }
+        }
+    }
+
+    public func copy(_ source: MatrixSlice, into target: MatrixSlice) {
+        precondition(source.rows == target.rows && source.columns == target.columns)
+        forEachRow(of: target) { target.row($0).update(from: source.row($0), count: target.columns) }
+    }
+
+    /// Calls `body` for each row, spread over the threads.
+    public func forEachRow(of slice: MatrixSlice, _ body: (Int) -> Void) {
+        let perTask = max(min(slice.rows / (pool.threadCount * 8), (1 << 16) / max(slice.columns, 1)), 1)
+        pool.forEachChunk((slice.rows + perTask - 1) / perTask) { task, _ in
+            for row in task * perTask..<min((task + 1) * perTask, slice.rows) { body(row) }
+        }
+    }
+}

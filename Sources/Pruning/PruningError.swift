@@ -1,0 +1,14 @@
+/// Why a model cannot be pruned.
+public struct PruningError: Error, Equatable, CustomStringConvertible {
+    public let subject: String
+    public let expected: String
+    public let found: String
+
+    public init(_ subject: String, expected: String, found: String) {
+        self.subject = subject
+        self.expected = expected
+        self.found = found
+    }
+
+    public var description: String { "\(subject): expected \(expected), found \(found)" }
+}

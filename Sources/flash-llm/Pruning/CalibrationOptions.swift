@@ -1,0 +1,155 @@
+import ArgumentParser
+import Checkpoints
+import Engine
+import Hub
+import OrderedJSON
+import Pruning
+import Tensors
+import Terminal
+import Transformer
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Where the tokens come from on which activations are looked at.
+struct CalibrationOptions: ParsableArguments {
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "Texts to calibrate on, in UTF-8. (default: texts that the model writes itself)", valueName: "file"),
+        completion: .file())
+    var calibration: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Tokens to calibrate on instead: {\"sequences\": [[1, 2, ...], ...]}.", valueName: "file"),
+        completion: .file(extensions: ["json"]))
+    var calibrationTokens: String?
+
+    @Option(help: ArgumentHelp("Sequences to calibrate on.", valueName: "n"))
+    var samples = 128
+
+    @Option(help: ArgumentHelp("Tokens of each.", valueName: "n"))
+    var length = 512
+
+    @Option(help: ArgumentHelp("What decides which texts are written, or which places of a text are taken."))
+    var seed: UInt64 = 0
+
+    func validate() throws {
+        guard (1...CalibrationTokens.sequenceLimit).contains(samples) else {
+            throw ValidationError("--samples must be in 1...\(CalibrationTokens.sequenceLimit), found \(samples)")
+        }
+        guard (2...CalibrationTokens.lengthLimit).contains(length) else {
+            throw ValidationError("--length must be in 2...\(CalibrationTokens.lengthLimit), found \(length)")
+        }
+        if calibrationTokens != nil, !calibration.isEmpty {
+            throw ValidationError("--calibration and --calibration-tokens exclude each other: leave out one of them")
+        }
+    }
+
+    func tokens(
+        _ files: ModelFiles, path: String, pool: WorkerPool, console: Console, progress: ProgressReporter
+    ) throws -> CalibrationTokens {
+        let vocabulary = files.configuration.vocabularySize
+        if let calibrationTokens {
+            let bytes = try Checkpoint.fileBytes(calibrationTokens)
+            do {
+                let json = try withExtendedLifetime(bytes) { try JSON(parsing: Array($0.buffer)) }
+                return try CalibrationTokens(json, vocabularySize: vocabulary)
+            } catch {
+                throw CommandFailure("\(calibrationTokens): \(error)")
+            }
+        }
+        let length = min(length, files.configuration.maximumContext)
+        if !calibration.isEmpty {
+            let model = try LanguageModel.open(path: path, pool: pool)
+            let texts = try calibration.map { try model.tokens(of: Self.text($0)) }
+            return try CalibrationTokens(
+                sequences: try windows(of: texts, length: length), vocabularySize: vocabulary)
+        }
+        return try written(path: path, length: length, vocabulary: vocabulary, pool: pool, progress: progress)
+    }
+
+    private static func text(_ path: String) throws -> String {
+        let bytes = try Checkpoint.fileBytes(path)
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw CommandFailure("\(path) is not valid UTF-8")
+        }
+        return text
+    }
+
+    /// Windows that do not overlap, spread over all texts: `samples` of those there are, drawn by the seed.
+    private func windows(of texts: [[Int32]], length: Int) throws -> [[Int32]] {
+        var windows = texts.flatMap { tokens in
+            stride(from: 0, through: tokens.count - length, by: length).map { Array(tokens[$0..<$0 + length]) }
+        }
+        guard !windows.isEmpty else {
+            throw CommandFailure(
+                "the calibration texts have \(texts.reduce(0) { $0 + $1.count }) tokens, less than one sequence of "
+                    + "\(length) in each: give longer ones, or a smaller --length")
+        }
+        var state = seed &+ 0x9E37_79B9_7F4A_7C15
+        for index in windows.indices.dropLast() {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            windows.swapAt(index, index + Int((state >> 33) % UInt64(windows.count - index)))
+        }
+        return Array(windows.prefix(samples))
+    }
+
+    /// Texts of the model's own, from the cache if it wrote these before.
+    private func written(
+        path: String, length: Int, vocabulary: Int, pool: WorkerPool, progress: ProgressReporter
+    ) throws -> CalibrationTokens {
+        let model = try LanguageModel.open(path: path, pool: pool)
+        let store = WrittenTexts(model: model, samples: samples, length: length, seed: seed)
+        if let kept = store.kept(vocabulary: vocabulary) { return kept }
+        let sampler = TextSampler(model, length: length, pool: pool)
+        let sequences = try sampler.sample(samples, seed: seed) {
+            progress.update("writing texts to calibrate on", completed: $0, of: $1, unit: .things("tokens"))
+        }
+        progress.finish()
+        let tokens = try CalibrationTokens(sequences: sequences, vocabularySize: vocabulary)
+        store.keep(tokens)
+        return tokens
+    }
+}
+
+/// Texts that models wrote, beside the pulled models: `ROOT/calibration/`, a file for each model, number, length and
+/// seed.
+///
+/// What lies there is never trusted; a folder that cannot be written to is no error.
+struct WrittenTexts {
+    private let folder: String?
+    private let name: String
+    private let samples: Int
+    private let length: Int
+
+    init(model: LanguageModel, samples: Int, length: Int, seed: UInt64) {
+        folder = (try? ModelCache(environment: ProcessInfo.processInfo.environment)).map { $0.root + "/calibration" }
+        self.samples = samples
+        self.length = length
+        // The last norm tells models of one configuration apart.
+        var checksum = CRC32C()
+        Array(model.checkpoint.configuration.text().utf8).withUnsafeBytes { checksum.update($0) }
+        checksum.update(UnsafeRawBufferPointer(model.weights.finalNorm.buffer))
+        name = "\(checksum.checksum)-\(samples)x\(length)-seed-\(seed).json"
+    }
+
+    func kept(vocabulary: Int) -> CalibrationTokens? {
+        guard let folder, let bytes = try? Checkpoint.fileBytes("\(folder)/\(name)"),
+            let json = try? JSON(parsing: Array(bytes.buffer)),
+            let tokens = try? CalibrationTokens(json, vocabularySize: vocabulary),
+            tokens.sequences.count == samples, tokens.length == length
+        else { return nil }
+        return tokens
+    }
+
+    func keep(_ tokens: CalibrationTokens) {
+        guard let folder else { return }
+        try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try? Data((tokens.json.text() + "\n").utf8).write(to: URL(filePath: "\(folder)/\(name)"), options: .atomic)
+    }
+}
