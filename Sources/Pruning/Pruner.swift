@@ -22,6 +22,7 @@ public enum PruningMethod: String, Sendable, CaseIterable {
     case magnitude
     case wanda
     case sparsegpt
+    case alps
 
     /// One line for help texts.
     public var summary: String {
@@ -29,6 +30,7 @@ public enum PruningMethod: String, Sendable, CaseIterable {
         case .magnitude: "zero the smallest weights of every output row; needs no data"
         case .wanda: "zero the smallest products of weight and input norm in every output row"
         case .sparsegpt: "choose by what the layer's output loses, and move the other weights to make up for it"
+        case .alps: "search for zeros and weights at once; the best of these, in three times the time"
         }
     }
 
@@ -37,6 +39,7 @@ public enum PruningMethod: String, Sendable, CaseIterable {
         case .magnitude: MagnitudePruner()
         case .wanda: WandaPruner()
         case .sparsegpt: SparseGPTPruner()
+        case .alps: ALPSPruner()
         }
     }
 }

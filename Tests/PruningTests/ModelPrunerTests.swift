@@ -59,7 +59,7 @@ import Testing
             // Rows of 64 and 100 weights share their threshold at most.
             let share = Double(zeros) / Double(patterns.count)
             #expect(abs(share - 0.6) <= 0.5 / 64 + 1e-9, "\(report.name): \(share)")
-            #expect((report.error == nil) == (method != .sparsegpt))
+            #expect((report.error == nil) == [.magnitude, .wanda].contains(method))
             #expect((report.error ?? 0.1) > 0 && (report.error ?? 0.1) < 1)
         }
         for (name, _) in TinyModel(type: .f16).others {
@@ -69,7 +69,8 @@ import Testing
     }
 
     @Test func keepsAllWeightsAtSparsityZero() throws {
-        for method in PruningMethod.allCases {
+        // ALPS fits all weights once more, to rounding.
+        for method in PruningMethod.allCases where method != .alps {
             _ = try pruner(method, sparsity: 0).prune(to: destination(method.rawValue))
             for name in Self.names { #expect(try elements(method.rawValue, name) == elements("model", name)) }
         }
