@@ -36,14 +36,15 @@ public struct LayerForward: Sendable {
         }
     }
 
-    /// Rotates queries or keys by their tokens' positions.
-    public func rotate(_ heads: MatrixSlice) {
+    /// Rotates queries or keys by their tokens' positions; backwards, their gradients.
+    public func rotate(_ heads: MatrixSlice, backwards: Bool = false) {
         let (table, size) = (arithmetic.kernels.table, configuration.headSize)
+        let sines = backwards ? rotation.negativeSines : rotation.sines
         arithmetic.forEachRow(of: heads) { row in
             let place = row % length * size / 2
             table.rotate(
                 heads.row(row), Int64(heads.columns / size), Int64(size), rotation.cosines.pointer + place,
-                rotation.sines.pointer + place)
+                sines.pointer + place)
         }
     }
 
@@ -80,16 +81,19 @@ public struct LayerForward: Sendable {
 private struct Rotation: Sendable {
     let cosines: Matrix
     let sines: Matrix
+    let negativeSines: Matrix
 
     init(_ configuration: ModelConfiguration, length: Int, factors: [Float]?) {
         let frequencies = configuration.rotary.frequencies(headSize: configuration.headSize, factors: factors)
         cosines = Matrix(uninitializedRows: length, columns: frequencies.count)
         sines = Matrix(uninitializedRows: length, columns: frequencies.count)
+        negativeSines = Matrix(uninitializedRows: length, columns: frequencies.count)
         for position in 0..<length {
             for (index, frequency) in frequencies.enumerated() {
                 let angle = Double(position) * frequency
                 cosines[position, index] = Float(cosine(angle))
                 sines[position, index] = Float(sine(angle))
+                negativeSines[position, index] = -sines[position, index]
             }
         }
     }
@@ -97,11 +101,11 @@ private struct Rotation: Sendable {
 
 /// Attention of all query heads of one key-value head over one sequence, on one thread.
 struct HeadAttention {
-    private let forward: LayerForward
-    private let thread: Int
+    let forward: LayerForward
+    let thread: Int
 
     /// Queries whose scores are in cache together.
-    private static let block = 128
+    static let block = 128
 
     init(_ forward: LayerForward, thread: Int) {
         self.forward = forward
@@ -141,9 +145,11 @@ struct HeadAttention {
         }
     }
 
+    /// What a query times a key is multiplied with.
+    var scale: Float { 1 / Float(forward.configuration.headSize).squareRoot() }
+
     /// Scores of the tokens before and at a query become weights, those behind it zero.
-    private func softmax(_ scores: UnsafeMutablePointer<Float>, count: Int, length: Int) {
-        let scale = 1 / Float(forward.configuration.headSize).squareRoot()
+    func softmax(_ scores: UnsafeMutablePointer<Float>, count: Int, length: Int) {
         forward.arithmetic.kernels.table.softmax(scores, Int64(count), scale)
         (scores + count).update(repeating: 0, count: length - count)
     }

@@ -89,6 +89,81 @@ static void check_softmax(int64_t width, float magnitude) {
     guarded_free(&scores);
 }
 
+static double norm_loss(const double *x, const float *weight, const float *d, int64_t width, double epsilon) {
+    double square = 0, loss = 0;
+    for (int64_t i = 0; i < width; i++) square += x[i] * x[i];
+    for (int64_t i = 0; i < width; i++) loss += d[i] * x[i] * weight[i] / sqrt(square / (double)width + epsilon);
+    return loss;
+}
+
+// Against differences of the loss sum(d * output) in double precision.
+static void check_norm_gradient(int64_t width) {
+    struct guarded x = random_floats(width, 1), weight = random_floats(width, 1), d = random_floats(width, 1);
+    struct guarded gradient = random_floats(width, 1);
+    float before[MOST];
+    memcpy(before, gradient.bytes, gradient.count);
+    kernels->rms_norm_gradient(
+        (const float *)x.bytes, (const float *)weight.bytes, width, 1e-3f, (const float *)d.bytes,
+        (float *)gradient.bytes);
+    int isRight = guarded_is_intact(&gradient);
+    double inputs[MOST];
+    for (int64_t i = 0; i < width; i++) inputs[i] = ((const float *)x.bytes)[i];
+    for (int64_t i = 0; i < width; i++) {
+        const double step = 1e-6, middle = inputs[i];
+        inputs[i] = middle + step;
+        const double above = norm_loss(inputs, (const float *)weight.bytes, (const float *)d.bytes, width, 1e-3f);
+        inputs[i] = middle - step;
+        const double below = norm_loss(inputs, (const float *)weight.bytes, (const float *)d.bytes, width, 1e-3f);
+        inputs[i] = middle;
+        const double expected = before[i] + (above - below) / (2 * step);
+        isRight &= fabs(((const float *)gradient.bytes)[i] - expected) <= 2e-5 * (1 + fabs(expected));
+    }
+    check(isRight, "rms_norm_gradient: %lld elements", (long long)width);
+    guarded_free(&x);
+    guarded_free(&weight);
+    guarded_free(&d);
+    guarded_free(&gradient);
+}
+
+static void check_activation_gradient(int64_t width, float magnitude) {
+    struct guarded gate = random_floats(width, magnitude), up = random_floats(width, 2), d = random_floats(width, 1);
+    float gates[MOST], ups[MOST];
+    memcpy(gates, gate.bytes, gate.count);
+    memcpy(ups, up.bytes, up.count);
+    kernels->silu_gradient((float *)gate.bytes, (float *)up.bytes, (const float *)d.bytes, width);
+    int isRight = guarded_is_intact(&gate) && guarded_is_intact(&up);
+    for (int64_t i = 0; i < width; i++) {
+        const double g = gates[i], sigmoid = 1 / (1 + exp(-g)), derivative = ((const float *)d.bytes)[i];
+        const double by_gate = derivative * ups[i] * sigmoid * (1 + g * (1 - sigmoid));
+        const double by_up = derivative * g * sigmoid;
+        // The sum 1 + g (1 - s) loses digits where it is near 0.
+        isRight &= fabs(((const float *)gate.bytes)[i] - by_gate) <= (1 + fabs(g)) * (2e-6 * sigmoid + 1e-36);
+        isRight &= fabs(((const float *)up.bytes)[i] - by_up) <= 2e-6 * fabs(by_up) + 1e-36 * (1 + fabs(g));
+    }
+    check(isRight, "silu_gradient: %lld elements up to %g", (long long)width, magnitude);
+    guarded_free(&gate);
+    guarded_free(&up);
+    guarded_free(&d);
+}
+
+static void check_softmax_gradient(int64_t width) {
+    struct guarded weights = random_floats(width, 1), d = random_floats(width, 1);
+    float *p = (float *)weights.bytes, before[MOST];
+    memcpy(before, d.bytes, d.count);
+    kernels->softmax(p, width, 3);
+    kernels->softmax_gradient(p, (float *)d.bytes, width, 0.5f);
+    int isRight = guarded_is_intact(&d);
+    double mean = 0;
+    for (int64_t i = 0; i < width; i++) mean += (double)p[i] * before[i];
+    for (int64_t i = 0; i < width; i++) {
+        const double expected = 0.5 * p[i] * (before[i] - mean);
+        isRight &= fabs(((const float *)d.bytes)[i] - expected) <= 1e-6 * p[i];
+    }
+    check(isRight, "softmax_gradient: %lld elements", (long long)width);
+    guarded_free(&weights);
+    guarded_free(&d);
+}
+
 static void check_addition(int64_t width, float magnitude) {
     struct guarded target = random_floats(width, magnitude), addend = random_floats(width, 1);
     float before[MOST];
@@ -137,8 +212,11 @@ void test_elementwise(void) {
             check_norm(width, magnitudes[m]);
             check_activation(width, magnitudes[m]);
             check_softmax(width, magnitudes[m]);
+            check_activation_gradient(width, magnitudes[m]);
             check_addition(width, magnitudes[m]);
         }
+        check_norm_gradient(width);
+        check_softmax_gradient(width);
         check_rotation(width, 1 + random_below(4));
         for (int element = FLASH_F32; element <= FLASH_BF16; element++)
             check_widening((enum flash_element)element, (uint32_t)random_below(65536), width);

@@ -243,6 +243,16 @@ struct flash_kernels {
     void (*softmax)(float *scores, int64_t count, float scale);
     // target[i] += addend[i]
     void (*add)(float *target, const float *addend, int64_t count);
+    // Gradients: what a loss's derivative by an output says of its derivatives by the inputs.
+    //
+    // input_gradient[i] += the derivative by input[i] of rms_norm.
+    void (*rms_norm_gradient)(
+        const float *input, const float *weight, int64_t width, float epsilon, const float *output_gradient,
+        float *input_gradient);
+    // The derivatives by gate[i] and up[i] of silu_multiply, into `gate` and `up`.
+    void (*silu_gradient)(float *gate, float *up, const float *output_gradient, int64_t count);
+    // output_gradient[i] = the derivative by scores[i] of softmax, whose outputs are `weights`.
+    void (*softmax_gradient)(const float *weights, float *output_gradient, int64_t count, float scale);
     // 16- or 32-bit elements to float32.
     void (*widen)(const void *elements, enum flash_element element, int64_t count, float *output);
 

@@ -12,6 +12,7 @@
 #include "panel.inc.h"
 #include "dense.inc.h"
 #include "elementwise.inc.h"
+#include "gradients.inc.h"
 #include "cache.inc.h"
 #include "attention_stretch.inc.h"
 #include "attention_floats.inc.h"
@@ -31,5 +32,7 @@
         .product_sliced_ellpack = product_sliced_ellpack, .product_quantized = product_quantized,                  \
         .transpose = transpose, .quantize = quantize, .attend = attend, .join_attention = join_attention,          \
         .append = append, .rms_norm = rms_norm, .rotate = rotate, .silu_multiply = silu_multiply,                  \
-        .softmax = softmax, .add = add, .widen = widen, .fit_scales = fit_scales, .round_weights = round_weights,  \
+        .softmax = softmax, .add = add, .rms_norm_gradient = rms_norm_gradient, .silu_gradient = silu_gradient,    \
+        .softmax_gradient = softmax_gradient, .widen = widen, .fit_scales = fit_scales,                            \
+        .round_weights = round_weights,                                                                            \
     }

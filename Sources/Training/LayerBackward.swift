@@ -1,0 +1,165 @@
+import CKernels
+public import LinearAlgebra
+import Sparse
+import Tensors
+public import Transformer
+
+/// The derivatives of a loss by a layer's projections, in their order and shapes.
+public struct LayerGradients: Sendable {
+    /// As ``LayerWeights/projections``.
+    public let projections: [Matrix]
+
+    public init(like weights: LayerWeights) {
+        projections = weights.projections.map { Matrix(zeroRows: $0.rows, columns: $0.columns) }
+    }
+}
+
+/// One layer forwards, keeping what the way back needs, and backwards.
+///
+/// Between the two lie only the layer's inputs: whoever goes through all layers keeps those and runs each layer forward
+/// again before it goes back through it (activation checkpointing, Chen et al., arXiv:1604.06174).
+public final class LayerBackward {
+    private let forward: LayerForward
+    private let arithmetic: Arithmetic
+    private let tokens: Int
+    private let activations: LayerBuffers
+    private let gradients: LayerBuffers
+    /// The residual stream between attention and MLP.
+    private let middle: Matrix
+    private let secondNormalized: Matrix
+    /// What goes into the down projection.
+    private let activated: Matrix
+    /// Memory for a transposed matrix of activations, and for one of its gradients.
+    private let left: AlignedBuffer<Float>
+    private let right: AlignedBuffer<Float>
+
+    /// - Parameter tokens: rows of activations: a whole number of sequences.
+    public init(_ forward: LayerForward, tokens: Int) {
+        precondition(tokens % forward.length == 0)
+        self.forward = forward
+        self.tokens = tokens
+        arithmetic = forward.arithmetic
+        let configuration = forward.configuration
+        activations = LayerBuffers(configuration, tokens: tokens)
+        gradients = LayerBuffers(configuration, tokens: tokens)
+        middle = Matrix(uninitializedRows: tokens, columns: configuration.hiddenSize)
+        secondNormalized = Matrix(uninitializedRows: tokens, columns: configuration.hiddenSize)
+        activated = Matrix(uninitializedRows: tokens, columns: configuration.intermediateSize)
+        let widest = max(configuration.hiddenSize, configuration.queryWidth, configuration.intermediateSize)
+        left = AlignedBuffer(uninitializedCount: tokens * widest)
+        right = AlignedBuffer(uninitializedCount: tokens * widest)
+    }
+
+    /// Runs a layer and keeps its activations.
+    /// - Parameters:
+    ///   - input: the residual stream before it, `[tokens, hiddenSize]`.
+    ///   - output: the one behind it; nil if only the activations are wanted.
+    public func run(_ weights: LayerWeights, input: Matrix, output: Matrix? = nil) {
+        let kept = activations
+        forward.normalize(input.slice, by: weights.inputNorm, into: kept.normalized.slice)
+        arithmetic.multiply(kept.normalized.slice, transposed: weights.query.slice, into: kept.queries.slice)
+        arithmetic.multiply(kept.normalized.slice, transposed: weights.key.slice, into: kept.keys.slice)
+        arithmetic.multiply(kept.normalized.slice, transposed: weights.value.slice, into: kept.values.slice)
+        forward.rotate(kept.queries.slice)
+        forward.rotate(kept.keys.slice)
+        forward.attend(
+            queries: kept.queries.slice, keys: kept.keys.slice, values: kept.values.slice, into: kept.attended.slice)
+        arithmetic.copy(input.slice, into: middle.slice)
+        forward.addProduct(
+            kept.attended.slice, by: weights.output, to: middle.slice, scratch: kept.change.slice)
+        forward.normalize(middle.slice, by: weights.postAttentionNorm, into: secondNormalized.slice)
+        arithmetic.multiply(secondNormalized.slice, transposed: weights.gate.slice, into: kept.gate.slice)
+        arithmetic.multiply(secondNormalized.slice, transposed: weights.up.slice, into: kept.up.slice)
+        arithmetic.copy(kept.gate.slice, into: activated.slice)
+        forward.activate(gate: activated.slice, up: kept.up.slice)
+        guard let output else { return }
+        arithmetic.copy(middle.slice, into: output.slice)
+        forward.addProduct(activated.slice, by: weights.down, to: output.slice, scratch: kept.change.slice)
+    }
+
+    /// Goes back through the layer that was just run.
+    /// - Parameters:
+    ///   - input: as it was run with.
+    ///   - stream: the loss's derivative by the residual stream behind the layer; becomes the one before it.
+    ///   - gradients: the derivatives by the projections are added to these.
+    public func goBack(_ weights: LayerWeights, input: Matrix, stream: Matrix, adding gradients: LayerGradients) {
+        goBackThroughMLP(weights, stream: stream, adding: gradients)
+        goBackThroughAttention(weights, input: input, stream: stream, adding: gradients)
+    }
+
+    private func goBackThroughMLP(_ weights: LayerWeights, stream: Matrix, adding result: LayerGradients) {
+        let (kept, turned) = (activations, gradients)
+        addOuterProducts(stream.slice, activated.slice, to: result.projections[6])
+        // The derivative by what went into the down projection, in the place of that.
+        multiply(stream.slice, by: weights.down, into: activated.slice)
+        let table = arithmetic.kernels.table
+        let slices = (kept.gate.slice, kept.up.slice, activated.slice)
+        arithmetic.forEachRow(of: slices.0) { row in
+            table.silu_gradient(
+                slices.0.row(row), slices.1.row(row), slices.2.row(row), Int64(slices.0.columns))
+        }
+        addOuterProducts(kept.gate.slice, secondNormalized.slice, to: result.projections[4])
+        addOuterProducts(kept.up.slice, secondNormalized.slice, to: result.projections[5])
+        multiply(kept.gate.slice, by: weights.gate, into: turned.normalized.slice)
+        multiply(kept.up.slice, by: weights.up, into: turned.change.slice)
+        arithmetic.add(turned.change.slice, to: turned.normalized.slice)
+        goBackThroughNorm(of: middle, weight: weights.postAttentionNorm, turned.normalized, stream: stream)
+    }
+
+    private func goBackThroughAttention(
+        _ weights: LayerWeights, input: Matrix, stream: Matrix, adding result: LayerGradients
+    ) {
+        let (kept, turned) = (activations, gradients)
+        addOuterProducts(stream.slice, kept.attended.slice, to: result.projections[3])
+        multiply(stream.slice, by: weights.output, into: turned.attended.slice)
+        let heads = forward.configuration.keyValueHeadCount
+        let length = forward.length
+        arithmetic.pool.forEachChunk(tokens / length * heads) { task, thread in
+            let (sequence, head) = task.quotientAndRemainder(dividingBy: heads)
+            HeadAttention(forward, thread: thread).goBack(
+                kept, rows: sequence * length..<(sequence + 1) * length, keyValueHead: head, gradients: turned)
+        }
+        forward.rotate(turned.queries.slice, backwards: true)
+        forward.rotate(turned.keys.slice, backwards: true)
+        let parts = [
+            (turned.queries, weights.query, result.projections[0]), (turned.keys, weights.key, result.projections[1]),
+            (turned.values, weights.value, result.projections[2]),
+        ]
+        for (index, (gradient, weight, target)) in parts.enumerated() {
+            addOuterProducts(gradient.slice, kept.normalized.slice, to: target)
+            multiply(gradient.slice, by: weight, into: index == 0 ? turned.normalized.slice : turned.change.slice)
+            if index > 0 { arithmetic.add(turned.change.slice, to: turned.normalized.slice) }
+        }
+        goBackThroughNorm(of: input, weight: weights.inputNorm, turned.normalized, stream: stream)
+    }
+
+    private func goBackThroughNorm(of input: Matrix, weight: Matrix, _ gradient: Matrix, stream: Matrix) {
+        let (table, epsilon) = (arithmetic.kernels.table, forward.configuration.normEpsilon)
+        let slices = (input.slice, gradient.slice, stream.slice)
+        arithmetic.forEachRow(of: slices.2) { row in
+            table.rms_norm_gradient(
+                slices.0.row(row), weight.pointer, Int64(slices.0.columns), epsilon, slices.1.row(row),
+                slices.2.row(row))
+        }
+    }
+
+    /// `output = input * weight`, where a layer forwards has `input * weight^T`.
+    private func multiply(_ input: MatrixSlice, by weight: Matrix, into output: MatrixSlice) {
+        let columns = Matrix(uninitializedRows: weight.columns, columns: weight.rows)
+        arithmetic.transpose(weight.slice, into: columns.slice)
+        arithmetic.multiply(input, transposed: columns.slice, into: output)
+    }
+
+    /// `target += gradient^T * input`: a projection's derivative.
+    private func addOuterProducts(_ gradient: MatrixSlice, _ input: MatrixSlice, to target: Matrix) {
+        let turnedGradient = MatrixSlice(
+            pointer: left.pointer, rows: gradient.columns, columns: gradient.rows, stride: gradient.rows)
+        let turnedInput = MatrixSlice(
+            pointer: right.pointer, rows: input.columns, columns: input.rows, stride: input.rows)
+        arithmetic.transpose(gradient, into: turnedGradient)
+        arithmetic.transpose(input, into: turnedInput)
+        let product = Matrix(uninitializedRows: target.rows, columns: target.columns)
+        arithmetic.multiply(turnedGradient, transposed: turnedInput, into: product.slice)
+        arithmetic.add(product.slice, to: target.slice)
+    }
+}
