@@ -134,24 +134,11 @@ public struct ModelPruner {
     }
 
     private func layerPruner(_ pruner: any Pruner, _ tokens: CalibrationTokens) throws -> LayerPruner {
-        let factors = "rope_freqs.weight"
-        let rotaryFactors =
-            try checkpoint[factors] == nil
-            ? nil : Matrix(reading: factors, rows: 1, columns: configuration.headSize / 2, from: checkpoint)
         let forward = LayerForward(
-            configuration, length: tokens.length,
-            rotaryFactors: rotaryFactors.map { matrix in
-                withExtendedLifetime(matrix) { Array($0.elements) }
-            }, arithmetic: arithmetic)
+            configuration, length: tokens.length, rotaryFactors: try checkpoint.rotaryFactors(configuration),
+            arithmetic: arithmetic)
         let hidden = Matrix(uninitializedRows: tokens.tokenCount, columns: configuration.hiddenSize)
-        for (index, sequence) in tokens.sequences.enumerated() {
-            for (place, token) in sequence.enumerated() {
-                let row = hidden.slice.row(index * tokens.length + place)
-                try checkpoint.read(
-                    configuration.family.embedding, rows: Int(token)..<Int(token) + 1, as: .f32,
-                    into: UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(start: row, count: hidden.columns)))
-            }
-        }
+        try checkpoint.embed(tokens.sequences.flatMap(\.self), configuration: configuration, into: hidden)
         return LayerPruner(forward: forward, pruner: pruner, hidden: hidden)
     }
 
@@ -163,17 +150,7 @@ public struct ModelPruner {
         let before = inputs?.products == nil ? nil : weights.copy()
         try pruner.prune(weights, inputs: inputs, target: target, arithmetic: arithmetic)
         let type: WeightType = checkpoint[name]?.encoding.elementType == .bf16 ? .bf16 : .f16
-        let output = AlignedBuffer<UInt8>(uninitializedCount: weights.rows * weights.columns * type.byteCount)
-        let failure = withExtendedLifetime(weights) {
-            type.narrow(UnsafeBufferPointer($0.elements), into: UnsafeMutableRawBufferPointer(output.elements))
-        }
-        if let index = failure {
-            throw CheckpointError(
-                .notFinite, path: checkpoint.path, subject: "matrix \"\(name)\"", expected: "finite weights in \(type)",
-                found: "\(weights.elements[index]) at row \(index / weights.columns), column \(index % weights.columns)"
-            )
-        }
-        let bytes = output.frozen()
+        let bytes = try weights.narrowed(to: type, name: name, path: checkpoint.path)
         let zeroCount = bytes.reinterpreted(as: UInt16.self)!.count { $0 & 0x7FFF == 0 }
         let entry = PrunedLayer.Entry(
             report: MatrixReport(

@@ -18,9 +18,9 @@ struct FlashLLMCommand: AsyncParsableCommand {
             (\(Kernels.instructionSets.joined(separator: ", "))) instead of the best that this processor has.
             """,
         subcommands: [
-            PullCommand.self, ModelsCommand.self, InspectCommand.self, PruneCommand.self, PackCommand.self,
-            RunCommand.self, PerplexityCommand.self, BenchCommand.self, ProfileCommand.self, DevicesCommand.self,
-            MakeSyntheticCommand.self, DemoCommand.self, CompileKernelsCommand.self,
+            PullCommand.self, ModelsCommand.self, InspectCommand.self, PruneCommand.self, RecoverCommand.self,
+            PackCommand.self, RunCommand.self, PerplexityCommand.self, BenchCommand.self, ProfileCommand.self,
+            DevicesCommand.self, MakeSyntheticCommand.self, DemoCommand.self, CompileKernelsCommand.self,
         ])
 
     /// Replaces ArgumentParser's own `main`, so that every error has the same form: one sentence after `error: `.

@@ -103,7 +103,7 @@ struct PruneCommand: ParsableCommand {
         let progress = ProgressReporter(traits: console.errors)
         let tokens =
             method.makePruner().needs == .nothing
-            ? nil : try calibration.tokens(files, path: path, pool: pool, console: console, progress: progress)
+            ? nil : try calibration.tokens(files, path: path, count: 128, pool: pool, progress: progress)
         let pruner = try ModelPruner(
             files.checkpoint, configuration: files.configuration, method: method, target: try target(),
             calibration: tokens, arithmetic: Arithmetic(pool: pool))

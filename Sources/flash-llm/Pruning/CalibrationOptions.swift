@@ -29,8 +29,10 @@ struct CalibrationOptions: ParsableArguments {
         completion: .file(extensions: ["json"]))
     var calibrationTokens: String?
 
-    @Option(help: ArgumentHelp("Sequences to calibrate on.", valueName: "n"))
-    var samples = 128
+    @Option(
+        help: ArgumentHelp(
+            "Sequences to calibrate on. (default: 128; to recover, as many as its steps take)", valueName: "n"))
+    var samples: Int?
 
     @Option(help: ArgumentHelp("Tokens of each.", valueName: "n"))
     var length = 512
@@ -39,7 +41,7 @@ struct CalibrationOptions: ParsableArguments {
     var seed: UInt64 = 0
 
     func validate() throws {
-        guard (1...CalibrationTokens.sequenceLimit).contains(samples) else {
+        if let samples, !(1...CalibrationTokens.sequenceLimit).contains(samples) {
             throw ValidationError("--samples must be in 1...\(CalibrationTokens.sequenceLimit), found \(samples)")
         }
         guard (2...CalibrationTokens.lengthLimit).contains(length) else {
@@ -50,9 +52,11 @@ struct CalibrationOptions: ParsableArguments {
         }
     }
 
+    /// - Parameter count: sequences if nobody says how many.
     func tokens(
-        _ files: ModelFiles, path: String, pool: WorkerPool, console: Console, progress: ProgressReporter
+        _ files: ModelFiles, path: String, count: Int, pool: WorkerPool, progress: ProgressReporter
     ) throws -> CalibrationTokens {
+        let samples = samples ?? count
         let vocabulary = files.configuration.vocabularySize
         if let calibrationTokens {
             let bytes = try Checkpoint.fileBytes(calibrationTokens)
@@ -68,9 +72,10 @@ struct CalibrationOptions: ParsableArguments {
             let model = try LanguageModel.open(path: path, pool: pool)
             let texts = try calibration.map { try model.tokens(of: Self.text($0)) }
             return try CalibrationTokens(
-                sequences: try windows(of: texts, length: length), vocabularySize: vocabulary)
+                sequences: try windows(of: texts, count: samples, length: length), vocabularySize: vocabulary)
         }
-        return try written(path: path, length: length, vocabulary: vocabulary, pool: pool, progress: progress)
+        return try written(
+            samples, path: path, length: length, vocabulary: vocabulary, pool: pool, progress: progress)
     }
 
     private static func text(_ path: String) throws -> String {
@@ -81,8 +86,8 @@ struct CalibrationOptions: ParsableArguments {
         return text
     }
 
-    /// Windows that do not overlap, spread over all texts: `samples` of those there are, drawn by the seed.
-    private func windows(of texts: [[Int32]], length: Int) throws -> [[Int32]] {
+    /// Windows that do not overlap, spread over all texts: `count` of those there are, drawn by the seed.
+    private func windows(of texts: [[Int32]], count: Int, length: Int) throws -> [[Int32]] {
         var windows = texts.flatMap { tokens in
             stride(from: 0, through: tokens.count - length, by: length).map { Array(tokens[$0..<$0 + length]) }
         }
@@ -96,12 +101,12 @@ struct CalibrationOptions: ParsableArguments {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             windows.swapAt(index, index + Int((state >> 33) % UInt64(windows.count - index)))
         }
-        return Array(windows.prefix(samples))
+        return Array(windows.prefix(count))
     }
 
     /// Texts of the model's own, from the cache if it wrote these before.
     private func written(
-        path: String, length: Int, vocabulary: Int, pool: WorkerPool, progress: ProgressReporter
+        _ samples: Int, path: String, length: Int, vocabulary: Int, pool: WorkerPool, progress: ProgressReporter
     ) throws -> CalibrationTokens {
         let model = try LanguageModel.open(path: path, pool: pool)
         let store = WrittenTexts(model: model, samples: samples, length: length, seed: seed)

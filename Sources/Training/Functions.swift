@@ -8,3 +8,5 @@ import Darwin
 
 func cosine(_ angle: Double) -> Double { cos(angle) }
 func sine(_ angle: Double) -> Double { sin(angle) }
+func logarithm(_ value: Double) -> Double { log(value) }
+func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }

@@ -1,0 +1,93 @@
+import Checkpoints
+import LinearAlgebra
+import ModelFixtures
+import Tensors
+import TestSupport
+import Training
+import Transformer
+import Testing
+
+@Suite struct DistillationTests {
+    private let scratch = ScratchFolder()
+
+    /// A dense model and the same with half of its weights zero.
+    private func models() throws -> (dense: Checkpoint, pruned: Checkpoint, configuration: ModelConfiguration) {
+        try TinyModel(type: .f32).write(to: scratch.path("dense"))
+        try TinyModel(type: .f32, sparsity: 0.5).write(to: scratch.path("pruned"))
+        let dense = try Checkpoint.open(path: scratch.path("dense"))
+        return (
+            dense, try Checkpoint.open(path: scratch.path("pruned")), try ModelConfiguration(dense.configuration)
+        )
+    }
+
+    private func tokens(_ count: Int, _ length: Int, _ configuration: ModelConfiguration) -> [[Int32]] {
+        var generator = SplitMix64(seed: 9)
+        return (0..<count).map { _ in
+            (0..<length).map { _ in Int32.random(in: 0..<Int32(configuration.vocabularySize), using: &generator) }
+        }
+    }
+
+    /// The divergence by its formula in double precision, and its derivative by differences.
+    @Test func lossIsTheFormula() throws {
+        let (dense, _, configuration) = try models()
+        let forward = LayerForward(
+            configuration, length: 5, arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2)))
+        let head = try DistillationHead(dense, forward: forward)
+        var generator = SplitMix64(seed: 3)
+        func stream() -> Matrix {
+            Matrix(
+                rows: 70, columns: configuration.hiddenSize,
+                (0..<70 * configuration.hiddenSize).map { _ in Float.random(in: -1...1, using: &generator) })
+        }
+        let (student, teacher) = (stream(), stream())
+        let gradient = Matrix(uninitializedRows: 70, columns: configuration.hiddenSize)
+        let loss = head.loss(student: student, teacher: teacher, gradient: gradient)
+        #expect(abs(head.loss(student: student, teacher: teacher) - loss) <= 1e-12)
+        #expect(loss > 0)
+        let none = head.loss(student: teacher, teacher: teacher)
+        #expect(abs(none) <= 1e-5)
+        let length = gradient.elements.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+        let before = student.copy()
+        func moved(_ factor: Double) -> Double {
+            for index in student.elements.indices {
+                student.elements[index] = before.elements[index] + Float(factor / length) * gradient.elements[index]
+            }
+            return head.loss(student: student, teacher: teacher)
+        }
+        let slope = (moved(0.05) - moved(-0.05)) / 0.1
+        #expect(abs(slope - length) <= 0.01 * length, "\(slope), expected \(length)")
+    }
+
+    /// It comes nearer to the teacher on tokens that it learns from, and zeros stay.
+    @Test func learns() throws {
+        let (dense, pruned, configuration) = try models()
+        var settings = Distiller.Settings()
+        settings.rate = 3e-3
+        let distiller = try Distiller(
+            student: pruned, teacher: dense, configuration: configuration, sequences: 2, length: 30,
+            settings: settings, arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2)))
+        let sequences = tokens(2, 30, configuration)
+        let zeros = distiller.layers.map { $0.projections.map { matrix in matrix.elements.map { $0 == 0 } } }
+        let first = try distiller.loss(sequences)
+        for step in 0..<30 {
+            let loss = try distiller.step(sequences, of: 30)
+            if step == 0 { #expect(abs(loss - first) <= 1e-6 * first) }
+        }
+        let last = try distiller.loss(sequences)
+        #expect(last < 0.5 * first, "\(first) -> \(last)")
+        for (layer, before) in zip(distiller.layers, zeros) {
+            for (matrix, before) in zip(layer.projections, before) {
+                #expect(matrix.elements.map { $0 == 0 } == before)
+            }
+        }
+    }
+
+    @Test func learnsNothingFromItself() throws {
+        let (dense, _, configuration) = try models()
+        let distiller = try Distiller(
+            student: dense, teacher: dense, configuration: configuration, sequences: 1, length: 20,
+            arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2)))
+        let loss = try distiller.loss(tokens(1, 20, configuration))
+        #expect(abs(loss) <= 1e-5)
+    }
+}
