@@ -68,6 +68,19 @@ struct LayerPruner {
         }
     }
 
+    /// The same with all inputs looked at in the dense layer, and all matrices pruned then: twice the time, as Wanda's
+    /// authors do. Holds the residual stream a second time.
+    func runAtOnce(
+        _ weights: LayerWeights, stage: (_ matrices: [Int], _ inputs: InputStatistics?) throws -> Void
+    ) throws {
+        let before = hidden.copy()
+        var seen: [(matrices: [Int], inputs: InputStatistics?)] = []
+        try run(weights) { seen.append(($0, $1)) }
+        arithmetic.copy(before.slice, into: hidden.slice)
+        for (matrices, inputs) in seen { try stage(matrices, inputs) }
+        run(weights)
+    }
+
     /// Takes the residual stream through a layer as it is.
     func run(_ weights: LayerWeights) {
         for rows in chunks {

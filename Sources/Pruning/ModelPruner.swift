@@ -13,6 +13,7 @@ public struct ModelPruner {
     public let configuration: ModelConfiguration
     public let method: PruningMethod
     public let target: PruningTarget
+    public let order: PruningOrder
     /// nil only for methods that look at no inputs.
     public let calibration: CalibrationTokens?
     public let arithmetic: Arithmetic
@@ -21,6 +22,7 @@ public struct ModelPruner {
     ///   context.
     public init(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, method: PruningMethod, target: PruningTarget,
+        order: PruningOrder = .matrix,
         calibration: CalibrationTokens? = nil, arithmetic: Arithmetic
     ) throws(PruningError) {
         if let calibration, calibration.length > configuration.maximumContext {
@@ -37,6 +39,7 @@ public struct ModelPruner {
         self.configuration = configuration
         self.method = method
         self.target = target
+        self.order = order
         self.calibration = needsTokens ? calibration : nil
         self.arithmetic = arithmetic
     }
@@ -94,8 +97,11 @@ public struct ModelPruner {
     private var fingerprint: String {
         var model = CRC32C()
         Array(checkpoint.configuration.text().utf8).withUnsafeBytes { model.update($0) }
-        return "2 \(checkpoint.path) \(model.checksum) \(method.rawValue) \(target.sparsity) \(target.structure) "
-            + "\(calibration?.checksum ?? 0)"
+        let parts: [Any] = [
+            3, checkpoint.path, model.checksum, method.rawValue, target.sparsity, target.structure, order.rawValue,
+            calibration?.checksum ?? 0,
+        ]
+        return parts.map { "\($0)" }.joined(separator: " ")
     }
 
     private func pruneLayers(_ work: WorkFolder, progress: (Progress) -> Void) throws -> [PrunedLayer] {
@@ -117,13 +123,17 @@ public struct ModelPruner {
                 continue
             }
             var layer = PrunedLayer()
-            try layerPruner.run(weights) { matrices, inputs in
+            func stage(_ matrices: [Int], _ inputs: InputStatistics?) throws {
                 for place in matrices {
                     layer.entries.append(
                         try prune(weights.projections[place], name: names[place], by: pruner, inputs: inputs))
                     done += 1
                     progress(Progress(done: done, count: count))
                 }
+            }
+            switch order {
+            case .matrix: try layerPruner.run(weights, stage: stage)
+            case .layer: try layerPruner.runAtOnce(weights, stage: stage)
             }
             try work.store(layer, index)
             // From its file, so that memory stays that of one layer.

@@ -21,7 +21,7 @@ import Testing
     }
 
     private func pruner(
-        _ method: PruningMethod, sparsity: Double, threads: Int = 2, seed: UInt64 = 1
+        _ method: PruningMethod, sparsity: Double, order: PruningOrder = .matrix, threads: Int = 2, seed: UInt64 = 1
     ) throws -> ModelPruner {
         if scratch.entries("model").isEmpty { try TinyModel(type: .f16).write(to: scratch.path("model")) }
         let checkpoint = try Checkpoint.open(path: scratch.path("model"))
@@ -32,6 +32,7 @@ import Testing
         }
         return try ModelPruner(
             checkpoint, configuration: configuration, method: method, target: PruningTarget(sparsity: sparsity),
+            order: order,
             calibration: try CalibrationTokens(
                 sequences: sequences, vocabularySize: configuration.vocabularySize),
             arithmetic: Arithmetic(pool: WorkerPool(threadCount: threads)))
@@ -84,6 +85,17 @@ import Testing
         let magnitude = try pruner(.magnitude, sparsity: 0.5)
         _ = try magnitude.prune(to: destination("magnitude"))
         #expect(magnitude.calibration == nil)
+    }
+
+    /// The first matrices of a model have the same inputs in either order, all others do not.
+    @Test func ordersDifferBehindTheFirstMatrices() throws {
+        for order in PruningOrder.allCases {
+            _ = try pruner(.sparsegpt, sparsity: 0.5, order: order).prune(to: destination(order.rawValue))
+        }
+        for (index, name) in Self.names.enumerated() {
+            let isEqual = try elements("matrix", name) == elements("layer", name)
+            #expect(isEqual == (index < 3), "\(name)")
+        }
     }
 
     @Test func resultsDoNotDependOnThreads() throws {

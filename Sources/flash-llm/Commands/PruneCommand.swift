@@ -48,6 +48,12 @@ struct PruneCommand: ParsableCommand {
                 + "method's authors do)", valueName: "row|matrix|N:M"))
     var structure = "auto"
 
+    @Option(
+        help: ArgumentHelp(
+            "Fit each matrix to what the pruned ones before it give, or all of a layer to the dense layer's.",
+            valueName: "matrix|layer"))
+    var order = PruningOrder.matrix.rawValue
+
     @OptionGroup var calibration: CalibrationOptions
 
     @Option(help: ArgumentHelp("Threads to compute with. (default: one per processor)", valueName: "n"))
@@ -69,11 +75,16 @@ struct PruneCommand: ParsableCommand {
             throw ValidationError("--threads must be in 1...1024, found \(threads)")
         }
         _ = try chosenMethod()
+        _ = try chosenOrder()
         _ = try target()
     }
 
     private func chosenMethod() throws(ValidationError) -> PruningMethod {
         try named(method, "pruning method", among: PruningMethod.allCases.map { ($0.rawValue, $0) })
+    }
+
+    private func chosenOrder() throws(ValidationError) -> PruningOrder {
+        try named(order, "order of pruning", among: PruningOrder.allCases.map { ($0.rawValue, $0) })
     }
 
     private func target() throws(ValidationError) -> PruningTarget {
@@ -106,6 +117,7 @@ struct PruneCommand: ParsableCommand {
             ? nil : try calibration.tokens(files, path: path, count: 128, pool: pool, progress: progress)
         let pruner = try ModelPruner(
             files.checkpoint, configuration: files.configuration, method: method, target: try target(),
+            order: try chosenOrder(),
             calibration: tokens, arithmetic: Arithmetic(pool: pool))
         let (reports, seconds) = try output.write("pruning \(model.model)", copying: files, console: console) {
             destination in
