@@ -44,12 +44,17 @@ extension Checkpoint {
 }
 
 extension Checkpoint {
+    /// What a matrix is stored as in 16 bits: bf16 if it is so already, f16 else.
+    public func sixteenBitType(of name: String) -> WeightType {
+        self[name]?.encoding.elementType == .bf16 ? .bf16 : .f16
+    }
+
     /// A matrix as the 16-bit elements that formats are made of: bf16 if it is stored so, f16 else.
     /// - Throws: as ``read(_:rows:as:into:)``, and if `name` is no matrix.
     public func sixteenBitMatrix(
         _ name: String, pool: WorkerPool
     ) throws(CheckpointError) -> (rows: Int, columns: Int, type: WeightType, elements: Storage<UInt16>) {
-        let type: WeightType = self[name]?.encoding.elementType == .bf16 ? .bf16 : .f16
+        let type = sixteenBitType(of: name)
         let bytes = try elements(name, as: type, pool: pool)
         guard let description = self[name], description.shape.count == 2, description.elementCount > 0,
             let elements = bytes.reinterpreted(as: UInt16.self)

@@ -1,4 +1,4 @@
-public import Checkpoints
+import Checkpoints
 public import OrderedJSON
 
 /// The tokens on which a model's activations are looked at: sequences of one length, each read by itself.

@@ -61,6 +61,16 @@ public final class InputStatistics: @unchecked Sendable {
         return (0..<width).map { Double(products[$0, $0]) }
     }
 
+    /// The same, known to be numbers.
+    /// - Throws: `PruningError` if an input was NaN or infinite, or its square too large.
+    func finiteSquares() throws(PruningError) -> [Double] {
+        let squares = squares
+        guard squares.allSatisfy(\.isFinite) else {
+            throw PruningError("a layer's inputs", expected: "finite numbers", found: "NaN or infinity")
+        }
+        return squares
+    }
+
     /// `[width, width]`, the sums of all products of two inputs; nil unless ``kind`` is `.products`.
     public var products: Matrix? { gram?.products }
 
@@ -81,10 +91,7 @@ public final class InputStatistics: @unchecked Sendable {
     public func inverseFactor(damping: Double) throws(PruningError) -> InverseFactor {
         if let factor, factor.damping >= damping { return factor }
         guard let products else { preconditionFailure("the statistics hold no products") }
-        let (count, squares) = (Double(max(tokenCount, 1)), squares)
-        guard squares.allSatisfy(\.isFinite) else {
-            throw PruningError("a layer's inputs", expected: "finite numbers", found: "NaN or infinity")
-        }
+        let (count, squares) = (Double(max(tokenCount, 1)), try finiteSquares())
         let dead = squares.indices.filter { squares[$0] == 0 }
         let mean = (squares.reduce(0, +) / count + Double(dead.count)) / Double(width)
         var share = damping

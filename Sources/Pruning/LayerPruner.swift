@@ -11,6 +11,7 @@ import Transformer
 /// Holds the residual stream of all tokens and what goes into one matrix; everything else for ``chunkTokens`` of them.
 struct LayerPruner {
     let forward: LayerForward
+    /// One that looks at inputs.
     let pruner: any Pruner
     let arithmetic: Arithmetic
     /// The residual stream, `[tokens, hiddenSize]`.
@@ -43,7 +44,7 @@ struct LayerPruner {
     ///   - stage: called with the places among ``LayerWeights/projections`` of matrices that read the same input,
     ///     before they are first used.
     func run(
-        _ weights: LayerWeights, stage: (_ matrices: [Int], _ inputs: InputStatistics?) throws -> Void
+        _ weights: LayerWeights, stage: (_ matrices: [Int], _ inputs: InputStatistics) throws -> Void
     ) throws {
         let configuration = forward.configuration
         let inner = configuration.intermediateSize
@@ -71,10 +72,10 @@ struct LayerPruner {
     /// The same with all inputs looked at in the dense layer, and all matrices pruned then: twice the time, as Wanda's
     /// authors do. Holds the residual stream a second time.
     func runAtOnce(
-        _ weights: LayerWeights, stage: (_ matrices: [Int], _ inputs: InputStatistics?) throws -> Void
+        _ weights: LayerWeights, stage: (_ matrices: [Int], _ inputs: InputStatistics) throws -> Void
     ) throws {
         let before = hidden.copy()
-        var seen: [(matrices: [Int], inputs: InputStatistics?)] = []
+        var seen: [(matrices: [Int], inputs: InputStatistics)] = []
         try run(weights) { seen.append(($0, $1)) }
         arithmetic.copy(before.slice, into: hidden.slice)
         for (matrices, inputs) in seen { try stage(matrices, inputs) }
@@ -93,10 +94,9 @@ struct LayerPruner {
     }
 
     private func look(
-        at matrices: [Int], width: Int, _ stage: ([Int], InputStatistics?) throws -> Void,
+        at matrices: [Int], width: Int, _ stage: ([Int], InputStatistics) throws -> Void,
         _ inputs: (Range<Int>) -> MatrixSlice
     ) throws {
-        guard pruner.needs > .nothing else { return try stage(matrices, nil) }
         let statistics = InputStatistics(width: width, kind: pruner.needs, arithmetic: arithmetic)
         for rows in chunks { statistics.add(inputs(rows)) }
         statistics.finish()
@@ -126,14 +126,6 @@ struct LayerPruner {
     }
 
     private func attend(_ rows: Range<Int>, _ weights: LayerWeights) {
-        let input = normalized(rows, by: weights.inputNorm)
-        let (queries, keys) = (slice(buffers.queries, rows), slice(buffers.keys, rows))
-        let values = slice(buffers.values, rows)
-        arithmetic.multiply(input, transposed: weights.query.slice, into: queries)
-        arithmetic.multiply(input, transposed: weights.key.slice, into: keys)
-        arithmetic.multiply(input, transposed: weights.value.slice, into: values)
-        forward.rotate(queries)
-        forward.rotate(keys)
-        forward.attend(queries: queries, keys: keys, values: values, into: attended(rows))
+        forward.attend(hidden.slice(rows: rows), weights, buffers: buffers, into: attended(rows))
     }
 }

@@ -22,8 +22,7 @@ public struct ModelPruner {
     ///   context.
     public init(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, method: PruningMethod, target: PruningTarget,
-        order: PruningOrder = .matrix,
-        calibration: CalibrationTokens? = nil, arithmetic: Arithmetic
+        order: PruningOrder = .matrix, calibration: CalibrationTokens? = nil, arithmetic: Arithmetic
     ) throws(PruningError) {
         if let calibration, calibration.length > configuration.maximumContext {
             throw PruningError(
@@ -57,9 +56,8 @@ public struct ModelPruner {
     public func prune(
         to destination: ModelRewriter.Destination, progress: (Progress) -> Void = { _ in }
     ) throws -> [MatrixReport] {
-        let layout = DecoderLayout(configuration)
-        let rewriter = try ModelRewriter(
-            checkpoint, matrices: layout.projections.map(\.name), pool: arithmetic.pool)
+        let projections = DecoderLayout(configuration).projections
+        let rewriter = try ModelRewriter(checkpoint, matrices: projections.map(\.name), pool: arithmetic.pool)
         let work = WorkFolder(for: destination.path, fingerprint: fingerprint)
         var entries: [String: PrunedLayer.Entry] = [:]
         var reports: [MatrixReport] = []
@@ -72,25 +70,20 @@ public struct ModelPruner {
                         entries[entry.report.name] = entry
                     }
                 }
-                let entry = try entries[name] ?? pruneAlone(name)
+                let entry = try entries[name] ?? pruneAlone(projections.first { $0.name == name }!)
                 try writer.append(name, type: entry.type.elementType, shape: entry.shape, bytes: entry.bytes)
                 reports.append(entry.report)
             },
             finish: { try $0.finish(configuration: checkpoint.configuration) })
-        work.remove(layerCount: configuration.layerCount)
+        if calibration != nil { work.remove(layerCount: configuration.layerCount) }
         return reports
     }
 
     /// Prunes a matrix without looking at inputs.
-    private func pruneAlone(_ name: String) throws -> PrunedLayer.Entry {
-        guard let description = checkpoint[name], description.shape.count == 2, description.elementCount > 0 else {
-            throw CheckpointError(
-                .damaged, path: checkpoint.path, subject: "tensor \"\(name)\"", expected: "a matrix",
-                found: "shape \(checkpoint[name]?.shape ?? [])")
-        }
+    private func pruneAlone(_ projection: DecoderLayout.Projection) throws -> PrunedLayer.Entry {
         let weights = try Matrix(
-            reading: name, rows: description.rows, columns: description.columns, from: checkpoint)
-        return try prune(weights, name: name, by: method.makePruner(), inputs: nil)
+            reading: projection.name, rows: projection.rows, columns: projection.columns, from: checkpoint)
+        return try prune(weights, name: projection.name, by: method.makePruner(), inputs: nil)
     }
 
     /// What makes two runs the same.
@@ -123,7 +116,7 @@ public struct ModelPruner {
                 continue
             }
             var layer = PrunedLayer()
-            func stage(_ matrices: [Int], _ inputs: InputStatistics?) throws {
+            func stage(_ matrices: [Int], _ inputs: InputStatistics) throws {
                 for place in matrices {
                     layer.entries.append(
                         try prune(weights.projections[place], name: names[place], by: pruner, inputs: inputs))
@@ -159,7 +152,7 @@ public struct ModelPruner {
         let start = ContinuousClock.now
         let before = inputs?.products == nil ? nil : weights.copy()
         try pruner.prune(weights, inputs: inputs, target: target, arithmetic: arithmetic)
-        let type: WeightType = checkpoint[name]?.encoding.elementType == .bf16 ? .bf16 : .f16
+        let type = checkpoint.sixteenBitType(of: name)
         let bytes = try weights.narrowed(to: type, name: name, path: checkpoint.path)
         let zeroCount = bytes.reinterpreted(as: UInt16.self)!.count { $0 & 0x7FFF == 0 }
         let entry = PrunedLayer.Entry(

@@ -1,7 +1,7 @@
 public import Checkpoints
 public import LinearAlgebra
 import Tensors
-public import Training
+import Training
 public import Transformer
 
 /// Trains a pruned model on the dense one's distributions and writes it again, with the same zeros.
@@ -73,7 +73,7 @@ public struct ModelRecovery {
                 let result = try trained ?? train(progress: progress)
                 trained = result
                 guard let matrix = result.matrices[name] else { preconditionFailure("no layer has \(name)") }
-                let type: WeightType = pruned[name]?.encoding.elementType == .bf16 ? .bf16 : .f16
+                let type = pruned.sixteenBitType(of: name)
                 let bytes = try matrix.narrowed(to: type, name: name, path: pruned.path)
                 try writer.append(name, type: type.elementType, shape: [matrix.rows, matrix.columns], bytes: bytes)
             },

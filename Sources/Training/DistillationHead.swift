@@ -3,7 +3,7 @@ import CKernels
 public import LinearAlgebra
 import Sparse
 import Tensors
-public import Transformer
+import Transformer
 
 /// The end of a model, norm and head, and what a student's tokens cost there: the divergence of its distribution of the
 /// next token from the teacher's, KL(teacher || student), in nats.

@@ -2,7 +2,7 @@ import CKernels
 public import LinearAlgebra
 import Sparse
 import Tensors
-public import Transformer
+import Transformer
 
 /// The derivatives of a loss by a layer's projections, in their order and shapes.
 public struct LayerGradients: Sendable {
@@ -56,14 +56,7 @@ public final class LayerBackward {
     ///   - output: the one behind it; nil if only the activations are wanted.
     public func run(_ weights: LayerWeights, input: Matrix, output: Matrix? = nil) {
         let kept = activations
-        forward.normalize(input.slice, by: weights.inputNorm, into: kept.normalized.slice)
-        arithmetic.multiply(kept.normalized.slice, transposed: weights.query.slice, into: kept.queries.slice)
-        arithmetic.multiply(kept.normalized.slice, transposed: weights.key.slice, into: kept.keys.slice)
-        arithmetic.multiply(kept.normalized.slice, transposed: weights.value.slice, into: kept.values.slice)
-        forward.rotate(kept.queries.slice)
-        forward.rotate(kept.keys.slice)
-        forward.attend(
-            queries: kept.queries.slice, keys: kept.keys.slice, values: kept.values.slice, into: kept.attended.slice)
+        forward.attend(input.slice, weights, buffers: kept, into: kept.attended.slice)
         arithmetic.copy(input.slice, into: middle.slice)
         forward.addProduct(
             kept.attended.slice, by: weights.output, to: middle.slice, scratch: kept.change.slice)

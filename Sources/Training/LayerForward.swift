@@ -62,6 +62,24 @@ public struct LayerForward: Sendable {
         }
     }
 
+    /// From the residual stream to what goes into the output projection. Norm, rotated queries and keys, and values
+    /// stay in the first rows of `buffers`.
+    public func attend(
+        _ stream: MatrixSlice, _ weights: LayerWeights, buffers: LayerBuffers, into output: MatrixSlice
+    ) {
+        let rows = 0..<stream.rows
+        let input = buffers.normalized.slice(rows: rows)
+        let (queries, keys) = (buffers.queries.slice(rows: rows), buffers.keys.slice(rows: rows))
+        let values = buffers.values.slice(rows: rows)
+        normalize(stream, by: weights.inputNorm, into: input)
+        arithmetic.multiply(input, transposed: weights.query.slice, into: queries)
+        arithmetic.multiply(input, transposed: weights.key.slice, into: keys)
+        arithmetic.multiply(input, transposed: weights.value.slice, into: values)
+        rotate(queries)
+        rotate(keys)
+        attend(queries: queries, keys: keys, values: values, into: output)
+    }
+
     /// `gate = silu(gate) * up`
     public func activate(gate: MatrixSlice, up: MatrixSlice) {
         let table = arithmetic.kernels.table

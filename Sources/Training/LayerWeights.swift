@@ -64,10 +64,5 @@ extension Matrix {
         }
         self.init(uninitializedRows: rows, columns: columns)
         try checkpoint.read(name, as: .f32, into: UnsafeMutableRawBufferPointer(elements))
-        if let index = elements.firstIndex(where: { !$0.isFinite }) {
-            throw CheckpointError(
-                .notFinite, path: checkpoint.path, subject: "tensor \"\(name)\"", expected: "finite weights",
-                found: "\(elements[index]) at row \(index / columns), column \(index % columns)")
-        }
     }
 }

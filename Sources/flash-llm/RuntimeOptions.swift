@@ -9,8 +9,7 @@ import Terminal
 struct RuntimeOptions: ParsableArguments {
     @OptionGroup var device: DeviceOptions
 
-    @Option(help: ArgumentHelp("Threads to compute with. (default: one per processor)", valueName: "n"))
-    var threads: Int?
+    @OptionGroup var threads: ThreadOptions
 
     @Option(help: "Keep weights that must be decoded as f16 or f32.")
     var weights: WeightPrecision = .f16
@@ -32,9 +31,6 @@ struct RuntimeOptions: ParsableArguments {
         if weights == .f32, packing.pack == "f16" {
             throw ValidationError("--pack f16 would round what --weights f32 keeps: leave out one of them")
         }
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be in 1...1024, found \(threads)")
-        }
         _ = try instructionSet.map(kernels(ofInstructionSet:))
         if try device.choice != .cpu, let cache, cache != .f16 {
             throw ValidationError("--cache on a GPU must be f16, found \(cache)")
@@ -54,7 +50,7 @@ struct RuntimeOptions: ParsableArguments {
         return model
     }
 
-    func makePool() -> WorkerPool { WorkerPool(threadCount: threads ?? WorkerPool.availableProcessorCount) }
+    func makePool() -> WorkerPool { threads.makePool() }
 
     private var cpuKernels: Kernels { instructionSet.flatMap { Kernels(instructionSet: $0) } ?? .best }
 

@@ -134,6 +134,10 @@ import Testing
             let error = #expect(throws: CheckpointError.self) { try other.prune(to: destination("out")) }
             #expect(error?.description.contains("same settings") == true)
         }
+        // A method that stores no layers leaves them, too.
+        _ = try self.pruner(.magnitude, sparsity: 0.5).prune(to: destination("out"))
+        #expect(scratch.entries("out.unfinished") == ["layer-0.safetensors", "layer-1.safetensors"])
+        try FileManager.default.removeItem(atPath: scratch.path("out"))
         // A file cut short is named.
         let path = "out.unfinished/layer-1.safetensors"
         try scratch.write(Array(try scratch.bytes(path).dropLast(100)), to: path)

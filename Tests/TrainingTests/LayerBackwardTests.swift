@@ -1,6 +1,5 @@
 import Checkpoints
 import LinearAlgebra
-import ModelFixtures
 import Sparse
 import Tensors
 import TestSupport
@@ -10,17 +9,11 @@ import Testing
 
 /// Gradients of a layer against differences of a loss.
 @Suite struct LayerBackwardTests {
-    private let scratch = ScratchFolder()
-
     private func setUp(
         length: Int, sequences: Int, threads: Int = 2
     ) throws -> (weights: LayerWeights, forward: LayerForward, input: Matrix, loss: Matrix) {
-        var model = TinyModel(type: .f32)
-        model.headCount = 6
-        model.keyValueHeadCount = 2
-        try model.write(to: scratch.path("model"))
-        let checkpoint = try Checkpoint.open(path: scratch.path("model"))
-        let configuration = try ModelConfiguration(checkpoint.configuration)
+        let model = try GroupedModel()
+        let (checkpoint, configuration) = (model.checkpoint, model.configuration)
         var generator = SplitMix64(seed: 4)
         func random(_ scale: Float) -> Matrix {
             let (rows, columns) = (sequences * length, configuration.hiddenSize)

@@ -71,13 +71,8 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 33, 150]) func equalsTheDecoder(length: Int) throws {
-        let scratch = ScratchFolder()
-        var model = TinyModel(type: .f32)
-        model.headCount = 6
-        model.keyValueHeadCount = 2
-        try model.write(to: scratch.path("model"))
-        let checkpoint = try Checkpoint.open(path: scratch.path("model"))
-        let configuration = try ModelConfiguration(checkpoint.configuration)
+        let model = try GroupedModel()
+        let (checkpoint, configuration) = (model.checkpoint, model.configuration)
         var generator = SplitMix64(seed: 3)
         let sequences = (0..<3).map { _ in
             (0..<length).map { _ in Int32.random(in: 0..<Int32(configuration.vocabularySize), using: &generator) }

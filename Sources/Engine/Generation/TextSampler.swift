@@ -1,13 +1,13 @@
 import Synchronization
 public import Tensors
-public import Transformer
+import Transformer
 
 /// Lets a model write texts out of nothing, many at a time: what it was trained on, as far as it remembers. Stands in
 /// for a data set where there is none.
 ///
 /// Each text begins behind the beginning-of-text token (or the end-of-text token) and goes on for a number of tokens,
-/// also behind an end of text, where the next one begins. A text depends on its number and the seed alone, not on how
-/// many are written at a time.
+/// also behind an end of text, where the next one begins. Each draws from a generator of its own, by its number and the
+/// seed.
 public final class TextSampler {
     private let model: LanguageModel
     private let pool: WorkerPool

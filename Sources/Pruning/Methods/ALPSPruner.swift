@@ -31,7 +31,8 @@ public struct ALPSPruner: Pruner {
             preconditionFailure("ALPS got no products of \(weights.columns) inputs")
         }
         let target = target.resolved(.matrix)
-        let problem = try ScaledProblem(weights, products: products, damping: damping, arithmetic: arithmetic)
+        let problem = try ScaledProblem(
+            weights, inputs: inputs, products: products, damping: damping, arithmetic: arithmetic)
         guard let problem else {
             // All inputs are zero: nothing that the weights do can be seen.
             let copy = weights.copy()
@@ -46,54 +47,51 @@ public struct ALPSPruner: Pruner {
     private func search(_ problem: ScaledProblem, _ target: PruningTarget) throws(PruningError) -> Matrix {
         let arithmetic = problem.arithmetic
         let (rows, columns) = (problem.weights.rows, problem.weights.columns)
-        func matrix() -> Matrix { Matrix(uninitializedRows: rows, columns: columns) }
         // Those that keep the output, those that have the zeros, and what pulls them together.
-        let (free, sparse, pull, pulled) = (
-            problem.weights.copy(), matrix(), Matrix(zeroRows: rows, columns: columns), matrix()
-        )
-        target.project(free.slice, into: sparse.slice, arithmetic: arithmetic)
+        let found = Matrix(uninitializedRows: rows, columns: columns)
+        let (free, sparse) = (problem.weights.copy().slice, found.slice)
+        let pull = Matrix(zeroRows: rows, columns: columns).slice
+        let pulled = Matrix(uninitializedRows: rows, columns: columns).slice
+        let images = problem.images.slice
+        target.project(free, into: sparse, arithmetic: arithmetic)
         var penalty = Float(firstPenalty)
         var inverse = try problem.inverse(penalty: penalty)
-        let before = sparse.copy()
+        let before = found.copy().slice
         for step in 1...maximumSteps {
-            let slices = (problem.images.slice, pull.slice, sparse.slice, pulled.slice, free.slice)
-            arithmetic.forEachRow(of: slices.3) { row in
-                let (image, pull, sparse, sum) = (
-                    slices.0.row(row), slices.1.row(row), slices.2.row(row), slices.3.row(row)
-                )
+            arithmetic.forEachRow(of: pulled) { row in
+                let (image, pull, sparse, sum) = (images.row(row), pull.row(row), sparse.row(row), pulled.row(row))
                 for column in 0..<columns { sum[column] = image[column] - pull[column] + penalty * sparse[column] }
             }
-            arithmetic.multiply(pulled.slice, transposed: inverse.slice, into: free.slice)
-            arithmetic.forEachRow(of: slices.3) { row in
-                let (free, pull, sum) = (slices.4.row(row), slices.1.row(row), slices.3.row(row))
+            arithmetic.multiply(pulled, transposed: inverse.slice, into: free)
+            arithmetic.forEachRow(of: pulled) { row in
+                let (free, pull, sum) = (free.row(row), pull.row(row), pulled.row(row))
                 for column in 0..<columns { sum[column] = free[column] + pull[column] / penalty }
             }
-            target.project(pulled.slice, into: sparse.slice, arithmetic: arithmetic)
-            arithmetic.forEachRow(of: slices.1) { row in
-                let (sparse, pull, sum) = (slices.2.row(row), slices.1.row(row), slices.3.row(row))
+            target.project(pulled, into: sparse, arithmetic: arithmetic)
+            arithmetic.forEachRow(of: pull) { row in
+                let (sparse, pull, sum) = (sparse.row(row), pull.row(row), pulled.row(row))
                 for column in 0..<columns { pull[column] = penalty * (sum[column] - sparse[column]) }
             }
             guard step % stepsPerLook == 0 else { continue }
             let change = Self.changedPlaces(before, sparse, arithmetic: arithmetic)
             let share = Double(change) / Double(max(rows * columns - target.zeroCount(of: rows * columns), 1))
             if change == 0 || (step > 30 && share < 0.0003) { break }
-            arithmetic.copy(sparse.slice, into: before.slice)
+            arithmetic.copy(sparse, into: before)
             penalty *= share > 0.1 ? 1.3 : share > 0.005 ? 1.2 : 1.1
             inverse = try problem.inverse(penalty: penalty)
         }
-        target.project(free.slice, into: sparse.slice, arithmetic: arithmetic)
-        return sparse
+        target.project(free, into: sparse, arithmetic: arithmetic)
+        return found
     }
 
     /// Elements that are zero in just one of two matrices.
-    private static func changedPlaces(_ left: Matrix, _ right: Matrix, arithmetic: Arithmetic) -> Int {
+    private static func changedPlaces(_ left: MatrixSlice, _ right: MatrixSlice, arithmetic: Arithmetic) -> Int {
         let counts = Matrix(uninitializedRows: left.rows, columns: 1)
-        let slices = (left.slice, right.slice, counts.slice)
-        arithmetic.forEachRow(of: slices.0) { row in
-            let (a, b) = (slices.0.row(row), slices.1.row(row))
+        arithmetic.forEachRow(of: left) { row in
+            let (a, b) = (left.row(row), right.row(row))
             var count: Int32 = 0
             for column in 0..<left.columns { count &+= (a[column] == 0) != (b[column] == 0) ? 1 : 0 }
-            slices.2.row(row)[0] = Float(count)
+            counts.pointer[row] = Float(count)
         }
         return (0..<left.rows).reduce(0) { $0 + Int(counts[$1, 0]) }
     }
@@ -115,13 +113,9 @@ struct ScaledProblem {
     /// nil if all inputs are zero.
     /// - Throws: `PruningError` for inputs that are NaN or infinite.
     init?(
-        _ weights: Matrix, products: Matrix, damping: Double, arithmetic: Arithmetic
+        _ weights: Matrix, inputs: InputStatistics, products: Matrix, damping: Double, arithmetic: Arithmetic
     ) throws(PruningError) {
-        let size = products.rows
-        let squares = (0..<size).map { Double(products[$0, $0]) }
-        guard squares.allSatisfy(\.isFinite) else {
-            throw PruningError("a layer's inputs", expected: "finite numbers", found: "NaN or infinity")
-        }
+        let (size, squares) = (products.rows, try inputs.finiteSquares())
         let added = damping * squares.reduce(0, +) / Double(size)
         guard added > 0 else { return nil }
         let norms = squares.map { Float(($0 + added).squareRoot()) }

@@ -14,13 +14,10 @@ public struct WandaPruner: Pruner {
     public func prune(
         _ weights: Matrix, inputs: InputStatistics?, target: PruningTarget, arithmetic: Arithmetic
     ) throws(PruningError) {
-        guard let squares = inputs?.squares, squares.count == weights.columns else {
+        guard let inputs, inputs.width == weights.columns else {
             preconditionFailure("Wanda got no squares of \(weights.columns) inputs")
         }
-        guard squares.allSatisfy(\.isFinite) else {
-            throw PruningError("a layer's inputs", expected: "finite numbers", found: "NaN or infinity")
-        }
-        let norms = squares.map { Float($0.squareRoot()) }
+        let norms = try inputs.finiteSquares().map { Float($0.squareRoot()) }
         let slice = weights.slice
         target.resolved(.row).forEachZero(rows: weights.rows, columns: weights.columns, arithmetic: arithmetic) {
             row, scores in

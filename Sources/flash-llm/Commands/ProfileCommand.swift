@@ -46,9 +46,7 @@ struct ProfileCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be in 1...1024, found \(threads)")
-        }
+        try ThreadOptions.check(threads)
         if !(1...1000).contains(rounds) { throw ValidationError("--rounds must be in 1...1000, found \(rounds)") }
         if let instructionSet, Kernels(instructionSet: instructionSet) == nil {
             throw ValidationError("--instruction-set must be one that this processor has, found '\(instructionSet)'")

@@ -56,8 +56,7 @@ struct PruneCommand: ParsableCommand {
 
     @OptionGroup var calibration: CalibrationOptions
 
-    @Option(help: ArgumentHelp("Threads to compute with. (default: one per processor)", valueName: "n"))
-    var threads: Int?
+    @OptionGroup var threads: ThreadOptions
 
     @OptionGroup var output: ModelOutput
 
@@ -70,9 +69,6 @@ struct PruneCommand: ParsableCommand {
                 sparsity > 1 && sparsity < 100
                 ? " (\(Format.percentage(sparsity / 100, decimals: 0)) is \(sparsity / 100))" : ""
             throw ValidationError("--sparsity must be at least 0 and less than 1, found \(sparsity)\(hint)")
-        }
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be in 1...1024, found \(threads)")
         }
         _ = try chosenMethod()
         _ = try chosenOrder()
@@ -109,7 +105,7 @@ struct PruneCommand: ParsableCommand {
         let console = Console()
         let path = try model.path(console: console)
         let files = try ModelFiles(path: path)
-        let pool = WorkerPool(threadCount: threads ?? WorkerPool.availableProcessorCount)
+        let pool = threads.makePool()
         let method = try chosenMethod()
         let progress = ProgressReporter(traits: console.errors)
         let tokens =

@@ -14,7 +14,7 @@ struct RecoverCommand: ParsableCommand {
             that the dense one gives it; zeros stay zeros. Texts are the dense model's own by default, which needs no \
             data set; with --calibration they come from files. A step learns from two sequences.
 
-            Memory: four times the model's projections in float32.
+            Memory: the projections in float32 three times, the embedding table twice, and some hundred megabytes.
 
             Examples:
               flash-llm recover smollm2-135m pruned -o recovered
@@ -32,8 +32,7 @@ struct RecoverCommand: ParsableCommand {
 
     @OptionGroup var calibration: CalibrationOptions
 
-    @Option(help: ArgumentHelp("Threads to compute with. (default: one per processor)", valueName: "n"))
-    var threads: Int?
+    @OptionGroup var threads: ThreadOptions
 
     @OptionGroup var output: ModelOutput
 
@@ -44,9 +43,6 @@ struct RecoverCommand: ParsableCommand {
         guard (1...1_000_000).contains(steps) else {
             throw ValidationError("--steps must be in 1...1000000, found \(steps)")
         }
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be in 1...1024, found \(threads)")
-        }
     }
 
     func run() throws {
@@ -54,7 +50,7 @@ struct RecoverCommand: ParsableCommand {
         let path = try ModelArgument.path(of: dense, console: console)
         let files = try ModelFiles(path: path)
         let prunedFiles = try ModelFiles(path: try ModelArgument.path(of: pruned, console: console))
-        let pool = WorkerPool(threadCount: threads ?? WorkerPool.availableProcessorCount)
+        let pool = threads.makePool()
         let progress = ProgressReporter(traits: console.errors)
         let tokens = try calibration.tokens(
             files, path: path, count: ModelRecovery.sequenceCount(steps: steps), pool: pool, progress: progress)
