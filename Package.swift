@@ -169,7 +169,8 @@ let package = Package(
                 "Transformer",
             ], swiftSettings: vectorSettings),
         .testTarget(
-            name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "Sparse", "Tensors", "TestSupport"],
+            name: "LinearAlgebraTests",
+            dependencies: ["KernelsUnderTest", "LinearAlgebra", "Sparse", "Tensors", "TestSupport"],
             swiftSettings: vectorSettings),
         .testTarget(
             name: "SparseTests", dependencies: ["CKernels", "KernelsUnderTest", "Sparse", "Tensors", "TestSupport"],
@@ -177,8 +178,8 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Checkpoints", "LinearAlgebra", "ModelFixtures", "Sparse", "Tensors", "TestSupport", "Training",
-                "Transformer",
+                "Checkpoints", "KernelsUnderTest", "LinearAlgebra", "ModelFixtures", "Sparse", "Tensors", "TestSupport",
+                "Training", "Transformer",
             ], swiftSettings: vectorSettings),
         .testTarget(
             name: "TransformerTests",

@@ -6,6 +6,6 @@
 #include "vectors/avx2.h"
 #include "kernels/all.inc.h"
 
-const struct flash_kernels flash_kernels_avx2 = KERNEL_TABLE("avx2");
+const struct flash_kernels flash_kernels_avx2 = KERNEL_TABLE("avx2", NULL);
 #pragma clang attribute pop
 #endif

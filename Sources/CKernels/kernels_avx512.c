@@ -9,6 +9,8 @@
 #include "vectors/avx512.h"
 #include "kernels/all.inc.h"
 
-const struct flash_kernels flash_kernels_avx512 = KERNEL_TABLE("avx512");
+const struct flash_kernels flash_kernels_avx512 = KERNEL_TABLE("avx512", NULL);
+// Of the same name, for processors that have AVX-512 BF16, too.
+const struct flash_kernels flash_kernels_avx512_bf16 = KERNEL_TABLE("avx512", flash_product_bf16_avx512);
 #pragma clang attribute pop
 #endif

@@ -5,5 +5,5 @@
 #include "vectors/neon.h"
 #include "kernels/all.inc.h"
 
-const struct flash_kernels flash_kernels_neon = KERNEL_TABLE("neon");
+const struct flash_kernels flash_kernels_neon = KERNEL_TABLE("neon", NULL);
 #endif

@@ -7,6 +7,6 @@
 #include "vectors/neon.h"
 #include "kernels/all.inc.h"
 
-const struct flash_kernels flash_kernels_neon_dotprod = KERNEL_TABLE("neon-dotprod");
+const struct flash_kernels flash_kernels_neon_dotprod = KERNEL_TABLE("neon-dotprod", NULL);
 #pragma clang attribute pop
 #endif

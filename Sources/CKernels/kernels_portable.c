@@ -3,4 +3,4 @@
 #include "vectors/portable.h"
 #include "kernels/all.inc.h"
 
-const struct flash_kernels flash_kernels_portable = KERNEL_TABLE("portable");
+const struct flash_kernels flash_kernels_portable = KERNEL_TABLE("portable", NULL);

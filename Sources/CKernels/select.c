@@ -36,7 +36,8 @@ static int has_dot_product(void) { return 0; }
 
 const struct flash_kernels *flash_kernels_select(const char *name) {
 #if defined(__x86_64__)
-    if (has_avx512() && (name == NULL || strcmp(name, "avx512") == 0)) return &flash_kernels_avx512;
+    if (has_avx512() && (name == NULL || strcmp(name, "avx512") == 0))
+        return __builtin_cpu_supports("avx512bf16") ? &flash_kernels_avx512_bf16 : &flash_kernels_avx512;
     if (has_avx2() && (name == NULL || strcmp(name, "avx2") == 0)) return &flash_kernels_avx2;
 #elif defined(__aarch64__)
     if (has_dot_product() && (name == NULL || strcmp(name, "neon-dotprod") == 0)) return &flash_kernels_neon_dotprod;

@@ -1,4 +1,4 @@
-public import Tensors
+import Tensors
 
 /// A float32 matrix `[rows, columns]`, row-major, in memory of its own.
 ///

@@ -19,10 +19,16 @@ public final class InputStatistics: @unchecked Sendable {
     public private(set) var tokenCount = 0
     private let arithmetic: Arithmetic
     private let gram: Gram?
+    private let drift: InputDrift?
     private var sums: [Double]
     private var factor: InverseFactor?
 
-    public init(width: Int, kind: Kind, arithmetic: Arithmetic) {
+    public convenience init(width: Int, kind: Kind, arithmetic: Arithmetic) {
+        self.init(width: width, kind: kind, arithmetic: arithmetic, drift: nil)
+    }
+
+    init(width: Int, kind: Kind, arithmetic: Arithmetic, drift: InputDrift?) {
+        self.drift = drift
         self.width = width
         self.kind = kind
         self.arithmetic = arithmetic
@@ -36,6 +42,26 @@ public final class InputStatistics: @unchecked Sendable {
         tokenCount += inputs.rows
         gram?.add(inputs)
         if kind == .squares { addSquares(of: inputs) }
+    }
+
+    /// Moves a matrix towards what makes up for the drift of its inputs.
+    /// - Throws: `PruningError` if the inputs are NaN or infinite, or too much alike.
+    /// - Complexity: O(width^3 + rows * width^2).
+    func compensate(_ weights: Matrix, damping: Double) throws(PruningError) {
+        guard let drift, let products else { return }
+        let added = Float(damping * (try finiteSquares()).reduce(0, +) / Double(width))
+        guard added > 0 else { return }
+        let sum = products.copy()
+        for index in 0..<width { sum[index, index] += added }
+        do throws(Cholesky.NotPositiveDefinite) {
+            let inverse = try Cholesky(of: sum, arithmetic: arithmetic).inverse()
+            let change = Matrix(uninitializedRows: weights.rows, columns: width)
+            arithmetic.multiply(drift.lack(of: weights).slice, transposed: inverse.slice, into: change.slice)
+            arithmetic.add(change.slice, to: weights.slice)
+        } catch {
+            throw PruningError(
+                "a layer's inputs", expected: "a positive definite matrix of products", found: "\(error)")
+        }
     }
 
     private func addSquares(of inputs: MatrixSlice) {

@@ -8,124 +8,98 @@ import Transformer
 /// and the pruned ones compute what goes into the next. So every matrix is fitted to what the ones before it really
 /// give ("true-sequential" in the published code), and a layer is computed once.
 ///
-/// Holds the residual stream of all tokens and what goes into one matrix; everything else for ``chunkTokens`` of them.
+/// Besides, the dense model may go the same way, so that each matrix makes up for what the ones before it lost.
+/// Holds the residual stream of all tokens and what goes into one matrix, twice if the dense model goes along;
+/// everything else for ``LayerStream/chunkTokens`` of them.
 struct LayerPruner {
-    let forward: LayerForward
-    /// One that looks at inputs.
-    let pruner: any Pruner
-    let arithmetic: Arithmetic
-    /// The residual stream, `[tokens, hiddenSize]`.
-    let hidden: Matrix
-    /// What goes into the output projection, later into the down projection.
-    private let kept: Matrix
-    private let buffers: LayerBuffers
-    private let chunks: [Range<Int>]
+    let stream: LayerStream
+    /// The dense model's; nil if it does not go along.
+    private let dense: LayerStream?
+    /// What the method wants to know of inputs.
+    private let needs: InputStatistics.Kind
+    /// How far a matrix makes up for what the ones before it lost, 0...1.
+    private let compensation: Double
+    /// Of sums over tokens.
+    private let arithmetic: Arithmetic
 
-    /// Tokens whose activations are held at a time, about.
-    static let chunkTokens = 4096
-
-    init(forward: LayerForward, pruner: any Pruner, hidden: Matrix) {
-        self.forward = forward
-        self.pruner = pruner
-        arithmetic = forward.arithmetic
-        self.hidden = hidden
-        let configuration = forward.configuration
-        kept = Matrix(
-            uninitializedRows: hidden.rows, columns: max(configuration.queryWidth, configuration.intermediateSize))
-        let size = max(Self.chunkTokens / forward.length, 1) * forward.length
-        buffers = LayerBuffers(configuration, tokens: min(size, hidden.rows))
-        let rows = hidden.rows
-        chunks = stride(from: 0, to: rows, by: size).map { $0..<min($0 + size, rows) }
+    /// - Parameters:
+    ///   - forward: may compute in bf16: what it makes are samples.
+    ///   - hidden: the embeddings of all tokens, `[tokens, hiddenSize]`.
+    ///   - arithmetic: in float32.
+    init(
+        forward: LayerForward, needs: InputStatistics.Kind, compensation: Double, hidden: Matrix,
+        arithmetic: Arithmetic
+    ) {
+        self.needs = needs
+        self.compensation = compensation
+        self.arithmetic = arithmetic
+        dense =
+            needs == .products && compensation > 0 ? LayerStream(forward: forward, hidden: hidden.copy()) : nil
+        stream = LayerStream(forward: forward, hidden: hidden)
     }
+
+    typealias Stage = (_ matrices: [Int], _ inputs: InputStatistics) throws -> Void
 
     /// Takes the residual stream through a layer.
     /// - Parameters:
     ///   - weights: the layer's; `stage` may change them.
     ///   - stage: called with the places among ``LayerWeights/projections`` of matrices that read the same input,
     ///     before they are first used.
-    func run(
-        _ weights: LayerWeights, stage: (_ matrices: [Int], _ inputs: InputStatistics) throws -> Void
-    ) throws {
-        let configuration = forward.configuration
-        let inner = configuration.intermediateSize
-        try look(at: [0, 1, 2], width: configuration.hiddenSize, stage) { rows in
-            normalized(rows, by: weights.inputNorm)
+    func run(_ weights: LayerWeights, stage: Stage) throws {
+        let before = dense == nil ? weights : weights.copy()
+        try look(at: [0, 1, 2]) { $0.attentionInput($1, $0 === dense ? before : weights) }
+        forBoth { $0.attend($1, $0 === dense ? before : weights) }
+        try look(at: [3], addsToStream: true) { $0.attended($1) }
+        forBoth { $0.addAttended($1, $0 === dense ? before : weights) }
+        try look(at: [4, 5]) { $0.mlpInput($1, $0 === dense ? before : weights) }
+        forBoth { $0.activate($1, $0 === dense ? before : weights) }
+        try look(at: [6], addsToStream: true) { $0.activated($1) }
+        forBoth { $0.addActivated($1, $0 === dense ? before : weights) }
+
+        func look(
+            at matrices: [Int], addsToStream: Bool = false,
+            _ inputs: (LayerStream, Range<Int>) -> MatrixSlice
+        ) throws {
+            let width = inputs(stream, stream.chunks[0]).columns
+            let drift = dense.map { _ in
+                InputDrift(
+                    width: width, streamWidth: addsToStream ? stream.hidden.columns : nil, share: compensation,
+                    arithmetic: stream.forward.arithmetic)
+            }
+            let statistics = InputStatistics(width: width, kind: needs, arithmetic: arithmetic, drift: drift)
+            for rows in stream.chunks {
+                let input = inputs(stream, rows)
+                statistics.add(input)
+                guard let dense else { continue }
+                drift?.add(
+                    input, dense: inputs(dense, rows), stream: stream.hidden.slice(rows: rows),
+                    denseStream: dense.hidden.slice(rows: rows))
+            }
+            statistics.finish()
+            try stage(matrices, statistics)
         }
-        for rows in chunks { attend(rows, weights) }
-        try look(at: [3], width: configuration.queryWidth, stage) { attended($0) }
-        for rows in chunks {
-            forward.addProduct(
-                attended(rows), by: weights.output, to: hidden.slice(rows: rows), scratch: slice(buffers.change, rows))
-        }
-        try look(at: [4, 5], width: configuration.hiddenSize, stage) { rows in
-            normalized(rows, by: weights.postAttentionNorm)
-        }
-        for rows in chunks { _ = activated(rows, weights) }
-        try look(at: [6], width: inner, stage) { kept.slice(rows: $0, columns: 0..<inner) }
-        for rows in chunks {
-            forward.addProduct(
-                kept.slice(rows: rows, columns: 0..<inner), by: weights.down, to: hidden.slice(rows: rows),
-                scratch: slice(buffers.change, rows))
+    }
+
+    private func forBoth(_ body: (LayerStream, Range<Int>) -> Void) {
+        for stream in [dense, stream].compactMap(\.self) {
+            for rows in stream.chunks { body(stream, rows) }
         }
     }
 
     /// The same with all inputs looked at in the dense layer, and all matrices pruned then: twice the time, as Wanda's
     /// authors do. Holds the residual stream a second time.
-    func runAtOnce(
-        _ weights: LayerWeights, stage: (_ matrices: [Int], _ inputs: InputStatistics) throws -> Void
-    ) throws {
-        let before = hidden.copy()
+    func runAtOnce(_ weights: LayerWeights, stage: Stage) throws {
+        let before = stream.hidden.copy()
         var seen: [(matrices: [Int], inputs: InputStatistics)] = []
         try run(weights) { seen.append(($0, $1)) }
-        arithmetic.copy(before.slice, into: hidden.slice)
+        arithmetic.copy(before.slice, into: stream.hidden.slice)
         for (matrices, inputs) in seen { try stage(matrices, inputs) }
-        run(weights)
+        stream.run(weights)
     }
 
-    /// Takes the residual stream through a layer as it is.
-    func run(_ weights: LayerWeights) {
-        for rows in chunks {
-            attend(rows, weights)
-            let stream = hidden.slice(rows: rows)
-            forward.addProduct(attended(rows), by: weights.output, to: stream, scratch: slice(buffers.change, rows))
-            let gate = activated(rows, weights)
-            forward.addProduct(gate, by: weights.down, to: stream, scratch: slice(buffers.change, rows))
-        }
-    }
-
-    private func look(
-        at matrices: [Int], width: Int, _ stage: ([Int], InputStatistics) throws -> Void,
-        _ inputs: (Range<Int>) -> MatrixSlice
-    ) throws {
-        let statistics = InputStatistics(width: width, kind: pruner.needs, arithmetic: arithmetic)
-        for rows in chunks { statistics.add(inputs(rows)) }
-        statistics.finish()
-        try stage(matrices, statistics)
-    }
-
-    private func slice(_ buffer: Matrix, _ rows: Range<Int>) -> MatrixSlice { buffer.slice(rows: 0..<rows.count) }
-
-    private func attended(_ rows: Range<Int>) -> MatrixSlice {
-        kept.slice(rows: rows, columns: 0..<forward.configuration.queryWidth)
-    }
-
-    private func normalized(_ rows: Range<Int>, by weight: Matrix) -> MatrixSlice {
-        let output = slice(buffers.normalized, rows)
-        forward.normalize(hidden.slice(rows: rows), by: weight, into: output)
-        return output
-    }
-
-    /// What goes into the down projection.
-    private func activated(_ rows: Range<Int>, _ weights: LayerWeights) -> MatrixSlice {
-        let input = normalized(rows, by: weights.postAttentionNorm)
-        let gate = kept.slice(rows: rows, columns: 0..<forward.configuration.intermediateSize)
-        arithmetic.multiply(input, transposed: weights.gate.slice, into: gate)
-        arithmetic.multiply(input, transposed: weights.up.slice, into: slice(buffers.up, rows))
-        forward.activate(gate: gate, up: slice(buffers.up, rows))
-        return gate
-    }
-
-    private func attend(_ rows: Range<Int>, _ weights: LayerWeights) {
-        forward.attend(hidden.slice(rows: rows), weights, buffers: buffers, into: attended(rows))
+    /// Takes the residual stream through a layer that is pruned, the dense model's through the layer as it was.
+    func run(_ weights: LayerWeights, dense: () throws -> LayerWeights) rethrows {
+        if let stream = self.dense { stream.run(try dense()) }
+        stream.run(weights)
     }
 }

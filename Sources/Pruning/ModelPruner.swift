@@ -14,15 +14,34 @@ public struct ModelPruner {
     public let method: PruningMethod
     public let target: PruningTarget
     public let order: PruningOrder
+    /// How far each matrix makes up for what the ones before it lost, 0...1; for methods that move weights, and matrix
+    /// by matrix.
+    public let compensation: Double
+    /// Share of the mean square of the inputs that is added to every input's, to compensate.
+    private static let damping = 0.01
+    public static let defaultCompensation = 0.5
     /// nil only for methods that look at no inputs.
     public let calibration: CalibrationTokens?
     public let arithmetic: Arithmetic
+    private let recovery: Recovery?
+
+    /// A training of what pruning left, on the dense model's distributions.
+    public struct RecoveryPlan {
+        public let length: RecoveryLength
+        public let calibration: CalibrationTokens
+
+        public init(length: RecoveryLength, calibration: CalibrationTokens) {
+            self.length = length
+            self.calibration = calibration
+        }
+    }
 
     /// - Throws: `PruningError` if the method needs tokens and there are none, or they are longer than the model's
     ///   context.
     public init(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, method: PruningMethod, target: PruningTarget,
-        order: PruningOrder = .matrix, calibration: CalibrationTokens? = nil, arithmetic: Arithmetic
+        order: PruningOrder = .matrix, compensation: Double = Self.defaultCompensation,
+        calibration: CalibrationTokens? = nil, recovery: RecoveryPlan? = nil, arithmetic: Arithmetic
     ) throws(PruningError) {
         if let calibration, calibration.length > configuration.maximumContext {
             throw PruningError(
@@ -39,15 +58,37 @@ public struct ModelPruner {
         self.method = method
         self.target = target
         self.order = order
+        self.compensation = compensation
         self.calibration = needsTokens ? calibration : nil
         self.arithmetic = arithmetic
+        if let recovery {
+            self.recovery = try Recovery(
+                dense: checkpoint, configuration: configuration, calibration: recovery.calibration,
+                length: recovery.length,
+                arithmetic: arithmetic.with(precision: .bfloat16))
+        } else {
+            self.recovery = nil
+        }
     }
 
+    /// What is trained on; nil if nothing is trained.
+    public var recoveryCalibration: CalibrationTokens? { recovery?.calibration }
+
     /// How far a run is.
-    public struct Progress: Sendable {
+    public enum Progress: Sendable {
         /// Matrices done, those of layers that an earlier run finished included.
-        public let done: Int
-        public let count: Int
+        case pruning(done: Int, count: Int)
+        case recovery(RecoveryProgress)
+    }
+
+    /// What a run did.
+    public struct Report: Sendable {
+        public let matrices: [MatrixReport]
+        public let recovery: RecoveryReport?
+
+        public var elementCount: Int { matrices.reduce(0) { $0 + $1.elementCount } }
+        public var zeroCount: Int { matrices.reduce(0) { $0 + $1.zeroCount } }
+        public var sparsity: Double { Double(zeroCount) / Double(max(elementCount, 1)) }
     }
 
     /// Writes the pruned model, matrices in f16 (bf16 if they were).
@@ -55,28 +96,52 @@ public struct ModelPruner {
     ///   unfinished run with other settings is in the way; `PruningError`. Finished layers stay for the next run.
     public func prune(
         to destination: ModelRewriter.Destination, progress: (Progress) -> Void = { _ in }
-    ) throws -> [MatrixReport] {
+    ) throws -> Report {
         let projections = DecoderLayout(configuration).projections
         let rewriter = try ModelRewriter(checkpoint, matrices: projections.map(\.name), pool: arithmetic.pool)
         let work = WorkFolder(for: destination.path, fingerprint: fingerprint)
+        let isLayered = calibration != nil || recovery != nil
         var entries: [String: PrunedLayer.Entry] = [:]
         var reports: [MatrixReport] = []
+        var recoveryReport: RecoveryReport?
         try rewriter.write(
             to: destination,
             rewrite: { name, writer in
                 // Not before the output folder is known to be writable.
-                if entries.isEmpty && calibration != nil {
-                    for entry in try pruneLayers(work, progress: progress).flatMap(\.entries) {
-                        entries[entry.report.name] = entry
+                if entries.isEmpty && isLayered {
+                    var layers = try pruneLayers(work, progress: progress)
+                    if let recovery {
+                        recoveryReport = try recover(&layers, by: recovery, work: work) { progress(.recovery($0)) }
                     }
+                    for entry in layers.flatMap(\.entries) { entries[entry.report.name] = entry }
                 }
                 let entry = try entries[name] ?? pruneAlone(projections.first { $0.name == name }!)
                 try writer.append(name, type: entry.type.elementType, shape: entry.shape, bytes: entry.bytes)
                 reports.append(entry.report)
             },
             finish: { try $0.finish(configuration: checkpoint.configuration) })
-        if calibration != nil { work.remove(layerCount: configuration.layerCount) }
-        return reports
+        if isLayered { work.remove(layerCount: configuration.layerCount) }
+        return Report(matrices: reports, recovery: recoveryReport)
+    }
+
+    /// Trains pruned layers; they become what is stored of that.
+    private func recover(
+        _ layers: inout [PrunedLayer], by recovery: Recovery, work: WorkFolder,
+        progress: (RecoveryProgress) throws -> Void
+    ) throws -> RecoveryReport {
+        let weights = try layers.enumerated().map { index, layer in
+            let weights = try LayerWeights(checkpoint, configuration: configuration, layer: index)
+            for (entry, matrix) in zip(layer.entries, weights.projections) { try entry.restore(matrix) }
+            return weights
+        }
+        let trainingWork = WorkFolder(for: work.output, fingerprint: "\(fingerprint) \(recovery.fingerprint)")
+        let report = try recovery.run(weights, work: trainingWork, progress: progress)
+        for (index, layer) in layers.enumerated() {
+            layers[index].entries = try zip(layer.entries, weights[index].projections).map { entry, matrix in
+                try entry.replaced(by: matrix, path: checkpoint.path)
+            }
+        }
+        return report
     }
 
     /// Prunes a matrix without looking at inputs.
@@ -91,14 +156,14 @@ public struct ModelPruner {
         var model = CRC32C()
         Array(checkpoint.configuration.text().utf8).withUnsafeBytes { model.update($0) }
         let parts: [Any] = [
-            3, checkpoint.path, model.checksum, method.rawValue, target.sparsity, target.structure, order.rawValue,
-            calibration?.checksum ?? 0,
+            4, checkpoint.path, model.checksum, method.rawValue, target.sparsity, target.structure, order.rawValue,
+            compensation, calibration?.checksum ?? 0,
         ]
         return parts.map { "\($0)" }.joined(separator: " ")
     }
 
     private func pruneLayers(_ work: WorkFolder, progress: (Progress) -> Void) throws -> [PrunedLayer] {
-        guard let calibration else { preconditionFailure("no calibration tokens") }
+        guard let calibration else { return try pruneLayersAlone(progress: progress) }
         let pruner = method.makePruner()
         let layerPruner = try layerPruner(pruner, calibration)
         let count = configuration.layerCount * configuration.family.projections(layer: 0).count
@@ -107,10 +172,12 @@ public struct ModelPruner {
         for index in 0..<configuration.layerCount {
             let names = configuration.family.projections(layer: index)
             let weights = try LayerWeights(checkpoint, configuration: configuration, layer: index)
-            progress(Progress(done: done, count: count))
+            progress(.pruning(done: done, count: count))
             if let finished = try work.layer(index, names: names) {
                 for (entry, matrix) in zip(finished.entries, weights.projections) { try entry.restore(matrix) }
-                layerPruner.run(weights)
+                try layerPruner.run(weights) {
+                    try LayerWeights(checkpoint, configuration: configuration, layer: index)
+                }
                 layers.append(finished)
                 done += names.count
                 continue
@@ -121,7 +188,7 @@ public struct ModelPruner {
                     layer.entries.append(
                         try prune(weights.projections[place], name: names[place], by: pruner, inputs: inputs))
                     done += 1
-                    progress(Progress(done: done, count: count))
+                    progress(.pruning(done: done, count: count))
                 }
             }
             switch order {
@@ -136,13 +203,26 @@ public struct ModelPruner {
         return layers
     }
 
+    /// The same for a method that looks at no inputs.
+    private func pruneLayersAlone(progress: (Progress) -> Void) throws -> [PrunedLayer] {
+        let projections = DecoderLayout(configuration).projections
+        var layers = Array(repeating: PrunedLayer(), count: configuration.layerCount)
+        for (index, projection) in projections.enumerated() {
+            layers[projection.layer].entries.append(try pruneAlone(projection))
+            progress(.pruning(done: index + 1, count: projections.count))
+        }
+        return layers
+    }
+
     private func layerPruner(_ pruner: any Pruner, _ tokens: CalibrationTokens) throws -> LayerPruner {
         let forward = LayerForward(
             configuration, length: tokens.length, rotaryFactors: try checkpoint.rotaryFactors(configuration),
-            arithmetic: arithmetic)
+            arithmetic: arithmetic.with(precision: .bfloat16))
         let hidden = Matrix(uninitializedRows: tokens.tokenCount, columns: configuration.hiddenSize)
         try checkpoint.embed(tokens.sequences.flatMap(\.self), configuration: configuration, into: hidden)
-        return LayerPruner(forward: forward, pruner: pruner, hidden: hidden)
+        return LayerPruner(
+            forward: forward, needs: pruner.needs, compensation: order == .matrix ? compensation : 0, hidden: hidden,
+            arithmetic: arithmetic)
     }
 
     /// Prunes one matrix and rounds it to what is stored, so that what follows is fitted to that.
@@ -150,14 +230,14 @@ public struct ModelPruner {
         _ weights: Matrix, name: String, by pruner: any Pruner, inputs: InputStatistics?
     ) throws -> PrunedLayer.Entry {
         let start = ContinuousClock.now
+        try inputs?.compensate(weights, damping: Self.damping)
         let before = inputs?.products == nil ? nil : weights.copy()
         try pruner.prune(weights, inputs: inputs, target: target, arithmetic: arithmetic)
         let type = checkpoint.sixteenBitType(of: name)
         let bytes = try weights.narrowed(to: type, name: name, path: checkpoint.path)
-        let zeroCount = bytes.reinterpreted(as: UInt16.self)!.count { $0 & 0x7FFF == 0 }
         let entry = PrunedLayer.Entry(
             report: MatrixReport(
-                name: name, elementCount: weights.rows * weights.columns, zeroCount: zeroCount,
+                name: name, elementCount: weights.rows * weights.columns, zeroCount: bytes.zeroCount,
                 error: before.flatMap { inputs?.relativeError(of: weights, from: $0) },
                 seconds: (ContinuousClock.now - start) / .seconds(1)),
             type: type, shape: [weights.rows, weights.columns], bytes: bytes)
@@ -175,4 +255,18 @@ extension PrunedLayer.Entry {
                 expected: "finite weights of the model's shape", found: "shape \(shape)")
         }
     }
+
+    /// A trained matrix in this one's place.
+    func replaced(by matrix: Matrix, path: String) throws(CheckpointError) -> PrunedLayer.Entry {
+        let bytes = try matrix.narrowed(to: type, name: report.name, path: path)
+        return PrunedLayer.Entry(
+            report: MatrixReport(
+                name: report.name, elementCount: report.elementCount, zeroCount: bytes.zeroCount, error: report.error,
+                seconds: report.seconds), type: type, shape: shape, bytes: bytes)
+    }
+}
+
+extension Storage<UInt8> {
+    /// Zeros among 16-bit elements.
+    fileprivate var zeroCount: Int { reinterpreted(as: UInt16.self)!.count { $0 & 0x7FFF == 0 } }
 }

@@ -5,34 +5,19 @@ import Training
 public import Transformer
 
 /// Trains a pruned model on the dense one's distributions and writes it again, with the same zeros.
+///
+/// Its state lies beside the output, so that a run that was interrupted goes on from there.
 public struct ModelRecovery {
-    public let dense: Checkpoint
     public let pruned: Checkpoint
     public let configuration: ModelConfiguration
-    public let calibration: CalibrationTokens
-    public let steps: Int
-    public let arithmetic: Arithmetic
+    private let recovery: Recovery
 
-    /// Sequences of one step, and of what is held out to see whether it helps.
-    public static let sequencesPerStep = 2
-    public static let heldOutSequences = 4
-
-    /// What it did.
-    public struct Report: Sendable {
-        /// The mean divergence from the dense model on tokens that were held out, in nats.
-        public let before: Double
-        public let after: Double
-        /// That of each step's tokens, before they were learnt.
-        public let losses: [Double]
-        public let tokenCount: Int
-    }
-
+    /// - Parameter arithmetic: best with the precision `.bfloat16`.
     /// - Throws: `PruningError` if the models are not of one shape, or there are too few tokens to learn from.
     public init(
         dense: Checkpoint, pruned: Checkpoint, configuration: ModelConfiguration, calibration: CalibrationTokens,
-        steps: Int, arithmetic: Arithmetic
+        length: RecoveryLength, arithmetic: Arithmetic
     ) throws(PruningError) {
-        precondition(steps >= 1)
         for projection in DecoderLayout(configuration).projections {
             guard let left = dense[projection.name], let right = pruned[projection.name], left.shape == right.shape
             else {
@@ -42,35 +27,26 @@ public struct ModelRecovery {
                     found: "\(pruned[projection.name]?.shape ?? [])")
             }
         }
-        let least = Self.heldOutSequences + Self.sequencesPerStep
-        guard calibration.sequences.count >= least else {
-            throw PruningError(
-                "the calibration tokens", expected: "at least \(least) sequences, \(Self.heldOutSequences) to hold out",
-                found: "\(calibration.sequences.count)")
-        }
-        self.dense = dense
         self.pruned = pruned
         self.configuration = configuration
-        self.calibration = calibration
-        self.steps = steps
-        self.arithmetic = arithmetic
+        recovery = try Recovery(
+            dense: dense, configuration: configuration, calibration: calibration, length: length,
+            arithmetic: arithmetic)
     }
 
-    /// Sequences that ``steps`` steps learn from without seeing one twice, and those held out.
-    public static func sequenceCount(steps: Int) -> Int { steps * sequencesPerStep + heldOutSequences }
-
-    /// - Parameter progress: called with the number of steps done and the last one's divergence.
-    /// - Throws: `CheckpointError`; then nothing is left behind.
+    /// - Parameter progress: called after each step; throws to stop.
+    /// - Throws: `CheckpointError`, also if an unfinished run with other settings is in the way.
     public func recover(
-        to destination: ModelRewriter.Destination, progress: (Int, Double?) -> Void = { _, _ in }
-    ) throws -> Report {
+        to destination: ModelRewriter.Destination, progress: (RecoveryProgress) throws -> Void = { _ in }
+    ) throws -> RecoveryReport {
         let names = DecoderLayout(configuration).projections.map(\.name)
-        var trained: (report: Report, matrices: [String: Matrix])?
-        try ModelRewriter(pruned, matrices: names, pool: arithmetic.pool).write(
+        let work = WorkFolder(for: destination.path, fingerprint: "\(pruned.path) \(recovery.fingerprint)")
+        var trained: (report: RecoveryReport, matrices: [String: Matrix])?
+        try ModelRewriter(pruned, matrices: names, pool: recovery.arithmetic.pool).write(
             to: destination,
             rewrite: { name, writer in
                 // Not before the output folder is known to be writable.
-                let result = try trained ?? train(progress: progress)
+                let result = try trained ?? train(work, progress: progress)
                 trained = result
                 guard let matrix = result.matrices[name] else { preconditionFailure("no layer has \(name)") }
                 let type = pruned.sixteenBitType(of: name)
@@ -78,42 +54,25 @@ public struct ModelRecovery {
                 try writer.append(name, type: type.elementType, shape: [matrix.rows, matrix.columns], bytes: bytes)
             },
             finish: { try $0.finish(configuration: pruned.configuration) })
+        work.remove(layerCount: 0)
         guard let trained else { preconditionFailure("a model without projections") }
         return trained.report
     }
 
-    private func train(progress: (Int, Double?) -> Void) throws -> (report: Report, matrices: [String: Matrix]) {
-        progress(0, nil)
-        let distiller = try Distiller(
-            student: pruned, teacher: dense, configuration: configuration, sequences: Self.sequencesPerStep,
-            length: calibration.length, arithmetic: arithmetic)
-        let heldOut = Array(calibration.sequences.suffix(Self.heldOutSequences))
-        let learnt = calibration.sequences.dropLast(Self.heldOutSequences)
-        let before = try loss(of: distiller, on: heldOut)
-        var losses: [Double] = []
-        for step in 0..<steps {
-            let batch = (0..<Self.sequencesPerStep).map { learnt[(step * Self.sequencesPerStep + $0) % learnt.count] }
-            losses.append(try distiller.step(batch, of: steps))
-            progress(step + 1, losses.last)
+    private func train(
+        _ work: WorkFolder, progress: (RecoveryProgress) throws -> Void
+    ) throws -> (report: RecoveryReport, matrices: [String: Matrix]) {
+        let layers = try (0..<configuration.layerCount).map {
+            try LayerWeights(pruned, configuration: configuration, layer: $0)
         }
-        let report = Report(
-            before: before, after: try loss(of: distiller, on: heldOut), losses: losses,
-            tokenCount: steps * Self.sequencesPerStep * calibration.length)
+        let report = try recovery.run(layers, work: work, progress: progress)
         var matrices: [String: Matrix] = [:]
-        for (index, layer) in distiller.layers.enumerated() {
+        for (index, layer) in layers.enumerated() {
             for (name, matrix) in zip(configuration.family.projections(layer: index), layer.projections) {
                 matrices[name] = matrix
             }
         }
         return (report, matrices)
-    }
-
-    private func loss(of distiller: Distiller, on sequences: [[Int32]]) throws -> Double {
-        var sum = 0.0
-        for first in stride(from: 0, to: sequences.count, by: Self.sequencesPerStep) {
-            sum += try distiller.loss(Array(sequences[first..<first + Self.sequencesPerStep]))
-        }
-        return sum * Double(Self.sequencesPerStep) / Double(sequences.count)
     }
 }
 

@@ -18,7 +18,7 @@ public final class DistillationHead {
     private let tableColumns: Matrix
 
     /// Tokens whose logits are held at a time.
-    private static let chunk = 64
+    private static let chunk = 128
 
     /// - Throws: `CheckpointError` for tensors that are missing, misshapen or not finite.
     public init(_ checkpoint: Checkpoint, forward: LayerForward) throws(CheckpointError) {

@@ -6,10 +6,13 @@ public import Transformer
 /// Trains what pruning left of a model on the dense model's own distributions: every weight that is not zero, so that
 /// the zeros stay.
 ///
-/// Adam, its state beside the weights; a layer's weights are updated as soon as the way back has passed it, so that
-/// gradients exist for one layer only. Embeddings, norms and head stay as they are.
-/// Source: Hinton et al., "Distilling the Knowledge in a Neural Network", arXiv:1503.02531; Kingma, Ba, "Adam",
-/// arXiv:1412.6980.
+/// The loss is the divergence of the distributions and the distance of the residual streams behind each layer, which
+/// tells every layer where it should have been. Adam, its state beside the weights; a layer's weights are updated as
+/// soon as the way back has passed it, so that gradients exist for one layer only. Embeddings, norms and head stay as
+/// they are.
+/// Source: Hinton et al., "Distilling the Knowledge in a Neural Network", arXiv:1503.02531; Kurtic et al., "Sparse
+/// Fine-tuning for Inference Acceleration of Large Language Models", arXiv:2310.06927 (the distance, there by layers);
+/// Kingma, Ba, "Adam", arXiv:1412.6980.
 public final class Distiller {
     public struct Settings: Sendable {
         public var rate: Float = 3e-4
@@ -18,6 +21,10 @@ public final class Distiller {
         public var epsilon: Float = 1e-8
         /// Steps in which the rate rises from nothing; then it falls to nothing along a cosine.
         public var warmUpSteps = 4
+
+        /// Weight of the layers' outputs in the loss: of the squared distance between the student's residual stream and
+        /// the teacher's, as a share of the teacher's own square, averaged over tokens and layers.
+        public var layerWeight: Float = 10
 
         public init() {}
 
@@ -29,6 +36,7 @@ public final class Distiller {
         }
     }
 
+    /// The student's, trained in place.
     public let layers: [LayerWeights]
     private let teacher: Checkpoint
     private let configuration: ModelConfiguration
@@ -36,20 +44,25 @@ public final class Distiller {
     private let forward: LayerForward
     private let pass: LayerBackward
     private let head: DistillationHead
-    private let states: [[AdamState]]
+    /// One layer of the teacher at a time.
+    private let dense: LayerWeights
+    let states: [[AdamState]]
     private let gradients: LayerGradients
     /// What goes into each layer, and what comes out of the last.
     private let streams: [Matrix]
-    private var steps = 0
+    /// What comes out of each of the teacher's layers.
+    private let teacherStreams: [Matrix]
+    /// Steps taken.
+    public internal(set) var steps = 0
 
     private var arithmetic: Arithmetic { forward.arithmetic }
 
     /// - Parameters:
-    ///   - student: a pruned copy of `teacher`.
+    ///   - student: the layers of a pruned copy of `teacher`; trained in place.
     ///   - sequences: of a step, each of `length` tokens.
     /// - Throws: `CheckpointError` for tensors that are missing, misshapen or not finite.
     public init(
-        student: Checkpoint, teacher: Checkpoint, configuration: ModelConfiguration, sequences: Int, length: Int,
+        student: [LayerWeights], teacher: Checkpoint, configuration: ModelConfiguration, sequences: Int, length: Int,
         settings: Settings = .init(), arithmetic: Arithmetic
     ) throws(CheckpointError) {
         self.teacher = teacher
@@ -59,18 +72,17 @@ public final class Distiller {
             configuration, length: length, rotaryFactors: try teacher.rotaryFactors(configuration),
             arithmetic: arithmetic)
         self.forward = forward
-        var layers: [LayerWeights] = []
-        for index in 0..<configuration.layerCount {
-            layers.append(try LayerWeights(student, configuration: configuration, layer: index))
-        }
-        self.layers = layers
+        layers = student
         states = layers.map { $0.projections.map { AdamState(like: $0) } }
         gradients = LayerGradients(like: layers[0])
+        dense = try LayerWeights(teacher, configuration: configuration, layer: 0)
         pass = LayerBackward(forward, tokens: sequences * length)
         head = try DistillationHead(teacher, forward: forward)
-        streams = (0...configuration.layerCount).map { _ in
+        func stream() -> Matrix {
             Matrix(uninitializedRows: sequences * length, columns: configuration.hiddenSize)
         }
+        streams = (0...configuration.layerCount).map { _ in stream() }
+        teacherStreams = (0..<configuration.layerCount).map { _ in stream() }
     }
 
     /// One step: the divergence on these tokens before it.
@@ -79,15 +91,16 @@ public final class Distiller {
     ///   - count: all steps there will be, for the rate.
     /// - Throws: `CheckpointError` if the teacher cannot be read.
     public func step(_ sequences: [[Int32]], of count: Int) throws(CheckpointError) -> Double {
-        let teacherStream = try runBoth(sequences)
+        let teacherStream = try runTeacher(sequences, into: teacherStreams)
+        try runStudent(sequences)
         let gradient = Matrix(uninitializedRows: teacherStream.rows, columns: teacherStream.columns)
         let loss = head.loss(student: streams[layers.count], teacher: teacherStream, gradient: gradient)
         let rate = settings.rate(ofStep: steps, of: count)
         steps += 1
         for index in layers.indices.reversed() {
+            addDistanceGradient(behind: index, to: gradient)
             pass.run(layers[index], input: streams[index])
-            for matrix in gradients.projections { matrix.elements.update(repeating: 0) }
-            pass.goBack(layers[index], input: streams[index], stream: gradient, adding: gradients)
+            pass.goBack(layers[index], input: streams[index], stream: gradient, into: gradients)
             for (place, weights) in layers[index].projections.enumerated() {
                 states[index][place].update(
                     weights, by: gradients.projections[place], settings: settings, rate: rate, step: steps,
@@ -97,34 +110,71 @@ public final class Distiller {
         return loss
     }
 
-    /// The divergence on tokens, without learning from them.
-    public func loss(_ sequences: [[Int32]]) throws(CheckpointError) -> Double {
-        let teacherStream = try runBoth(sequences)
-        return head.loss(student: streams[layers.count], teacher: teacherStream)
+    /// The derivative of the distance between the streams behind a layer.
+    private func addDistanceGradient(behind layer: Int, to gradient: Matrix) {
+        let (student, teacher) = (streams[layer + 1].slice, teacherStreams[layer].slice)
+        let (target, width) = (gradient.slice, gradient.columns)
+        let factor = 2 * settings.layerWeight / Float(layers.count * gradient.rows)
+        arithmetic.forEachRow(of: target) { row in
+            let (x, y, slope) = (student.row(row), teacher.row(row), target.row(row))
+            var square: Float = 0
+            for column in 0..<width { square += y[column] * y[column] }
+            guard square > 0 else { return }
+            for column in 0..<width { slope[column] += factor / square * (x[column] - y[column]) }
+        }
     }
 
-    /// The student's streams into ``streams``; returns the teacher's behind its last layer.
-    private func runBoth(_ sequences: [[Int32]]) throws(CheckpointError) -> Matrix {
-        let tokens = sequences.flatMap(\.self)
-        precondition(tokens.count == streams[0].rows, "\(tokens.count) tokens, expected \(streams[0].rows)")
-        try teacher.embed(tokens, configuration: configuration, into: streams[0])
-        var (stream, next) = (streams[0].copy(), streams[0].copy())
+    /// Tokens to measure the divergence on again and again, with what the teacher says of them.
+    public struct Probe {
+        let sequences: [[Int32]]
+        let teacherStream: Matrix
+    }
+
+    /// - Parameter sequences: as many as a step has.
+    public func probe(_ sequences: [[Int32]]) throws(CheckpointError) -> Probe {
+        Probe(sequences: sequences, teacherStream: try runTeacher(sequences))
+    }
+
+    /// The divergence on tokens, without learning from them.
+    public func loss(_ probe: Probe) throws(CheckpointError) -> Double {
+        try runStudent(probe.sequences)
+        return head.loss(student: streams[layers.count], teacher: probe.teacherStream)
+    }
+
+    /// The teacher's residual stream behind its last layer; those behind all layers into `kept`.
+    private func runTeacher(_ sequences: [[Int32]], into kept: [Matrix]? = nil) throws(CheckpointError) -> Matrix {
+        var stream = try embedded(sequences)
+        var next = Matrix(uninitializedRows: stream.rows, columns: stream.columns)
         for index in layers.indices {
-            let dense = try LayerWeights(teacher, configuration: configuration, layer: index)
+            try dense.read(teacher, family: configuration.family, layer: index)
             pass.run(dense, input: stream, output: next)
             swap(&stream, &next)
+            if let kept { arithmetic.copy(stream.slice, into: kept[index].slice) }
         }
+        return stream
+    }
+
+    /// The student's residual streams, into ``streams``.
+    private func runStudent(_ sequences: [[Int32]]) throws(CheckpointError) {
+        arithmetic.copy(try embedded(sequences).slice, into: streams[0].slice)
         for (index, weights) in layers.enumerated() {
             pass.run(weights, input: streams[index], output: streams[index + 1])
         }
+    }
+
+    private func embedded(_ sequences: [[Int32]]) throws(CheckpointError) -> Matrix {
+        let tokens = sequences.flatMap(\.self)
+        precondition(tokens.count == streams[0].rows, "\(tokens.count) tokens, expected \(streams[0].rows)")
+        let stream = Matrix(uninitializedRows: tokens.count, columns: configuration.hiddenSize)
+        try teacher.embed(tokens, configuration: configuration, into: stream)
         return stream
     }
 }
 
 /// Adam's two averages for one matrix.
-private final class AdamState {
-    private let first: Matrix
-    private let second: Matrix
+final class AdamState {
+    let first: Matrix
+    let second: Matrix
 
     init(like matrix: Matrix) {
         first = Matrix(zeroRows: matrix.rows, columns: matrix.columns)

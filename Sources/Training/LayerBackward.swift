@@ -32,6 +32,8 @@ public final class LayerBackward {
     /// Memory for a transposed matrix of activations, and for one of its gradients.
     private let left: AlignedBuffer<Float>
     private let right: AlignedBuffer<Float>
+    /// Memory for a transposed projection.
+    private let turned: AlignedBuffer<Float>
 
     /// - Parameter tokens: rows of activations: a whole number of sequences.
     public init(_ forward: LayerForward, tokens: Int) {
@@ -48,6 +50,7 @@ public final class LayerBackward {
         let widest = max(configuration.hiddenSize, configuration.queryWidth, configuration.intermediateSize)
         left = AlignedBuffer(uninitializedCount: tokens * widest)
         right = AlignedBuffer(uninitializedCount: tokens * widest)
+        turned = AlignedBuffer(uninitializedCount: widest * configuration.hiddenSize)
     }
 
     /// Runs a layer and keeps its activations.
@@ -74,15 +77,15 @@ public final class LayerBackward {
     /// - Parameters:
     ///   - input: as it was run with.
     ///   - stream: the loss's derivative by the residual stream behind the layer; becomes the one before it.
-    ///   - gradients: the derivatives by the projections are added to these.
-    public func goBack(_ weights: LayerWeights, input: Matrix, stream: Matrix, adding gradients: LayerGradients) {
-        goBackThroughMLP(weights, stream: stream, adding: gradients)
-        goBackThroughAttention(weights, input: input, stream: stream, adding: gradients)
+    ///   - gradients: become the derivatives by the projections.
+    public func goBack(_ weights: LayerWeights, input: Matrix, stream: Matrix, into gradients: LayerGradients) {
+        goBackThroughMLP(weights, stream: stream, into: gradients)
+        goBackThroughAttention(weights, input: input, stream: stream, into: gradients)
     }
 
-    private func goBackThroughMLP(_ weights: LayerWeights, stream: Matrix, adding result: LayerGradients) {
+    private func goBackThroughMLP(_ weights: LayerWeights, stream: Matrix, into result: LayerGradients) {
         let (kept, turned) = (activations, gradients)
-        addOuterProducts(stream.slice, activated.slice, to: result.projections[6])
+        multiplyOuter(stream.slice, activated.slice, into: result.projections[6])
         // The derivative by what went into the down projection, in the place of that.
         multiply(stream.slice, by: weights.down, into: activated.slice)
         let table = arithmetic.kernels.table
@@ -91,8 +94,8 @@ public final class LayerBackward {
             table.silu_gradient(
                 slices.0.row(row), slices.1.row(row), slices.2.row(row), Int64(slices.0.columns))
         }
-        addOuterProducts(kept.gate.slice, secondNormalized.slice, to: result.projections[4])
-        addOuterProducts(kept.up.slice, secondNormalized.slice, to: result.projections[5])
+        multiplyOuter(kept.gate.slice, secondNormalized.slice, into: result.projections[4])
+        multiplyOuter(kept.up.slice, secondNormalized.slice, into: result.projections[5])
         multiply(kept.gate.slice, by: weights.gate, into: turned.normalized.slice)
         multiply(kept.up.slice, by: weights.up, into: turned.change.slice)
         arithmetic.add(turned.change.slice, to: turned.normalized.slice)
@@ -100,10 +103,10 @@ public final class LayerBackward {
     }
 
     private func goBackThroughAttention(
-        _ weights: LayerWeights, input: Matrix, stream: Matrix, adding result: LayerGradients
+        _ weights: LayerWeights, input: Matrix, stream: Matrix, into result: LayerGradients
     ) {
         let (kept, turned) = (activations, gradients)
-        addOuterProducts(stream.slice, kept.attended.slice, to: result.projections[3])
+        multiplyOuter(stream.slice, kept.attended.slice, into: result.projections[3])
         multiply(stream.slice, by: weights.output, into: turned.attended.slice)
         let heads = forward.configuration.keyValueHeadCount
         let length = forward.length
@@ -119,7 +122,7 @@ public final class LayerBackward {
             (turned.values, weights.value, result.projections[2]),
         ]
         for (index, (gradient, weight, target)) in parts.enumerated() {
-            addOuterProducts(gradient.slice, kept.normalized.slice, to: target)
+            multiplyOuter(gradient.slice, kept.normalized.slice, into: target)
             multiply(gradient.slice, by: weight, into: index == 0 ? turned.normalized.slice : turned.change.slice)
             if index > 0 { arithmetic.add(turned.change.slice, to: turned.normalized.slice) }
         }
@@ -138,21 +141,19 @@ public final class LayerBackward {
 
     /// `output = input * weight`, where a layer forwards has `input * weight^T`.
     private func multiply(_ input: MatrixSlice, by weight: Matrix, into output: MatrixSlice) {
-        let columns = Matrix(uninitializedRows: weight.columns, columns: weight.rows)
-        arithmetic.transpose(weight.slice, into: columns.slice)
-        arithmetic.multiply(input, transposed: columns.slice, into: output)
+        arithmetic.multiply(input, transposed: transpose(weight.slice, in: turned), into: output)
     }
 
-    /// `target += gradient^T * input`: a projection's derivative.
-    private func addOuterProducts(_ gradient: MatrixSlice, _ input: MatrixSlice, to target: Matrix) {
-        let turnedGradient = MatrixSlice(
-            pointer: left.pointer, rows: gradient.columns, columns: gradient.rows, stride: gradient.rows)
-        let turnedInput = MatrixSlice(
-            pointer: right.pointer, rows: input.columns, columns: input.rows, stride: input.rows)
-        arithmetic.transpose(gradient, into: turnedGradient)
-        arithmetic.transpose(input, into: turnedInput)
-        let product = Matrix(uninitializedRows: target.rows, columns: target.columns)
-        arithmetic.multiply(turnedGradient, transposed: turnedInput, into: product.slice)
-        arithmetic.add(product.slice, to: target.slice)
+    /// `target = gradient^T * input`: a projection's derivative.
+    private func multiplyOuter(_ gradient: MatrixSlice, _ input: MatrixSlice, into target: Matrix) {
+        arithmetic.multiply(
+            transpose(gradient, in: left), transposed: transpose(input, in: right), into: target.slice)
+    }
+
+    private func transpose(_ input: MatrixSlice, in memory: AlignedBuffer<Float>) -> MatrixSlice {
+        let output = MatrixSlice(
+            pointer: memory.pointer, rows: input.columns, columns: input.rows, stride: input.rows)
+        arithmetic.transpose(input, into: output)
+        return output
     }
 }

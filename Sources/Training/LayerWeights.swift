@@ -27,22 +27,49 @@ public struct LayerWeights: Sendable {
     /// Reads a layer from a checkpoint that is not packed.
     /// - Throws: `CheckpointError` naming a tensor that is missing, misshapen or not finite.
     public init(_ checkpoint: Checkpoint, configuration: ModelConfiguration, layer: Int) throws(CheckpointError) {
-        let family = configuration.family
-        let prefix = family.layerPrefix(layer)
         let (hidden, inner) = (configuration.hiddenSize, configuration.intermediateSize)
         let (queries, keys) = (configuration.queryWidth, configuration.keyValueWidth)
-        func matrix(_ name: String, _ rows: Int, _ columns: Int) throws(CheckpointError) -> Matrix {
-            try Matrix(reading: prefix + name, rows: rows, columns: columns, from: checkpoint)
-        }
-        inputNorm = try matrix(family.inputNorm, 1, hidden)
-        query = try matrix(family.queryProjection, queries, hidden)
-        key = try matrix(family.keyProjection, keys, hidden)
-        value = try matrix(family.valueProjection, keys, hidden)
-        output = try matrix(family.outputProjection, hidden, queries)
-        postAttentionNorm = try matrix(family.postAttentionNorm, 1, hidden)
-        gate = try matrix(family.gateProjection, inner, hidden)
-        up = try matrix(family.upProjection, inner, hidden)
-        down = try matrix(family.downProjection, hidden, inner)
+        func matrix(_ rows: Int, _ columns: Int) -> Matrix { Matrix(uninitializedRows: rows, columns: columns) }
+        inputNorm = matrix(1, hidden)
+        query = matrix(queries, hidden)
+        key = matrix(keys, hidden)
+        value = matrix(keys, hidden)
+        output = matrix(hidden, queries)
+        postAttentionNorm = matrix(1, hidden)
+        gate = matrix(inner, hidden)
+        up = matrix(inner, hidden)
+        down = matrix(hidden, inner)
+        try read(checkpoint, family: configuration.family, layer: layer)
+    }
+
+    /// Reads another layer, or one of another model of the same shape, in place of this one.
+    /// - Throws: `CheckpointError` as above; then some of the matrices are the new layer's.
+    public func read(_ checkpoint: Checkpoint, family: Family, layer: Int) throws(CheckpointError) {
+        let prefix = family.layerPrefix(layer)
+        try inputNorm.read(prefix + family.inputNorm, from: checkpoint)
+        try query.read(prefix + family.queryProjection, from: checkpoint)
+        try key.read(prefix + family.keyProjection, from: checkpoint)
+        try value.read(prefix + family.valueProjection, from: checkpoint)
+        try output.read(prefix + family.outputProjection, from: checkpoint)
+        try postAttentionNorm.read(prefix + family.postAttentionNorm, from: checkpoint)
+        try gate.read(prefix + family.gateProjection, from: checkpoint)
+        try up.read(prefix + family.upProjection, from: checkpoint)
+        try down.read(prefix + family.downProjection, from: checkpoint)
+    }
+
+    /// A layer of its own with the same weights.
+    public func copy() -> LayerWeights { LayerWeights(copying: self) }
+
+    private init(copying other: LayerWeights) {
+        inputNorm = other.inputNorm.copy()
+        query = other.query.copy()
+        key = other.key.copy()
+        value = other.value.copy()
+        output = other.output.copy()
+        postAttentionNorm = other.postAttentionNorm.copy()
+        gate = other.gate.copy()
+        up = other.up.copy()
+        down = other.down.copy()
     }
 
     /// The projections, in the order of their use and of ``Family/projections(layer:)``.
@@ -55,6 +82,12 @@ extension Matrix {
     public convenience init(
         reading name: String, rows: Int, columns: Int, from checkpoint: Checkpoint
     ) throws(CheckpointError) {
+        self.init(uninitializedRows: rows, columns: columns)
+        try read(name, from: checkpoint)
+    }
+
+    /// The same in place of what the matrix holds.
+    func read(_ name: String, from checkpoint: Checkpoint) throws(CheckpointError) {
         guard let description = checkpoint[name], description.elementCount == rows * columns,
             description.shape.last == columns
         else {
@@ -62,7 +95,6 @@ extension Matrix {
                 .damaged, path: checkpoint.path, subject: "tensor \"\(name)\"",
                 expected: "\(rows) x \(columns) elements", found: "shape \(checkpoint[name]?.shape ?? [])")
         }
-        self.init(uninitializedRows: rows, columns: columns)
         try checkpoint.read(name, as: .f32, into: UnsafeMutableRawBufferPointer(elements))
     }
 }

@@ -26,9 +26,8 @@ struct DemoModels {
             files.checkpoint, configuration: files.configuration, method: .magnitude,
             target: PruningTarget(sparsity: sparsity), arithmetic: Arithmetic(pool: pool))
         let target = root + "/pruned"
-        let reports = try write("pruning", files, to: target) { try pruner.prune(to: $0) }
-        let elements = reports.reduce(0) { $0 + $1.elementCount }
-        return (target, Double(reports.reduce(0) { $0 + $1.zeroCount }) / Double(max(elements, 1)))
+        let report = try write("pruning", files, to: target) { try pruner.prune(to: $0) }
+        return (target, report.sparsity)
     }
 
     /// - Parameters:

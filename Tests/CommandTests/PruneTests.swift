@@ -54,6 +54,23 @@ import Testing
         #expect(lines[1].hasPrefix("wrote ") && lines[1].hasSuffix(": pruned"))
     }
 
+    @Test func recoversWhatItPruned() throws {
+        try TinyModel(type: .bf16).write(to: scratch.path("model"))
+        let arguments = ["prune", "model", "--sparsity", "0.5", "--recover", "3", "--length", "16", "-o"]
+        let outcome = try Tool.run(arguments + ["out"], in: scratch)
+        #expect(outcome.status == 0 && outcome.errors == "")
+        let lines = outcome.output.split(separator: "\n")
+        #expect(lines.count == 3 && lines[1].hasPrefix("recovered in 3 steps of 32 tokens"))
+        let json = try Tool.run(arguments + ["again", "--json"], in: scratch).json()
+        #expect(json["sparsity"] == 0.5 && json["recovery"]?["steps"] == 3)
+        #expect(try scratch.bytes("out/model.safetensors") == scratch.bytes("again/model.safetensors"))
+        #expect(scratch.entries().allSatisfy { !$0.contains("unfinished") })
+        try Tool.run("prune", "model", "--sparsity", "0.5", "--recover", "x", "-o", "y", in: scratch).expectFailure(
+            "expected a number of steps", status: 64)
+        try Tool.run("prune", "model", "--sparsity", "0.5", "--compensation", "1.5", "-o", "y", in: scratch)
+            .expectFailure("--compensation must be in 0...1, found 1.5", status: 64)
+    }
+
     @Test func countsZerosThatAreThere() throws {
         try TinyModel(type: .f16, sparsity: 0.6).write(to: scratch.path("model"))
         #expect(try Tool.run("prune", "model", "--sparsity", "0.5", "-o", "pruned", in: scratch).status == 0)

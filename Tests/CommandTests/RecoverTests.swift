@@ -18,9 +18,11 @@ import Testing
         #expect(outcome.status == 0 && outcome.errors == "")
         let lines = outcome.output.split(separator: "\n")
         #expect(
-            lines.count == 2 && lines[0].hasPrefix("recovered pruned in 3 steps of 32 tokens: divergence from dense "))
+            lines.count == 2
+                && lines[0].hasPrefix("recovered in 3 steps of 32 tokens: divergence from the dense model "))
         let json = try Tool.run(arguments + ["-o", "again", "--json"], in: scratch).json()
-        #expect(json["steps"] == 3 && json["tokens"] == 96 && json["losses"]?.arrayValue?.count == 3)
+        let recovery = try #require(json["recovery"])
+        #expect(recovery["steps"] == 3 && recovery["tokens"] == 96 && recovery["losses"]?.arrayValue?.count == 3)
         #expect(try scratch.bytes("out/model.safetensors") == scratch.bytes("again/model.safetensors"))
         let before = try Tool.run("inspect", "pruned", "--json", in: scratch).json()
         let after = try Tool.run("inspect", "out", "--json", in: scratch).json()
@@ -31,7 +33,8 @@ import Testing
         try writeModels()
         let cases: [(arguments: [String], message: String, status: Int32)] = [
             (["dense", "missing", "-o", "x"], "missing", 1),
-            (["dense", "pruned", "--steps", "0", "-o", "x"], "--steps must be in", 64),
+            (["dense", "pruned", "--steps", "0", "-o", "x"], "expected a number of steps", 64),
+            (["dense", "pruned", "--steps", "5h", "-o", "x"], "expected a number of steps", 64),
             (["dense", "pruned", "--samples", "3", "--length", "8", "-o", "x"], "at least 6 sequences", 1),
             (["dense", "-o", "x"], "pruned", 64),
         ]

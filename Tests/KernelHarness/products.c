@@ -150,6 +150,65 @@ static void test_matrix(
 static const enum flash_element elements[] = {FLASH_F16, FLASH_BF16, FLASH_F32};
 #define ALL_FORMATS ((1u << FORMATS) - 1)
 
+// `count` numbers with the magnitudes of a bf16's last place and of nothing at all among them, and rounded.
+static float *rounded(float *numbers, int64_t count) {
+    float *result = malloc((size_t)count * sizeof *result);
+    for (int64_t i = 0; i < count; i++) {
+        numbers[i] = random_below(9) == 0 ? 0 : random_float(-1, 1) * (random_below(9) == 0 ? 0x1p-20f : 1);
+        uint16_t bits;
+        convert_f32_bf16(&numbers[i], 1, &bits);
+        result[i] = flash_widen_one(bits, FLASH_BF16);
+    }
+    return result;
+}
+
+static void test_bf16_product(int64_t rows, int64_t columns, int64_t tokens) {
+    struct guarded weights = guarded_make((size_t)(rows * columns) * sizeof(float), 0);
+    struct guarded input = guarded_make((size_t)(tokens * columns) * sizeof(float), 0);
+    struct guarded output = guarded_make((size_t)(tokens * rows) * sizeof(float), 0);
+    float *w = rounded((float *)weights.bytes, rows * columns), *x = rounded((float *)input.bytes, tokens * columns);
+    const struct flash_dense matrix = {
+        .elements = weights.bytes, .element = FLASH_F32, .rows = rows, .columns = columns};
+    const struct flash_operands operands = {
+        .input = (const float *)input.bytes, .input_stride = columns, .output = (float *)output.bytes,
+        .output_stride = rows, .tokens = tokens, .scratch = fresh_scratch()};
+    const int64_t cut = random_below(rows / 32 + 1) * 32;
+    if (cut > 0) kernels->product_bf16(&matrix, 0, cut, &operands);
+    if (cut < rows) kernels->product_bf16(&matrix, cut, rows, &operands);
+    int isRight = 1;
+    for (int64_t t = 0; t < tokens; t++) {
+        for (int64_t r = 0; r < rows; r++) {
+            double sum = 0, magnitudes = 0;
+            for (int64_t k = 0; k < columns; k++) {
+                const double product = (double)w[r * columns + k] * x[t * columns + k];
+                sum += product;
+                magnitudes += fabs(product);
+            }
+            isRight &= fabs(operands.output[t * rows + r] - sum) <= tolerance_of(columns, magnitudes);
+        }
+    }
+    check(isRight && guarded_is_intact(&output), "bf16: %lld x %lld, %lld tokens, cut at %lld", (long long)rows,
+          (long long)columns, (long long)tokens, (long long)cut);
+    guarded_free(&weights);
+    guarded_free(&input);
+    guarded_free(&output);
+    free(w);
+    free(x);
+}
+
+static void test_bf16_products(void) {
+    if (kernels->product_bf16 == NULL) return;
+    static const int64_t edges[] = {1, 2, 15, 16, 17, 31, 32, 33, 47, 64, 65, 100, 129};
+    const int edge_count = sizeof edges / sizeof *edges;
+    for (int64_t tokens = 1; tokens <= 30; tokens++)
+        test_bf16_product(edges[random_below(edge_count)], edges[random_below(edge_count)], tokens);
+    for (int r = 0; r < edge_count; r++)
+        for (int c = 0; c < edge_count; c++) test_bf16_product(edges[r], edges[c], 1 + random_below(40));
+    test_bf16_product(70, 255, 200);
+    test_bf16_product(33, 257, 400);
+    test_bf16_product(5, 900, 193);
+}
+
 // Every number of tokens from 1 to 70 with some shape, every edge shape with some numbers of tokens.
 void test_products(void) {
     static const double densities[] = {0, 0.01, 0.1, 0.3, 0.5, 0.8, 1};
@@ -179,4 +238,5 @@ void test_products(void) {
     test_matrix(40, 8300, 0.02, ORDINARY, FLASH_F16, few, 3, ALL_FORMATS);
     test_matrix(17, 20000, 0.01, ORDINARY, FLASH_BF16, wide, 3, 1u << ELLPACK | 1u << DENSE);
     test_matrix(3, 70000, 0.01, ORDINARY, FLASH_F16, wide, 3, 1u << ELLPACK | 1u << BITMAP);
+    test_bf16_products();
 }

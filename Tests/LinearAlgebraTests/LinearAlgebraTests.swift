@@ -1,3 +1,4 @@
+import KernelsUnderTest
 import LinearAlgebra
 import Sparse
 import Tensors
@@ -52,6 +53,38 @@ import Testing
             arithmetic().multiply(left.slice, transposed: right.slice, into: output.slice)
             #expect(Self.worst(output, Self.product(left, right)) <= 1e-5, "\(m) x \(n) x \(k)")
         }
+    }
+
+    /// Operands that bf16 holds exactly: the sums are as good as float32's.
+    @Test(arguments: Kernels.underTest.indices) func multipliesInBF16(kernels: Int) {
+        let kernels = Kernels.underTest[kernels]
+        let arithmetic = Arithmetic(pool: WorkerPool(threadCount: 2), kernels: kernels).with(precision: .bfloat16)
+        for (m, n, k) in [(1, 1, 1), (200, 97, 33), (193, 1, 600), (1600, 40, 9)] {
+            let operands = [(m, k), (n, k)].map { rows, columns in
+                let matrix = Self.random(rows, columns, seed: UInt64(rows))
+                for index in matrix.elements.indices {
+                    matrix.elements[index] = Float(bitPattern: matrix.elements[index].bitPattern & 0xFFFF_0000)
+                }
+                return matrix
+            }
+            let output = Matrix(uninitializedRows: m, columns: n)
+            arithmetic.multiply(operands[0].slice, transposed: operands[1].slice, into: output.slice)
+            #expect(Self.worst(output, Self.product(operands[0], operands[1])) <= 1e-5, "\(m) x \(n) x \(k)")
+        }
+    }
+
+    @Test func addsUpCrossProducts() {
+        let arithmetic = arithmetic()
+        let (left, right) = (Self.random(2100, 7, seed: 8), Self.random(2100, 12, seed: 9))
+        let sums = CrossProducts(7, 12, arithmetic: arithmetic)
+        sums.add(left.slice(rows: 0..<2080), right.slice(rows: 0..<2080))
+        sums.add(left.slice(rows: 2080..<2100), right.slice(rows: 2080..<2100))
+        let turned = [left, right].map { matrix in
+            let columns = Matrix(uninitializedRows: matrix.columns, columns: matrix.rows)
+            arithmetic.transpose(matrix.slice, into: columns.slice)
+            return columns
+        }
+        #expect(Self.worst(sums.products, Self.product(turned[0], turned[1])) <= 1e-3)
     }
 
     @Test func multipliesSlices() {

@@ -21,20 +21,22 @@ import Testing
     }
 
     private func pruner(
-        _ method: PruningMethod, sparsity: Double, order: PruningOrder = .matrix, threads: Int = 2, seed: UInt64 = 1
+        _ method: PruningMethod, sparsity: Double, order: PruningOrder = .matrix,
+        compensation: Double = ModelPruner.defaultCompensation, recovery: RecoveryLength? = nil, threads: Int = 2,
+        seed: UInt64 = 1
     ) throws -> ModelPruner {
         if scratch.entries("model").isEmpty { try TinyModel(type: .f16).write(to: scratch.path("model")) }
         let checkpoint = try Checkpoint.open(path: scratch.path("model"))
         let configuration = try ModelConfiguration(checkpoint.configuration)
         var generator = SplitMix64(seed: seed)
-        let sequences = (0..<5).map { _ in
+        let sequences = (0..<8).map { _ in
             (0..<40).map { _ in Int32.random(in: 0..<Int32(configuration.vocabularySize), using: &generator) }
         }
+        let tokens = try CalibrationTokens(sequences: sequences, vocabularySize: configuration.vocabularySize)
         return try ModelPruner(
             checkpoint, configuration: configuration, method: method, target: PruningTarget(sparsity: sparsity),
-            order: order,
-            calibration: try CalibrationTokens(
-                sequences: sequences, vocabularySize: configuration.vocabularySize),
+            order: order, compensation: compensation, calibration: tokens,
+            recovery: recovery.map { .init(length: $0, calibration: tokens) },
             arithmetic: Arithmetic(pool: WorkerPool(threadCount: threads)))
     }
 
@@ -51,7 +53,7 @@ import Testing
     }
 
     @Test(arguments: PruningMethod.allCases) func prunesEveryMatrix(method: PruningMethod) throws {
-        let reports = try pruner(method, sparsity: 0.6).prune(to: destination("pruned"))
+        let reports = try pruner(method, sparsity: 0.6).prune(to: destination("pruned")).matrices
         #expect(Set(reports.map(\.name)) == Set(Self.names))
         for report in reports {
             let patterns = try elements("pruned", report.name).withUnsafeBytes { Array($0.bindMemory(to: UInt16.self)) }
@@ -98,6 +100,35 @@ import Testing
         }
     }
 
+    /// The first matrices have nothing to make up for; all others have.
+    @Test func compensatesBehindTheFirstMatrices() throws {
+        for share in [0, 1] {
+            _ = try pruner(.sparsegpt, sparsity: 0.5, compensation: Double(share)).prune(to: destination("\(share)"))
+        }
+        for (index, name) in Self.names.enumerated() {
+            let isEqual = try elements("0", name) == elements("1", name)
+            #expect(isEqual == (index < 3), "\(name)")
+        }
+    }
+
+    /// Pruned and trained by one command or by two: the same.
+    @Test(arguments: [PruningMethod.magnitude, .sparsegpt]) func recovers(method: PruningMethod) throws {
+        let both = try pruner(method, sparsity: 0.5, recovery: .steps(6))
+        let report = try both.prune(to: destination("both"))
+        _ = try pruner(method, sparsity: 0.5).prune(to: destination("pruned"))
+        let recovery = try #require(report.recovery)
+        #expect(recovery.losses.count == 6)
+        let alone = try ModelRecovery(
+            dense: both.checkpoint, pruned: try Checkpoint.open(path: scratch.path("pruned")),
+            configuration: both.configuration, calibration: try #require(both.recoveryCalibration), length: .steps(6),
+            arithmetic: both.arithmetic.with(precision: .bfloat16)
+        ).recover(to: destination("alone"))
+        #expect(alone == recovery)
+        for name in Self.names { #expect(try elements("both", name) == elements("alone", name), "\(name)") }
+        #expect(abs(report.sparsity - 0.5) < 0.01)
+        #expect(!scratch.entries().contains("both.unfinished") && !scratch.entries().contains("alone.unfinished"))
+    }
+
     @Test func resultsDoNotDependOnThreads() throws {
         for threads in [1, 3] {
             _ = try pruner(.sparsegpt, sparsity: 0.5, threads: threads).prune(to: destination("threads-\(threads)"))
@@ -115,9 +146,11 @@ import Testing
         #expect(!scratch.entries().contains("out"))
         for name in lost { try FileManager.default.removeItem(atPath: scratch.path("out.unfinished/\(name)")) }
         var first: Int?
-        let reports = try pruner.prune(to: destination("out")) { first = first ?? ($0.done > 0 ? $0.done : nil) }
+        let report = try pruner.prune(to: destination("out")) {
+            if case .pruning(let done, _) = $0, done > 0 { first = first ?? done }
+        }
         #expect(first == (lost.isEmpty || lost.count == 1 ? 7 : 1))
-        for (left, right) in zip(reports, whole) {
+        for (left, right) in zip(report.matrices, whole.matrices) {
             #expect(left.name == right.name && left.zeroCount == right.zeroCount && left.error == right.error)
         }
         for name in Self.names { #expect(try elements("out", name) == elements("whole", name)) }
@@ -130,6 +163,7 @@ import Testing
         for other in [
             try self.pruner(.sparsegpt, sparsity: 0.6), try self.pruner(.wanda, sparsity: 0.5),
             try self.pruner(.sparsegpt, sparsity: 0.5, seed: 3),
+            try self.pruner(.sparsegpt, sparsity: 0.5, compensation: 0.4),
         ] {
             let error = #expect(throws: CheckpointError.self) { try other.prune(to: destination("out")) }
             #expect(error?.description.contains("same settings") == true)

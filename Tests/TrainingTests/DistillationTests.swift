@@ -1,6 +1,8 @@
 import Checkpoints
+import KernelsUnderTest
 import LinearAlgebra
 import ModelFixtures
+import Sparse
 import Tensors
 import TestSupport
 import Training
@@ -18,6 +20,12 @@ import Testing
         return (
             dense, try Checkpoint.open(path: scratch.path("pruned")), try ModelConfiguration(dense.configuration)
         )
+    }
+
+    private func layers(_ checkpoint: Checkpoint, _ configuration: ModelConfiguration) throws -> [LayerWeights] {
+        try (0..<configuration.layerCount).map {
+            try LayerWeights(checkpoint, configuration: configuration, layer: $0)
+        }
     }
 
     private func tokens(_ count: Int, _ length: Int, _ configuration: ModelConfiguration) -> [[Int32]] {
@@ -59,21 +67,28 @@ import Testing
     }
 
     /// It comes nearer to the teacher on tokens that it learns from, and zeros stay.
-    @Test func learns() throws {
+    /// With float32 products, and with bf16 ones where there are such.
+    @Test(arguments: Kernels.underTest.indices, [Arithmetic.Precision.float32, .bfloat16])
+    func learns(kernels: Int, precision: Arithmetic.Precision) throws {
+        let kernels = Kernels.underTest[kernels]
+        if precision == .bfloat16 && kernels.table.product_bf16 == nil { return }
         let (dense, pruned, configuration) = try models()
         var settings = Distiller.Settings()
         settings.rate = 3e-3
         let distiller = try Distiller(
-            student: pruned, teacher: dense, configuration: configuration, sequences: 2, length: 30,
-            settings: settings, arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2)))
+            student: try layers(pruned, configuration), teacher: dense, configuration: configuration, sequences: 2,
+            length: 30,
+            settings: settings,
+            arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2), kernels: kernels, precision: precision))
         let sequences = tokens(2, 30, configuration)
         let zeros = distiller.layers.map { $0.projections.map { matrix in matrix.elements.map { $0 == 0 } } }
-        let first = try distiller.loss(sequences)
+        let probe = try distiller.probe(sequences)
+        let first = try distiller.loss(probe)
         for step in 0..<30 {
             let loss = try distiller.step(sequences, of: 30)
             if step == 0 { #expect(abs(loss - first) <= 1e-6 * first) }
         }
-        let last = try distiller.loss(sequences)
+        let last = try distiller.loss(probe)
         #expect(last < 0.5 * first, "\(first) -> \(last)")
         for (layer, before) in zip(distiller.layers, zeros) {
             for (matrix, before) in zip(layer.projections, before) {
@@ -85,9 +100,10 @@ import Testing
     @Test func learnsNothingFromItself() throws {
         let (dense, _, configuration) = try models()
         let distiller = try Distiller(
-            student: dense, teacher: dense, configuration: configuration, sequences: 1, length: 20,
+            student: try layers(dense, configuration), teacher: dense, configuration: configuration, sequences: 1,
+            length: 20,
             arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2)))
-        let loss = try distiller.loss(tokens(1, 20, configuration))
+        let loss = try distiller.loss(try distiller.probe(tokens(1, 20, configuration)))
         #expect(abs(loss) <= 1e-5)
     }
 }

@@ -59,7 +59,7 @@ import Testing
         let gradients = LayerGradients(like: weights)
         let stream = factors.copy()
         pass.run(weights, input: input)
-        pass.goBack(weights, input: input, stream: stream, adding: gradients)
+        pass.goBack(weights, input: input, stream: stream, into: gradients)
         var generator = SplitMix64(seed: 5)
         let names = ["query", "key", "value", "output", "gate", "up", "down", "input"]
         let matrices = Array(zip(weights.projections + [input], gradients.projections + [stream]))

@@ -210,6 +210,11 @@ struct flash_kernels {
     void (*product_sliced_ellpack)(
         const struct flash_sliced_ellpack *, int64_t first_row, int64_t end_row, const struct flash_operands *);
 
+    // The same for float32 weights, with these and the input rounded to bf16 first and sums in float32. NULL where that
+    // is not faster than product_dense.
+    void (*product_bf16)(
+        const struct flash_dense *, int64_t first_row, int64_t end_row, const struct flash_operands *);
+
     // Up to skip_tokens tokens of the input as `[columns, skip_tokens]`, with zeros for the tokens that are missing.
     void (*transpose)(const float *input, int64_t input_stride, int64_t tokens, int64_t columns, float *output);
     // The same for quantised weights; first_row is a multiple of 16, end_row too unless it is the last row. Integer

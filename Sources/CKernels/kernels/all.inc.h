@@ -2,13 +2,7 @@
 #include <math.h>
 #include <stddef.h>
 
-// A vector layer whose vectors are no registers defines these itself.
-#ifndef UNROLL
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-// Accumulators live in registers only if every loop over them is unrolled completely.
-#define UNROLL _Pragma("clang loop unroll(full)")
-#endif
-
+#include "blocking.inc.h"
 #include "panel.inc.h"
 #include "dense.inc.h"
 #include "elementwise.inc.h"
@@ -25,9 +19,10 @@
 #include "quantized.inc.h"
 #include "quantize_weights.inc.h"
 
-#define KERNEL_TABLE(set_name)                                                                                     \
+#define KERNEL_TABLE(set_name, bf16_product)                                                                       \
     {                                                                                                              \
         .name = set_name, .skip_tokens = SKIP_TOKENS, .product_dense = product_dense,                              \
+        .product_bf16 = bf16_product,                                                                              \
         .product_tiled_bitmap = product_tiled_bitmap, .product_tiled_csl = product_tiled_csl,                      \
         .product_sliced_ellpack = product_sliced_ellpack, .product_quantized = product_quantized,                  \
         .transpose = transpose, .quantize = quantize, .attend = attend, .join_attention = join_attention,          \

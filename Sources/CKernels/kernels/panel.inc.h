@@ -1,16 +1,6 @@
 // Products of many tokens with a panel: 32 rows of a matrix of any format, written into scratch memory as float32 by
 // columns. Lanes are rows and the activations are broadcast. Included by each instruction set.
 
-#define PANEL_PARTS (FLASH_PANEL_ROWS / LANES)
-
-ALWAYS_INLINE void store_panel_part(float *target, vec sum, int64_t rows, int accumulate) {
-    if (rows >= LANES) {
-        vec_store(target, accumulate ? vec_add(vec_load(target), sum) : sum);
-    } else if (rows > 0) {
-        vec_store_part(target, accumulate ? vec_add(vec_load_part(target, rows), sum) : sum, rows);
-    }
-}
-
 // The largest magnitude of `count` elements; NaN if there is a NaN or an infinity.
 ALWAYS_INLINE float finite_magnitude(const float *input, int64_t count) {
     vec largest = vec_zero(), check = vec_zero();
@@ -20,14 +10,6 @@ ALWAYS_INLINE float finite_magnitude(const float *input, int64_t count) {
         check = vec_fma(x, vec_zero(), check);  // NaN if there is a NaN or an infinity
     }
     return vec_sum(check) == 0 ? vec_max_lane(largest) : NAN;
-}
-
-// `count` in as few groups as a limit allows, about equal: a group of one or two tokens has too few independent sums to
-// keep the multipliers busy.
-ALWAYS_INLINE int64_t even_group(int64_t count, int64_t limit) {
-    if (count <= limit) return count;
-    const int64_t groups = (count + limit - 1) / limit;
-    return (count + groups - 1) / groups;
 }
 
 // Columns of a panel: 256 x 32 float32 = 32 KB.

@@ -54,13 +54,26 @@ struct PruneCommand: ParsableCommand {
             valueName: "matrix|layer"))
     var order = PruningOrder.matrix.rawValue
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How far a matrix makes up for what the ones before it lost: 0 not at all, as the methods' authors do, 1 "
+                + "as far as it can.", valueName: "0...1"))
+    var compensation = ModelPruner.defaultCompensation
+
     @OptionGroup var calibration: CalibrationOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Then train what is left on the dense model's answers, for so many steps, or minutes: 200 or 15m.",
+            valueName: "n|minutes"), transform: RecoverCommand.length)
+    var recover: RecoveryLength?
 
     @OptionGroup var threads: ThreadOptions
 
     @OptionGroup var output: ModelOutput
 
-    @Flag(help: "Print one JSON object: path, method, sparsity, matrices, elements, zeros, bytes, seconds.")
+    @Flag(help: "Print one JSON object: path, method, sparsity, matrices, elements, zeros, recovery, bytes, seconds.")
     var json = false
 
     func validate() throws {
@@ -69,6 +82,9 @@ struct PruneCommand: ParsableCommand {
                 sparsity > 1 && sparsity < 100
                 ? " (\(Format.percentage(sparsity / 100, decimals: 0)) is \(sparsity / 100))" : ""
             throw ValidationError("--sparsity must be at least 0 and less than 1, found \(sparsity)\(hint)")
+        }
+        guard compensation >= 0, compensation <= 1 else {
+            throw ValidationError("--compensation must be in 0...1, found \(compensation)")
         }
         _ = try chosenMethod()
         _ = try chosenOrder()
@@ -108,36 +124,39 @@ struct PruneCommand: ParsableCommand {
         let pool = threads.makePool()
         let method = try chosenMethod()
         let progress = ProgressReporter(traits: console.errors)
-        let tokens =
-            method.makePruner().needs == .nothing
-            ? nil : try calibration.tokens(files, path: path, count: 128, pool: pool, progress: progress)
+        func tokens(_ count: Int) throws -> CalibrationTokens {
+            try calibration.tokens(files, path: path, count: count, pool: pool, progress: progress)
+        }
+        let label = "pruning \(model.model)"
         let pruner = try ModelPruner(
             files.checkpoint, configuration: files.configuration, method: method, target: try target(),
-            order: try chosenOrder(),
-            calibration: tokens, arithmetic: Arithmetic(pool: pool))
-        let (reports, seconds) = try output.write("pruning \(model.model)", copying: files, console: console) {
-            destination in
-            try pruner.prune(to: destination) {
-                progress.update(
-                    "pruning \(model.model)", completed: $0.done, of: $0.count, unit: .things("matrices"))
+            order: try chosenOrder(), compensation: compensation,
+            calibration: method.makePruner().needs == .nothing ? nil : try tokens(128),
+            recovery: try recover.map { .init(length: $0, calibration: try tokens($0.sequenceCount)) },
+            arithmetic: Arithmetic(pool: pool))
+        let (result, seconds) = try output.write(label, copying: files, console: console) {
+            try pruner.prune(to: $0) {
+                switch $0 {
+                case .pruning(let done, let count):
+                    progress.update(label, completed: done, of: count, unit: .things("matrices"))
+                case .recovery(let course): progress.update(course, of: model.model)
+                }
             }
         }
-        report(reports, seconds: seconds)
+        report(result, seconds: seconds)
     }
 
-    private func report(_ reports: [MatrixReport], seconds: Double) {
-        let elements = reports.reduce(0) { $0 + $1.elementCount }
-        let zeros = reports.reduce(0) { $0 + $1.zeroCount }
-        let share = Double(zeros) / Double(max(elements, 1))
+    private func report(_ report: ModelPruner.Report, seconds: Double) {
         if json {
             let result: JSON = [
                 "path": .string(output.output),
                 "method": .string(method),
-                "target_sparsity": .number(sparsity ?? share),
-                "sparsity": .number(share),
-                "matrices": .integer(reports.count),
-                "elements": .integer(elements),
-                "zeros": .integer(zeros),
+                "target_sparsity": .number(sparsity ?? report.sparsity),
+                "sparsity": .number(report.sparsity),
+                "matrices": .integer(report.matrices.count),
+                "elements": .integer(report.elementCount),
+                "zeros": .integer(report.zeroCount),
+                "recovery": report.recovery?.json ?? .null,
                 "bytes": .integer(output.writtenByteCount),
                 "seconds": .number(seconds),
             ]
@@ -145,8 +164,10 @@ struct PruneCommand: ParsableCommand {
             return
         }
         print(
-            "pruned \(reports.count) matrices by \(method): \(Format.count(zeros)) of \(Format.count(elements)) "
-                + "weights are zero (sparsity \(Format.percentage(share)))")
+            "pruned \(report.matrices.count) matrices by \(method): \(Format.count(report.zeroCount)) of "
+                + "\(Format.count(report.elementCount)) weights are zero (sparsity "
+                + "\(Format.percentage(report.sparsity)))")
+        if let recovery = report.recovery { print(recovery.summary) }
         print(
             "wrote \(Format.bytes(output.writtenByteCount)) in \(Format.duration(seconds: seconds)): "
                 + output.output.printable)

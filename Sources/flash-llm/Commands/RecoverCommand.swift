@@ -27,8 +27,10 @@ struct RecoverCommand: ParsableCommand {
     @Argument(help: "The pruned model, of the same shape.")
     var pruned: String
 
-    @Option(help: ArgumentHelp("Steps to train.", valueName: "n"))
-    var steps = 48
+    @Option(
+        help: ArgumentHelp("Steps to train, or minutes: 200 or 15m.", valueName: "n|minutes"),
+        transform: RecoverCommand.length)
+    var steps = RecoveryLength.minutes(10)
 
     @OptionGroup var calibration: CalibrationOptions
 
@@ -36,13 +38,14 @@ struct RecoverCommand: ParsableCommand {
 
     @OptionGroup var output: ModelOutput
 
-    @Flag(help: "Print one JSON object: path, steps, tokens, divergence_before, divergence_after, losses, seconds.")
+    @Flag(help: "Print one JSON object: path, recovery, bytes, seconds.")
     var json = false
 
-    func validate() throws {
-        guard (1...1_000_000).contains(steps) else {
-            throw ValidationError("--steps must be in 1...1000000, found \(steps)")
+    static func length(_ text: String) throws -> RecoveryLength {
+        guard let length = RecoveryLength(text) else {
+            throw ValidationError("expected a number of steps, such as 200, or minutes, such as 15m, found '\(text)'")
         }
+        return length
     }
 
     func run() throws {
@@ -53,38 +56,28 @@ struct RecoverCommand: ParsableCommand {
         let pool = threads.makePool()
         let progress = ProgressReporter(traits: console.errors)
         let tokens = try calibration.tokens(
-            files, path: path, count: ModelRecovery.sequenceCount(steps: steps), pool: pool, progress: progress)
+            files, path: path, count: steps.sequenceCount, pool: pool, progress: progress)
         let recovery = try ModelRecovery(
             dense: files.checkpoint, pruned: prunedFiles.checkpoint, configuration: files.configuration,
-            calibration: tokens, steps: steps, arithmetic: Arithmetic(pool: pool))
-        let label = "recovering \(pruned)"
-        let (report, seconds) = try output.write(label, copying: prunedFiles, console: console) { destination in
-            try recovery.recover(to: destination) { done, _ in
-                progress.update(label, completed: done, of: steps, unit: .things("steps"))
-            }
+            calibration: tokens, length: steps,
+            arithmetic: Arithmetic(pool: pool, precision: .bfloat16))
+        let (report, seconds) = try output.write("recovering \(pruned)", copying: prunedFiles, console: console) {
+            destination in
+            try recovery.recover(to: destination) { progress.update($0, of: pruned) }
         }
         self.report(report, seconds: seconds)
     }
 
-    private func report(_ report: ModelRecovery.Report, seconds: Double) {
+    private func report(_ report: RecoveryReport, seconds: Double) {
         if json {
             let result: JSON = [
-                "path": .string(output.output),
-                "steps": .integer(steps),
-                "tokens": .integer(report.tokenCount),
-                "divergence_before": .number(report.before),
-                "divergence_after": .number(report.after),
-                "losses": .array(report.losses.map(JSON.number)),
-                "bytes": .integer(output.writtenByteCount),
-                "seconds": .number(seconds),
+                "path": .string(output.output), "recovery": report.json,
+                "bytes": .integer(output.writtenByteCount), "seconds": .number(seconds),
             ]
             print(result.text())
             return
         }
-        print(
-            "recovered \(pruned) in \(steps) steps of \(Format.count(report.tokenCount / steps)) tokens: divergence "
-                + "from \(dense) \(Format.fixed(report.before, decimals: 3)) -> "
-                + "\(Format.fixed(report.after, decimals: 3)) nats a token, held out")
+        print(report.summary)
         print(
             "wrote \(Format.bytes(output.writtenByteCount)) in \(Format.duration(seconds: seconds)): "
                 + output.output.printable)

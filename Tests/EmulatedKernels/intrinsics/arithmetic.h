@@ -144,4 +144,22 @@ INTRINSIC __m512i _mm512_dpwssd_epi32(__m512i sum, __m512i a, __m512i b) {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
 }
 
+// ---- Pairs of bf16 ----
+
+// Subnormal numbers become zeros.
+INTRINSIC __m512 without_subnormals(lanes_u32x16 bits) {
+    const lanes_u32x16 isNormal = (lanes_u32x16)((bits & 0x7F800000) != 0);
+    return (__m512)(bits & (isNormal | 0x80000000));
+}
+// sum + the product of the odd elements, rounded, then + that of the even ones. Subnormal operands and results count as
+// zeros.
+LONG_INTRINSIC __m512 _mm512_dpbf16_ps(__m512 sum, __m512bh a, __m512bh b) {
+    const lanes_u32x16 x = (lanes_u32x16)a, y = (lanes_u32x16)b, upper = (lanes_u32x16){0} + 0xFFFF0000;
+    sum = _mm512_fmadd_ps(
+        without_subnormals(x & upper), without_subnormals(y & upper), without_subnormals((lanes_u32x16)sum));
+    sum = _mm512_fmadd_ps(
+        without_subnormals(x << 16), without_subnormals(y << 16), without_subnormals((lanes_u32x16)sum));
+    return without_subnormals((lanes_u32x16)sum);
+}
+
 #endif

@@ -78,4 +78,20 @@ LONG_INTRINSIC __m256i _mm512_cvtps_ph(__m512 a, int immediate) {
     return (__m256i)__builtin_convertvector(half, lanes_u16x16);
 }
 
+// float32 to bf16, to nearest even; subnormal numbers become zeros, NaN becomes quiet. The lower half is that of `low`.
+INTRINSIC lanes_u32x16 narrow_to_bf16(__m512 a) {
+    const lanes_u32x16 bits = (lanes_u32x16)without_subnormals((lanes_u32x16)a);
+    const lanes_u32x16 isNaN = (lanes_u32x16)((bits & 0x7FFFFFFF) > 0x7F800000u);
+    const lanes_u32x16 number = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+    return (isNaN & (bits >> 16 | 0x40)) | (~isNaN & number);
+}
+LONG_INTRINSIC __m512bh _mm512_cvtne2ps_pbh(__m512 high, __m512 low) {
+    const lanes_u16x16 halves[2] = {
+        __builtin_convertvector(narrow_to_bf16(low), lanes_u16x16),
+        __builtin_convertvector(narrow_to_bf16(high), lanes_u16x16)};
+    __m512bh result;
+    __builtin_memcpy(&result, halves, sizeof result);
+    return result;
+}
+
 #endif

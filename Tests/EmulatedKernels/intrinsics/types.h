@@ -16,6 +16,7 @@ typedef double __m512d __attribute__((vector_size(64)));
 typedef long long __m128i __attribute__((vector_size(16)));
 typedef long long __m256i __attribute__((vector_size(32)));
 typedef long long __m512i __attribute__((vector_size(64)));
+typedef uint16_t __m512bh __attribute__((vector_size(64)));
 typedef uint16_t __mmask16;
 typedef uint32_t __mmask32;
 typedef uint64_t __mmask64;

@@ -110,6 +110,33 @@ static void dpbusd_epi32(const struct operands *in, uint8_t *result) {
         memcpy(result + 4 * i, &wrapped, sizeof wrapped);
     }
 }
+// A subnormal float32 counts as zero.
+static float flushed(float value) { return isnormal(value) || !isfinite(value) ? value : copysignf(0, value); }
+static void cvtne2ps_pbh(const struct operands *in, uint8_t *result) {
+    for (int i = 0; i < 32; i++) {
+        const float value = flushed(float_at(i < 16 ? in->b : in->a, i % 16));
+        uint16_t bits;
+        if (isnan(value)) {
+            bits = (uint16_t)((uint32_t)int_at(i < 16 ? in->b : in->a, i % 16) >> 16) | 0x40;
+        } else {
+            convert_f32_bf16(&value, 1, &bits);
+        }
+        memcpy(result + 2 * i, &bits, sizeof bits);
+    }
+}
+static void dpbf16_ps(const struct operands *in, uint8_t *result) {
+    for (int i = 0; i < 16; i++) {
+        float sum = flushed(float_at(in->a, i));
+        for (int half = 1; half >= 0; half--) {
+            uint16_t b, c;
+            memcpy(&b, in->b + 4 * i + 2 * half, sizeof b);
+            memcpy(&c, in->c + 4 * i + 2 * half, sizeof c);
+            const float x = flushed(flash_widen_one(b, FLASH_BF16)), y = flushed(flash_widen_one(c, FLASH_BF16));
+            sum = flushed(fmaf(x, y, sum));
+        }
+        put_float(result, i, sum);
+    }
+}
 
 #define ROW(name, isFloat) {#name, isFloat, name}
 const struct operation defined_operations[] = {
@@ -119,4 +146,5 @@ const struct operation defined_operations[] = {
     ROW(cvtepi32_epi16, 0), ROW(cvtph_ps_512, 1), ROW(shuffle_f32x4_44, 0), ROW(shuffle_f32x4_4E, 0),
     ROW(shuffle_f32x4_88, 0), ROW(shuffle_f32x4_B1, 0), ROW(shuffle_f32x4_D8, 0), ROW(shuffle_f32x4_DD, 0),
     ROW(shuffle_f32x4_EE, 0),
-    ROW(maskz_expand_epi16, 0), ROW(maskz_expand_epi8, 0), ROW(dpbusd_epi32, 0), {NULL, 0, NULL}};
+    ROW(maskz_expand_epi16, 0), ROW(maskz_expand_epi8, 0), ROW(dpbusd_epi32, 0), ROW(cvtne2ps_pbh, 0),
+    ROW(dpbf16_ps, 1), {NULL, 0, NULL}};

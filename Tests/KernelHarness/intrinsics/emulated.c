@@ -6,4 +6,4 @@
 
 #include "operations.inc.h"
 
-const struct operation emulated_operations[] = {OPERATIONS(ROW){NULL, 0, NULL}};
+const struct operation emulated_operations[] = {OPERATIONS(ROW) BF16_OPERATIONS(ROW){NULL, 0, NULL}};

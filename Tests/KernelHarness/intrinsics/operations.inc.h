@@ -68,4 +68,11 @@
     OPERATION(dpwssd_epi32, 0, STORE_WORDS(_mm512_dpwssd_epi32(WORDS(a), WORDS(b), WORDS(c))))
 OPERATIONS(OPERATION)
 
+// Those of AVX-512 BF16, which fewer processors have.
+#define BF16_OPERATIONS(OPERATION)                                                                                   \
+    OPERATION(cvtne2ps_pbh, 0, STORE_WORDS((__m512i)_mm512_cvtne2ps_pbh(FLOATS(a), FLOATS(b))))                      \
+    OPERATION(                                                                                                       \
+        dpbf16_ps, 1, STORE_FLOATS(_mm512_dpbf16_ps(FLOATS(a), (__m512bh)WORDS(b), (__m512bh)WORDS(c))))
+BF16_OPERATIONS(OPERATION)
+
 #define ROW(name, isFloat, statement) {#name, isFloat, name},

@@ -1,0 +1,95 @@
+import Checkpoints
+import LinearAlgebra
+import Training
+import Transformer
+
+/// Trains a pruned model's layers on the dense model's distributions, until it has taken its steps or does not get
+/// better any more on tokens that are held out.
+///
+/// Whoever interrupts it loses a minute: its state lies in the work folder.
+struct Recovery {
+    let dense: Checkpoint
+    let configuration: ModelConfiguration
+    let calibration: CalibrationTokens
+    let length: RecoveryLength
+    let arithmetic: Arithmetic
+
+    /// What makes two trainings the same, the student aside.
+    var fingerprint: String {
+        let precision = arithmetic.precision == .float32 ? "f32" : "bf16"
+        return "recovery 1 \(dense.path) \(length) \(calibration.checksum) \(precision)"
+    }
+
+    /// Sequences of one step, and of what is held out.
+    static let sequencesPerStep = 2
+    static let heldOutSequences = 4
+    static let secondsBetweenStates = 60.0
+
+    /// - Throws: `PruningError` if there are too few tokens to learn from.
+    init(
+        dense: Checkpoint, configuration: ModelConfiguration, calibration: CalibrationTokens, length: RecoveryLength,
+        arithmetic: Arithmetic
+    ) throws(PruningError) {
+        let least = Self.heldOutSequences + Self.sequencesPerStep
+        guard calibration.sequences.count >= least else {
+            throw PruningError(
+                "the texts to recover on",
+                expected: "at least \(least) sequences, \(Self.heldOutSequences) to hold out",
+                found: "\(calibration.sequences.count)")
+        }
+        self.dense = dense
+        self.configuration = configuration
+        self.calibration = calibration
+        self.length = length
+        self.arithmetic = arithmetic
+    }
+
+    /// Trains `layers` in place.
+    /// - Parameters:
+    ///   - work: where its state lies between two runs.
+    ///   - progress: called after each step; throws to stop.
+    /// - Throws: `CheckpointError`, also if an unfinished run with other settings is in the way.
+    func run(
+        _ layers: [LayerWeights], work: WorkFolder, progress: (RecoveryProgress) throws -> Void
+    ) throws -> RecoveryReport {
+        let distiller = try Distiller(
+            student: layers, teacher: dense, configuration: configuration, sequences: Self.sequencesPerStep,
+            length: calibration.length, arithmetic: arithmetic)
+        let heldOut = calibration.sequences.suffix(Self.heldOutSequences)
+        let probes = try stride(from: heldOut.startIndex, to: heldOut.endIndex, by: Self.sequencesPerStep).map {
+            try distiller.probe(Array(heldOut[$0..<$0 + Self.sequencesPerStep]))
+        }
+        func look() throws -> Double { try probes.reduce(0.0) { $0 + (try distiller.loss($1)) } / Double(probes.count) }
+        var course: RecoveryCourse
+        if let notes = try work.readState(of: distiller, isBest: false), let kept = RecoveryCourse(notes) {
+            course = kept
+        } else {
+            course = RecoveryCourse(length, before: try look())
+        }
+        let learnt = calibration.sequences.dropLast(Self.heldOutSequences)
+        var saved = ContinuousClock.now
+        try progress(RecoveryProgress(course))
+        while !course.isOver {
+            let step = course.losses.count
+            let batch = (0..<Self.sequencesPerStep).map { learnt[(step * Self.sequencesPerStep + $0) % learnt.count] }
+            let start = ContinuousClock.now
+            course.losses.append(try distiller.step(batch, of: course.stepCount ?? .max))
+            course.plan(length, seconds: (ContinuousClock.now - start) / .seconds(1))
+            if course.isTimeToLook {
+                course.looks.append(RecoveryCourse.Look(step: course.losses.count, loss: try look()))
+                if course.isBest {
+                    try work.writeState(of: distiller, notes: course.json.text(), isBest: true)
+                    saved = .now
+                }
+            } else if (ContinuousClock.now - saved) / .seconds(1) > Self.secondsBetweenStates {
+                try work.writeState(of: distiller, notes: course.json.text(), isBest: false)
+                saved = .now
+            }
+            try progress(RecoveryProgress(course))
+        }
+        if !course.isBest { try work.readState(of: distiller, isBest: true) }
+        return RecoveryReport(
+            before: course.before, after: course.best, losses: course.losses,
+            tokenCount: course.losses.count * Self.sequencesPerStep * calibration.length)
+    }
+}

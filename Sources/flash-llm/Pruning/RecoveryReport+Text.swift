@@ -1,0 +1,20 @@
+import Pruning
+import Terminal
+
+extension RecoveryReport {
+    /// One line for people.
+    var summary: String {
+        "recovered in \(losses.count) steps of \(Format.count(tokenCount / max(losses.count, 1))) tokens: divergence "
+            + "from the dense model \(Format.fixed(before, decimals: 3)) -> \(Format.fixed(after, decimals: 3)) nats a "
+            + "token, held out"
+    }
+}
+
+extension ProgressReporter {
+    /// Says how far a recovery is.
+    func update(_ progress: RecoveryProgress, of model: String) {
+        update(
+            "recovering \(model), divergence \(Format.fixed(progress.divergence, decimals: 3))",
+            completed: progress.step, of: progress.stepCount, unit: .things("steps"))
+    }
+}
