@@ -53,6 +53,14 @@ public struct CalibrationTokens: Sendable, Equatable {
         ["sequences": .array(sequences.map { .array($0.map { .integer(Int($0)) }) })]
     }
 
+    /// The first sequences.
+    func prefix(_ count: Int) -> CalibrationTokens { CalibrationTokens(Array(sequences.prefix(count)), length: length) }
+
+    private init(_ sequences: [[Int32]], length: Int) {
+        self.sequences = sequences
+        self.length = length
+    }
+
     public var tokenCount: Int { sequences.count * length }
 
     /// Which tokens these are.

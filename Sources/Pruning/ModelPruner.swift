@@ -14,6 +14,7 @@ public struct ModelPruner {
     public let method: PruningMethod
     public let target: PruningTarget
     public let order: PruningOrder
+    public let allocation: SparsityAllocation
     /// How far each matrix makes up for what the ones before it lost, 0...1; for methods that move weights, and matrix
     /// by matrix.
     public let compensation: Double
@@ -41,6 +42,7 @@ public struct ModelPruner {
     public init(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, method: PruningMethod, target: PruningTarget,
         order: PruningOrder = .matrix, compensation: Double = Self.defaultCompensation,
+        allocation: SparsityAllocation = .uniform,
         calibration: CalibrationTokens? = nil, recovery: RecoveryPlan? = nil, arithmetic: Arithmetic
     ) throws(PruningError) {
         if let calibration, calibration.length > configuration.maximumContext {
@@ -49,15 +51,22 @@ public struct ModelPruner {
                 expected: "sequences of at most \(configuration.maximumContext) tokens, the model's context",
                 found: "\(calibration.length)")
         }
-        let needsTokens = method.makePruner().needs > .nothing
+        let needsTokens = method.makePruner().needs > .nothing || allocation != .uniform
         if needsTokens && calibration == nil {
-            throw PruningError("method \(method.rawValue)", expected: "calibration tokens", found: "none")
+            throw PruningError(
+                "method \(method.rawValue) with allocation \(allocation.rawValue)", expected: "calibration tokens",
+                found: "none")
+        }
+        if case .pattern = target.structure, allocation != .uniform {
+            throw PruningError(
+                "a pattern of zeros", expected: "allocation uniform", found: "allocation \(allocation.rawValue)")
         }
         self.checkpoint = checkpoint
         self.configuration = configuration
         self.method = method
         self.target = target
         self.order = order
+        self.allocation = allocation
         self.compensation = compensation
         self.calibration = needsTokens ? calibration : nil
         self.arithmetic = arithmetic
@@ -76,6 +85,8 @@ public struct ModelPruner {
 
     /// How far a run is.
     public enum Progress: Sendable {
+        /// Blocks of matrices whose damage is known.
+        case allocation(done: Int, count: Int)
         /// Matrices done, those of layers that an earlier run finished included.
         case pruning(done: Int, count: Int)
         case recovery(RecoveryProgress)
@@ -148,7 +159,7 @@ public struct ModelPruner {
     private func pruneAlone(_ projection: DecoderLayout.Projection) throws -> PrunedLayer.Entry {
         let weights = try Matrix(
             reading: projection.name, rows: projection.rows, columns: projection.columns, from: checkpoint)
-        return try prune(weights, name: projection.name, by: method.makePruner(), inputs: nil)
+        return try prune(weights, name: projection.name, by: method.makePruner(), inputs: nil, target: target)
     }
 
     /// What makes two runs the same.
@@ -157,7 +168,7 @@ public struct ModelPruner {
         Array(checkpoint.configuration.text().utf8).withUnsafeBytes { model.update($0) }
         let parts: [Any] = [
             4, checkpoint.path, model.checksum, method.rawValue, target.sparsity, target.structure, order.rawValue,
-            compensation, calibration?.checksum ?? 0,
+            compensation, allocation.rawValue, calibration?.checksum ?? 0,
         ]
         return parts.map { "\($0)" }.joined(separator: " ")
     }
@@ -165,6 +176,7 @@ public struct ModelPruner {
     private func pruneLayers(_ work: WorkFolder, progress: (Progress) -> Void) throws -> [PrunedLayer] {
         guard let calibration else { return try pruneLayersAlone(progress: progress) }
         let pruner = method.makePruner()
+        let plan = try plan(calibration) { progress(.allocation(done: $0, count: $1)) }
         let layerPruner = try layerPruner(pruner, calibration)
         let count = configuration.layerCount * configuration.family.projections(layer: 0).count
         var layers: [PrunedLayer] = []
@@ -186,7 +198,10 @@ public struct ModelPruner {
             func stage(_ matrices: [Int], _ inputs: InputStatistics) throws {
                 for place in matrices {
                     layer.entries.append(
-                        try prune(weights.projections[place], name: names[place], by: pruner, inputs: inputs))
+                        try prune(
+                            weights.projections[place], name: names[place], by: pruner, inputs: inputs,
+                            target: PruningTarget(
+                                sparsity: plan.sparsities[index][place], structure: target.structure)))
                     done += 1
                     progress(.pruning(done: done, count: count))
                 }
@@ -202,6 +217,31 @@ public struct ModelPruner {
         }
         return layers
     }
+
+    /// How the zeros are spread.
+    private func plan(_ tokens: CalibrationTokens, progress: (Int, Int) -> Void) throws -> SparsityPlan {
+        func observe() throws -> DenseObservation {
+            try DenseObservation(
+                checkpoint, configuration: configuration, tokens: tokens.prefix(Self.observedSequences),
+                arithmetic: arithmetic)
+        }
+        switch allocation {
+        case .uniform:
+            return .uniform(
+                target.sparsity, layers: configuration.layerCount,
+                matrices: configuration.family.projections(layer: 0).count)
+        case .owl: return try OutlierAllocation().plan(try observe(), sparsity: target.sparsity)
+        case .damage:
+            return try DamageAllocation(
+                checkpoint: checkpoint, observation: try observe(),
+                probe: Array(tokens.sequences.suffix(Self.probedSequences)), arithmetic: arithmetic
+            ).plan(sparsity: target.sparsity, progress: progress)
+        }
+    }
+
+    /// Sequences that allocations look at, and those that damage is measured on.
+    private static let observedSequences = 16
+    private static let probedSequences = 2
 
     /// The same for a method that looks at no inputs.
     private func pruneLayersAlone(progress: (Progress) -> Void) throws -> [PrunedLayer] {
@@ -227,7 +267,7 @@ public struct ModelPruner {
 
     /// Prunes one matrix and rounds it to what is stored, so that what follows is fitted to that.
     private func prune(
-        _ weights: Matrix, name: String, by pruner: any Pruner, inputs: InputStatistics?
+        _ weights: Matrix, name: String, by pruner: any Pruner, inputs: InputStatistics?, target: PruningTarget
     ) throws -> PrunedLayer.Entry {
         let start = ContinuousClock.now
         try inputs?.compensate(weights, damping: Self.damping)

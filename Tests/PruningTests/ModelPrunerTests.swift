@@ -22,7 +22,8 @@ import Testing
 
     private func pruner(
         _ method: PruningMethod, sparsity: Double, order: PruningOrder = .matrix,
-        compensation: Double = ModelPruner.defaultCompensation, recovery: RecoveryLength? = nil, threads: Int = 2,
+        compensation: Double = ModelPruner.defaultCompensation, allocation: SparsityAllocation = .uniform,
+        recovery: RecoveryLength? = nil, threads: Int = 2,
         seed: UInt64 = 1
     ) throws -> ModelPruner {
         if scratch.entries("model").isEmpty { try TinyModel(type: .f16).write(to: scratch.path("model")) }
@@ -35,7 +36,7 @@ import Testing
         let tokens = try CalibrationTokens(sequences: sequences, vocabularySize: configuration.vocabularySize)
         return try ModelPruner(
             checkpoint, configuration: configuration, method: method, target: PruningTarget(sparsity: sparsity),
-            order: order, compensation: compensation, calibration: tokens,
+            order: order, compensation: compensation, allocation: allocation, calibration: tokens,
             recovery: recovery.map { .init(length: $0, calibration: tokens) },
             arithmetic: Arithmetic(pool: WorkerPool(threadCount: threads)))
     }
@@ -129,6 +130,22 @@ import Testing
         #expect(!scratch.entries().contains("both.unfinished") && !scratch.entries().contains("alone.unfinished"))
     }
 
+    /// All zeros together are as many as without it; matrices differ.
+    @Test(arguments: [SparsityAllocation.owl, .damage], [PruningMethod.magnitude, .sparsegpt])
+    func allocates(allocation: SparsityAllocation, method: PruningMethod) throws {
+        var sparsities: [[Double]] = []
+        for threads in [1, 3] {
+            let report = try pruner(method, sparsity: 0.5, allocation: allocation, threads: threads)
+                .prune(to: destination("threads-\(threads)"))
+            #expect(abs(report.sparsity - 0.5) <= 0.01, "\(report.sparsity)")
+            sparsities.append(report.matrices.map { Double($0.zeroCount) / Double($0.elementCount) })
+        }
+        #expect(sparsities[0] == sparsities[1])
+        // Random weights have no outliers.
+        #expect(allocation == .owl || Set(sparsities[0].map { Int(($0 * 50).rounded()) }).count > 1)
+        for name in Self.names { #expect(try elements("threads-1", name) == elements("threads-3", name)) }
+    }
+
     @Test func resultsDoNotDependOnThreads() throws {
         for threads in [1, 3] {
             _ = try pruner(.sparsegpt, sparsity: 0.5, threads: threads).prune(to: destination("threads-\(threads)"))
@@ -164,6 +181,7 @@ import Testing
             try self.pruner(.sparsegpt, sparsity: 0.6), try self.pruner(.wanda, sparsity: 0.5),
             try self.pruner(.sparsegpt, sparsity: 0.5, seed: 3),
             try self.pruner(.sparsegpt, sparsity: 0.5, compensation: 0.4),
+            try self.pruner(.sparsegpt, sparsity: 0.5, allocation: .owl),
         ] {
             let error = #expect(throws: CheckpointError.self) { try other.prune(to: destination("out")) }
             #expect(error?.description.contains("same settings") == true)

@@ -12,19 +12,17 @@ public final class TextSampler {
     private let model: LanguageModel
     private let pool: WorkerPool
     private let length: Int
-    private let atOnce: Int
     private let decoder: Decoder
     private let blocksPerText: Int
 
     /// - Parameters:
     ///   - length: tokens of each text.
-    ///   - atOnce: texts that are written at a time.
-    public init(_ model: LanguageModel, length: Int, atOnce: Int = 32, pool: WorkerPool) {
-        precondition(length >= 1 && length <= model.configuration.maximumContext && atOnce >= 1)
+    public init(_ model: LanguageModel, length: Int, pool: WorkerPool) {
+        precondition(length >= 1 && length <= model.configuration.maximumContext)
+        let atOnce = Self.batch
         self.model = model
         self.pool = pool
         self.length = length
-        self.atOnce = atOnce
         blocksPerText = (length + KeyValueCache.blockTokens - 1) / KeyValueCache.blockTokens
         let cache = KeyValueCache(
             configuration: model.configuration, blockCount: blocksPerText * atOnce, element: .f16)
@@ -35,19 +33,25 @@ public final class TextSampler {
                 maximumBatchTokens: max(atOnce, 16), maximumLogitsTokens: max(atOnce, 16)))
     }
 
-    /// Writes texts `0..<count`.
+    /// Texts that are written at a time. Which ones are decides on the last bits of their probabilities.
+    public static let batch = 32
+
+    /// As many texts as must be written together to have `count`.
+    public static func wholeBatches(_ count: Int) -> Int { (count + Self.batch - 1) / Self.batch * Self.batch }
+
+    /// Writes some of all texts that there are of a seed; whole batches of them are the same whenever they are written.
     /// - Parameter progress: called with the number of tokens written and of all.
     /// - Throws: `EngineError` if the model has no token to begin with; `ModelError`, `LogitsError`.
     public func sample(
-        _ count: Int, temperature: Double = 1, seed: UInt64, progress: (Int, Int) -> Void = { _, _ in }
+        _ numbers: Range<Int>, temperature: Double = 1, seed: UInt64, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> [[Int32]] {
         let roles = model.tokenizer.definition.roles
         guard let first = roles.beginningOfText ?? roles.endOfText else { throw EngineError.noBeginning }
         var texts: [[Int32]] = []
-        for start in stride(from: 0, to: count, by: atOnce) {
-            let numbers = start..<min(start + atOnce, count)
-            texts += try sample(numbers, first: Int32(first), temperature: temperature, seed: seed) {
-                progress(start * length + $0, count * length)
+        for start in stride(from: numbers.lowerBound, to: numbers.upperBound, by: Self.batch) {
+            let batch = start..<min(start + Self.batch, numbers.upperBound)
+            texts += try sample(batch, first: Int32(first), temperature: temperature, seed: seed) {
+                progress((start - numbers.lowerBound) * length + $0, numbers.count * length)
             }
         }
         return texts

@@ -54,6 +54,9 @@ struct PruneCommand: ParsableCommand {
             valueName: "matrix|layer"))
     var order = PruningOrder.matrix.rawValue
 
+    @Option(help: ArgumentHelp("How zeros are spread over matrices: \(allocationNames)."))
+    var allocation = SparsityAllocation.uniform.rawValue
+
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
@@ -88,6 +91,7 @@ struct PruneCommand: ParsableCommand {
         }
         _ = try chosenMethod()
         _ = try chosenOrder()
+        _ = try chosenAllocation()
         _ = try target()
     }
 
@@ -97,6 +101,10 @@ struct PruneCommand: ParsableCommand {
 
     private func chosenOrder() throws(ValidationError) -> PruningOrder {
         try named(order, "order of pruning", among: PruningOrder.allCases.map { ($0.rawValue, $0) })
+    }
+
+    private func chosenAllocation() throws(ValidationError) -> SparsityAllocation {
+        try named(allocation, "allocation", among: SparsityAllocation.allCases.map { ($0.rawValue, $0) })
     }
 
     private func target() throws(ValidationError) -> PruningTarget {
@@ -128,15 +136,18 @@ struct PruneCommand: ParsableCommand {
             try calibration.tokens(files, path: path, count: count, pool: pool, progress: progress)
         }
         let label = "pruning \(model.model)"
+        let needsTokens = try method.makePruner().needs > .nothing || chosenAllocation() != .uniform
         let pruner = try ModelPruner(
             files.checkpoint, configuration: files.configuration, method: method, target: try target(),
-            order: try chosenOrder(), compensation: compensation,
-            calibration: method.makePruner().needs == .nothing ? nil : try tokens(128),
+            order: try chosenOrder(), compensation: compensation, allocation: try chosenAllocation(),
+            calibration: needsTokens ? try tokens(128) : nil,
             recovery: try recover.map { .init(length: $0, calibration: try tokens($0.sequenceCount)) },
             arithmetic: Arithmetic(pool: pool))
         let (result, seconds) = try output.write(label, copying: files, console: console) {
             try pruner.prune(to: $0) {
                 switch $0 {
+                case .allocation(let done, let count):
+                    progress.update("looking at \(model.model)", completed: done, of: count, unit: .things("blocks"))
                 case .pruning(let done, let count):
                     progress.update(label, completed: done, of: count, unit: .things("matrices"))
                 case .recovery(let course): progress.update(course, of: model.model)
@@ -171,6 +182,10 @@ struct PruneCommand: ParsableCommand {
         print(
             "wrote \(Format.bytes(output.writtenByteCount)) in \(Format.duration(seconds: seconds)): "
                 + output.output.printable)
+    }
+
+    private static var allocationNames: String {
+        SparsityAllocation.allCases.map { "\($0.rawValue), \($0.summary)" }.joined(separator: "; ")
     }
 
     private static var methodLines: String {

@@ -24,6 +24,13 @@ struct CalibrationOptions: ParsableArguments {
     var calibration: [String] = []
 
     @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "With texts to calibrate on: the share of sequences that the model writes itself all the same. They keep "
+                + "what the texts do not show.", valueName: "0...1"))
+    var ownTexts = 0.5
+
+    @Option(
         help: ArgumentHelp(
             "Tokens to calibrate on instead: {\"sequences\": [[1, 2, ...], ...]}.", valueName: "file"),
         completion: .file(extensions: ["json"]))
@@ -41,6 +48,9 @@ struct CalibrationOptions: ParsableArguments {
     var seed: UInt64 = 0
 
     func validate() throws {
+        guard ownTexts >= 0, ownTexts <= 1 else {
+            throw ValidationError("--own-texts must be in 0...1, found \(ownTexts)")
+        }
         if let samples, !(1...CalibrationTokens.sequenceLimit).contains(samples) {
             throw ValidationError("--samples must be in 1...\(CalibrationTokens.sequenceLimit), found \(samples)")
         }
@@ -68,14 +78,31 @@ struct CalibrationOptions: ParsableArguments {
             }
         }
         let length = min(length, files.configuration.maximumContext)
-        if !calibration.isEmpty {
+        let own = calibration.isEmpty ? samples : Int((Double(samples) * ownTexts).rounded())
+        var sequences: [[Int32]] = []
+        if own < samples {
             let model = try LanguageModel.open(path: path, pool: pool)
             let texts = try calibration.map { try model.tokens(of: Self.text($0)) }
-            return try CalibrationTokens(
-                sequences: try windows(of: texts, count: samples, length: length), vocabularySize: vocabulary)
+            sequences = try windows(of: texts, count: samples - own, length: length)
         }
-        return try written(
-            samples, path: path, length: length, vocabulary: vocabulary, pool: pool, progress: progress)
+        if own > 0 {
+            let written = try written(
+                own, path: path, length: length, vocabulary: vocabulary, pool: pool, progress: progress)
+            sequences = Self.interleaved(sequences, written.sequences)
+        }
+        return try CalibrationTokens(sequences: sequences, vocabularySize: vocabulary)
+    }
+
+    /// All of both, each as evenly spread as it can be.
+    static func interleaved(_ left: [[Int32]], _ right: [[Int32]]) -> [[Int32]] {
+        var (taken, result) = (0, [[Int32]]())
+        for (index, sequence) in right.enumerated() {
+            let upTo = (index + 1) * left.count / right.count
+            result += left[taken..<upTo]
+            result.append(sequence)
+            taken = upTo
+        }
+        return result + left[taken...]
     }
 
     private static func text(_ path: String) throws -> String {
@@ -109,45 +136,45 @@ struct CalibrationOptions: ParsableArguments {
         _ samples: Int, path: String, length: Int, vocabulary: Int, pool: WorkerPool, progress: ProgressReporter
     ) throws -> CalibrationTokens {
         let model = try LanguageModel.open(path: path, pool: pool)
-        let store = WrittenTexts(model: model, samples: samples, length: length, seed: seed)
-        if let kept = store.kept(vocabulary: vocabulary) { return kept }
-        let sampler = TextSampler(model, length: length, pool: pool)
-        let sequences = try sampler.sample(samples, seed: seed) {
-            progress.update("writing texts to calibrate on", completed: $0, of: $1, unit: .things("tokens"))
+        let store = WrittenTexts(model: model, length: length, seed: seed)
+        var texts = store.kept(vocabulary: vocabulary)?.sequences ?? []
+        if texts.count < samples {
+            let sampler = TextSampler(model, length: length, pool: pool)
+            let (first, whole) = (texts.count, TextSampler.wholeBatches(samples))
+            texts += try sampler.sample(first..<whole, seed: seed) {
+                progress.update("writing texts to calibrate on", completed: $0, of: $1, unit: .things("tokens"))
+            }
+            progress.finish()
+            store.keep(try CalibrationTokens(sequences: texts, vocabularySize: vocabulary))
         }
-        progress.finish()
-        let tokens = try CalibrationTokens(sequences: sequences, vocabularySize: vocabulary)
-        store.keep(tokens)
-        return tokens
+        return try CalibrationTokens(sequences: Array(texts.prefix(samples)), vocabularySize: vocabulary)
     }
 }
 
-/// Texts that models wrote, beside the pulled models: `ROOT/calibration/`, a file for each model, number, length and
-/// seed.
+/// Texts that models wrote, beside the pulled models: `ROOT/calibration/`, a file for each model, length and seed,
+/// which grows as more are asked for.
 ///
 /// What lies there is never trusted; a folder that cannot be written to is no error.
 struct WrittenTexts {
     private let folder: String?
     private let name: String
-    private let samples: Int
     private let length: Int
 
-    init(model: LanguageModel, samples: Int, length: Int, seed: UInt64) {
+    init(model: LanguageModel, length: Int, seed: UInt64) {
         folder = (try? ModelCache(environment: ProcessInfo.processInfo.environment)).map { $0.root + "/calibration" }
-        self.samples = samples
         self.length = length
         // The last norm tells models of one configuration apart.
         var checksum = CRC32C()
         Array(model.checkpoint.configuration.text().utf8).withUnsafeBytes { checksum.update($0) }
         checksum.update(UnsafeRawBufferPointer(model.weights.finalNorm.buffer))
-        name = "\(checksum.checksum)-\(samples)x\(length)-seed-\(seed).json"
+        name = "\(checksum.checksum)-\(length)-seed-\(seed).json"
     }
 
     func kept(vocabulary: Int) -> CalibrationTokens? {
         guard let folder, let bytes = try? Checkpoint.fileBytes("\(folder)/\(name)"),
             let json = try? JSON(parsing: Array(bytes.buffer)),
             let tokens = try? CalibrationTokens(json, vocabularySize: vocabulary),
-            tokens.sequences.count == samples, tokens.length == length
+            tokens.length == length, tokens.sequences.count % TextSampler.batch == 0
         else { return nil }
         return tokens
     }

@@ -1,0 +1,93 @@
+import Checkpoints
+import LinearAlgebra
+import Training
+import Transformer
+
+/// Zeros go where the model's answers lose least by them.
+///
+/// Attention and MLP of every layer are pruned by themselves (as Wanda does) at the sparsity that is asked for, and the
+/// divergence of the model's distributions from the dense ones' is measured behind all layers. At other sparsities it
+/// is taken to grow with the squares of the importances that are lost; what all of it does, to be the sum.
+struct DamageAllocation {
+    let checkpoint: Checkpoint
+    let observation: DenseObservation
+    /// Sequences that the divergence is measured on.
+    let probe: [[Int32]]
+    let arithmetic: Arithmetic
+
+    /// Matrices that are pruned together: query to output projection, gate to down projection.
+    private static let blocks = [0..<4, 4..<7]
+
+    /// - Parameter progress: called with the number of blocks done and of all.
+    /// - Throws: `CheckpointError`, `PruningError`.
+    func plan(sparsity: Double, progress: (Int, Int) -> Void) throws -> SparsityPlan {
+        let layers = observation.layers
+        let (curves, damages) = (try curves(), try damages(sparsity: sparsity, progress: progress))
+        let parts = zip(curves, damages).enumerated().map { index, measured in
+            let matrices = Self.blocks[index % Self.blocks.count]
+            let (curve, damage) = measured
+            return SparsityShares.Part(
+                weightCount: layers[index / Self.blocks.count].projections[matrices].reduce(0) {
+                    $0 + $1.rows * $1.columns
+                },
+                costs: curve.scaled(toBe: max(damage, 0), at: sparsity))
+        }
+        let shares = SparsityShares.least(of: parts, sparsity: sparsity)
+        return SparsityPlan(
+            sparsities: layers.indices.map { layer in
+                Self.blocks.enumerated().flatMap { index, matrices in
+                    matrices.map { _ in shares[layer * Self.blocks.count + index] }
+                }
+            })
+    }
+
+    /// For every block, the share of its importances' squares that is lost at each sparsity of the grid.
+    private func curves() throws(PruningError) -> [SparsityShares.Curve] {
+        var curves: [SparsityShares.Curve] = []
+        for layer in observation.layers.indices {
+            for block in Self.blocks {
+                var sums = [Double](repeating: 0, count: SparsityShares.gridCount)
+                for matrix in block {
+                    let curve = SparsityShares.Curve(
+                        risingImportances: try observation.importances(layer: layer, matrix: matrix))
+                    for index in sums.indices { sums[index] += curve.costs[index] / Double(block.count) }
+                }
+                curves.append(SparsityShares.Curve(costs: sums))
+            }
+        }
+        return curves
+    }
+
+    /// For every block, the divergence that pruning it alone makes.
+    private func damages(sparsity: Double, progress: (Int, Int) -> Void) throws -> [Double] {
+        let (layers, forward) = (observation.layers, observation.forward)
+        let head = try DistillationHead(checkpoint, forward: forward)
+        let configuration = forward.configuration
+        let start = Matrix(
+            uninitializedRows: probe.count * forward.length, columns: configuration.hiddenSize)
+        try checkpoint.embed(probe.flatMap(\.self), configuration: configuration, into: start)
+        let stream = LayerStream(forward: forward, hidden: start.copy())
+        var dense = [start]
+        for weights in layers {
+            stream.run(weights)
+            dense.append(stream.hidden.copy())
+        }
+        var damages: [Double] = []
+        for (layer, weights) in layers.enumerated() {
+            for block in Self.blocks {
+                let pruned = weights.copy()
+                for matrix in block {
+                    try WandaPruner().prune(
+                        pruned.projections[matrix], inputs: observation.inputs[layer][matrix],
+                        target: PruningTarget(sparsity: sparsity), arithmetic: arithmetic)
+                }
+                arithmetic.copy(dense[layer].slice, into: stream.hidden.slice)
+                stream.run(pruned)
+                for later in layers[(layer + 1)...] { stream.run(later) }
+                damages.append(head.loss(student: stream.hidden, teacher: dense[layers.count]))
+                progress(damages.count, layers.count * Self.blocks.count)
+            }
+        }
+        return damages
+    }
+}

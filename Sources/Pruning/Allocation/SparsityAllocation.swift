@@ -1,0 +1,83 @@
+import Checkpoints
+import LinearAlgebra
+import Training
+import Transformer
+
+/// How a model's zeros are spread over its matrices.
+public enum SparsityAllocation: String, Sendable, CaseIterable {
+    /// Every matrix has the same share.
+    case uniform
+    /// Layers with more weights that matter far more than the others keep more of them.
+    case owl
+    /// Attention and MLP of every layer are pruned by themselves, to see what the model's answers lose by it.
+    case damage
+
+    /// One line for help texts.
+    public var summary: String {
+        switch self {
+        case .uniform: "every matrix the same"
+        case .owl: "layers with more outliers keep more weights (OWL)"
+        case .damage: "what hurts the model's answers less, measured half a layer at a time, loses more"
+        }
+    }
+}
+
+/// The share of zeros of every matrix of a model, layer by layer and within a layer in the order of use.
+struct SparsityPlan: Equatable {
+    let sparsities: [[Double]]
+
+    static func uniform(_ sparsity: Double, layers: Int, matrices: Int) -> SparsityPlan {
+        SparsityPlan(sparsities: Array(repeating: Array(repeating: sparsity, count: matrices), count: layers))
+    }
+}
+
+/// Layers of the dense model with what goes into their matrices, for whoever wants to know before anything is pruned.
+struct DenseObservation {
+    let layers: [LayerWeights]
+    /// For every layer and matrix, sums of squares of its inputs.
+    let inputs: [[InputStatistics]]
+    let forward: LayerForward
+
+    /// - Throws: `CheckpointError` if the model cannot be read.
+    init(
+        _ checkpoint: Checkpoint, configuration: ModelConfiguration, tokens: CalibrationTokens, arithmetic: Arithmetic
+    ) throws {
+        let forward = LayerForward(
+            configuration, length: tokens.length, rotaryFactors: try checkpoint.rotaryFactors(configuration),
+            arithmetic: arithmetic.with(precision: .bfloat16))
+        let hidden = Matrix(uninitializedRows: tokens.tokenCount, columns: configuration.hiddenSize)
+        try checkpoint.embed(tokens.sequences.flatMap(\.self), configuration: configuration, into: hidden)
+        let observer = LayerPruner(
+            forward: forward, needs: .squares, compensation: 0, hidden: hidden, arithmetic: arithmetic)
+        var layers: [LayerWeights] = []
+        var inputs: [[InputStatistics]] = []
+        for index in 0..<configuration.layerCount {
+            let weights = try LayerWeights(checkpoint, configuration: configuration, layer: index)
+            var ofLayer: [InputStatistics] = []
+            try observer.run(weights) { matrices, statistics in
+                ofLayer += Array(repeating: statistics, count: matrices.count)
+            }
+            layers.append(weights)
+            inputs.append(ofLayer)
+        }
+        self.layers = layers
+        self.inputs = inputs
+        self.forward = forward
+    }
+
+    /// What Wanda calls a weight's importance, its magnitude times its input's norm, of some rows of a matrix, in
+    /// rising order.
+    func importances(layer: Int, matrix: Int) throws(PruningError) -> [Float] {
+        let weights = layers[layer].projections[matrix].slice
+        let norms = try inputs[layer][matrix].finiteSquares().map { Float($0.squareRoot()) }
+        let step = max(weights.rows * weights.columns / Self.sampledWeights, 1)
+        var result: [Float] = []
+        for row in stride(from: 0, to: weights.rows, by: step) {
+            for column in 0..<weights.columns { result.append(weights.row(row)[column].magnitude * norms[column]) }
+        }
+        return result.sorted()
+    }
+
+    /// Of a matrix whose importances are looked at; whole rows of it.
+    private static let sampledWeights = 1 << 16
+}
