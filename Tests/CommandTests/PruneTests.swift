@@ -48,10 +48,36 @@ import Testing
         let outcome = try Tool.run("prune", "model", "--sparsity", "0.5", "--output", "pruned", in: scratch)
         #expect(outcome.status == 0 && outcome.errors == "")
         let lines = outcome.output.split(separator: "\n")
-        #expect(lines.count == 2)
+        #expect(lines.count == 3)
         #expect(lines[0].hasPrefix("pruned 14 matrices by magnitude: "))
         #expect(lines[0].hasSuffix("(sparsity 50.0 %)"))
-        #expect(lines[1].hasPrefix("wrote ") && lines[1].hasSuffix(": pruned"))
+        #expect(lines[1].hasPrefix("perplexity on a short text: ") && lines[1].hasSuffix("more in pruned/report.html"))
+        #expect(lines[2].hasPrefix("wrote ") && lines[2].hasSuffix(": pruned"))
+    }
+
+    /// Two files beside the model, for machines and for people; none if nobody wants them.
+    @Test func writesAReport() throws {
+        try TinyModel(type: .f16).write(to: scratch.path("a <model>"))
+        let arguments = [
+            "prune", "a <model>", "--sparsity", "0.5", "--method", "sparsegpt", "--samples", "4", "--length", "32",
+            "-o",
+        ]
+        let json = try Tool.run(arguments + ["out", "--json"], in: scratch).json()
+        let report = try JSON(parsing: scratch.text("out/report.json"))
+        #expect(report["model"] == "a <model>" && report["settings"]?["method"] == "sparsegpt")
+        let matrices = try #require(report["matrices"]?.arrayValue)
+        #expect(matrices.count == 14 && matrices.allSatisfy { ($0["error"]?.doubleValue ?? 0) > 0 })
+        let before = try #require(report["quality"]?["before"]?["perplexity"]?.doubleValue)
+        #expect(before > 1 && json["perplexity_before"]?.doubleValue == before)
+        let page = try scratch.text("out/report.html")
+        #expect(page.contains("Pruning a &lt;model&gt;") && !page.contains("<model>"))
+        #expect(page.contains("<svg") && page.contains("</html>"))
+        // Nothing is fetched from elsewhere.
+        #expect(!page.contains("src=") && !page.contains("href="))
+        let outcome = try Tool.run(arguments + ["bare", "--no-report"], in: scratch)
+        #expect(outcome.status == 0 && outcome.output.split(separator: "\n").count == 2)
+        #expect(scratch.entries("bare").filter { $0.hasPrefix("report") }.isEmpty)
+        #expect(try scratch.bytes("bare/model.safetensors") == scratch.bytes("out/model.safetensors"))
     }
 
     @Test func recoversWhatItPruned() throws {
@@ -60,7 +86,8 @@ import Testing
         let outcome = try Tool.run(arguments + ["out"], in: scratch)
         #expect(outcome.status == 0 && outcome.errors == "")
         let lines = outcome.output.split(separator: "\n")
-        #expect(lines.count == 3 && lines[1].hasPrefix("recovered in 3 steps of 32 tokens"))
+        #expect(lines.count == 4 && lines[1].hasPrefix("recovered in 3 steps of 32 tokens"))
+        #expect(try scratch.text("out/report.html").contains("recovered in 3 steps of 32 tokens"))
         let json = try Tool.run(arguments + ["again", "--json"], in: scratch).json()
         #expect(json["sparsity"] == 0.5 && json["recovery"]?["steps"] == 3)
         #expect(try scratch.bytes("out/model.safetensors") == scratch.bytes("again/model.safetensors"))

@@ -76,7 +76,15 @@ struct PruneCommand: ParsableCommand {
 
     @OptionGroup var output: ModelOutput
 
-    @Flag(help: "Print one JSON object: path, method, sparsity, matrices, elements, zeros, recovery, bytes, seconds.")
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Write report.json and report.html beside the model: every matrix, and the model before and after.")
+    var report = true
+
+    @Flag(
+        help: ArgumentHelp(
+            "Print one JSON object: path, method, sparsity, matrices, elements, zeros, recovery, perplexity_before, "
+                + "perplexity_after, bytes, seconds."))
     var json = false
 
     func validate() throws {
@@ -154,10 +162,29 @@ struct PruneCommand: ParsableCommand {
                 }
             }
         }
-        report(result, seconds: seconds)
+        let quality =
+            report ? try QualityComparison(before: path, after: output.output, pool: pool, progress: progress) : nil
+        if report {
+            try PruningReport(
+                model: model.model, settings: settings, result: result, quality: quality, seconds: seconds
+            ).write(to: output.output)
+        }
+        say(result, quality: quality, seconds: seconds)
     }
 
-    private func report(_ report: ModelPruner.Report, seconds: Double) {
+    private var settings: [(name: String, value: String)] {
+        [
+            ("method", method), ("sparsity", sparsity.map { "\($0)" } ?? structure), ("structure", structure),
+            ("allocation", allocation), ("order", order), ("compensation", "\(compensation)"),
+            ("recover", recover?.description ?? "none"), ("seed", "\(calibration.seed)"),
+            (
+                "texts",
+                calibration.calibrationTokens ?? (calibration.calibration + ["the model's own"]).joined(separator: ", ")
+            ),
+        ]
+    }
+
+    private func say(_ report: ModelPruner.Report, quality: QualityComparison?, seconds: Double) {
         if json {
             let result: JSON = [
                 "path": .string(output.output),
@@ -168,6 +195,8 @@ struct PruneCommand: ParsableCommand {
                 "elements": .integer(report.elementCount),
                 "zeros": .integer(report.zeroCount),
                 "recovery": report.recovery?.json ?? .null,
+                "perplexity_before": quality.map { .number($0.before.perplexity) } ?? .null,
+                "perplexity_after": quality.map { .number($0.after.perplexity) } ?? .null,
                 "bytes": .integer(output.writtenByteCount),
                 "seconds": .number(seconds),
             ]
@@ -179,6 +208,12 @@ struct PruneCommand: ParsableCommand {
                 + "\(Format.count(report.elementCount)) weights are zero (sparsity "
                 + "\(Format.percentage(report.sparsity)))")
         if let recovery = report.recovery { print(recovery.summary) }
+        if let quality {
+            print(
+                "perplexity on a short text: \(Format.fixed(quality.before.perplexity, decimals: 2)) -> "
+                    + "\(Format.fixed(quality.after.perplexity, decimals: 2)); more in "
+                    + "\(output.output.printable)/\(PruningReport.names[1])")
+        }
         print(
             "wrote \(Format.bytes(output.writtenByteCount)) in \(Format.duration(seconds: seconds)): "
                 + output.output.printable)

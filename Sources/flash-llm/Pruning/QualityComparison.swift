@@ -1,0 +1,69 @@
+import Engine
+import OrderedJSON
+import Tensors
+import Terminal
+import Tokenizers
+
+/// What a model says and how well it predicts our own short text, before and after something was done to it.
+struct QualityComparison {
+    struct Quality {
+        let perplexity: Double
+        let answer: String
+
+        var json: JSON { ["perplexity": .number(perplexity), "answer": .string(answer)] }
+    }
+
+    let question: String
+    let before: Quality
+    let after: Quality
+
+    private static let window = 512
+    private static let answerTokens = 80
+
+    /// - Parameters:
+    ///   - before: the path of a model; `after` as well.
+    /// - Throws: whatever opening or running a model throws.
+    init(before: String, after: String, pool: WorkerPool, progress: ProgressReporter) throws {
+        let question = "Name three things that a river gives to a village."
+        func quality(_ path: String, _ label: String) throws -> Quality {
+            let model = try LanguageModel.open(path: path, pool: pool)
+            return Quality(
+                perplexity: try Self.perplexity(model, pool: pool) {
+                    progress.update(
+                        "perplexity, \(label)", completed: $0, of: $1, unit: .things("tokens"))
+                },
+                answer: try Self.answer(question, model, pool: pool))
+        }
+        self.question = question
+        self.before = try quality(before, "before")
+        self.after = try quality(after, "after")
+        progress.finish()
+    }
+
+    private static func perplexity(
+        _ model: LanguageModel, pool: WorkerPool, progress: (Int, Int) -> Void
+    ) throws -> Double {
+        let tokens = model.tokens(of: EvaluationText.bridge)
+        let window = min(window, model.configuration.maximumContext)
+        let windows = try EvaluationWindows(tokenCount: tokens.count, window: window)
+        let result = try PerplexityEvaluator(model, window: window, pool: pool).evaluate(tokens, windows: windows) {
+            progress($0, windows.scoredTokenCount)
+        }
+        guard let perplexity = result.result else { throw CommandFailure("the built-in text has no token to score") }
+        return perplexity.perplexity
+    }
+
+    /// An answer, or what follows the question where a model knows no conversations.
+    private static func answer(_ question: String, _ model: LanguageModel, pool: WorkerPool) throws -> String {
+        let prompt =
+            model.chatTemplate == nil
+            ? model.tokens(of: question)
+            : try model.tokens(answering: [ChatMessage(role: "user", content: question)], date: .today)
+        let limit = min(prompt.count + answerTokens, model.configuration.maximumContext)
+        guard prompt.count < limit else { return "" }
+        return try Generator(model, contextTokens: limit, pool: pool)
+            .generate(prompt: prompt, options: GenerationOptions(maximumTokens: answerTokens)) { _ in }.text
+    }
+
+    var json: JSON { ["question": .string(question), "before": before.json, "after": after.json] }
+}
