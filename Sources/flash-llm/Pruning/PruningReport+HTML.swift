@@ -105,12 +105,12 @@ extension PruningReport {
 
     private var figure: Figure {
         var charts = [
-            chart("zeros, %", startsAtZero: false) { 100 * Double($0.zeroCount) / Double(max($0.elementCount, 1)) },
-            chart("MB packed") { Self.packedBytes($0) / 1e6 },
-            chart("seconds") { $0.seconds },
+            chart("zeros", unit: "%", upTo: 100) { 100 * Double($0.zeroCount) / Double(max($0.elementCount, 1)) },
+            chart("packed", unit: "MB") { Self.packedBytes($0) / 1e6 },
+            chart("time", unit: "seconds") { $0.seconds },
         ]
         if result.matrices.contains(where: { $0.error != nil }) {
-            charts.insert(chart("error, % of the output's square") { $0.error.map { 100 * $0 } }, at: 1)
+            charts.insert(chart("error", unit: "% of the output's square") { $0.error.map { 100 * $0 } }, at: 1)
         }
         var rows = [Figure.Row(heading: "Every layer's matrices", charts: charts)]
         if let recovery = result.recovery, !recovery.losses.isEmpty {
@@ -127,7 +127,7 @@ extension PruningReport {
     }
 
     private func chart(
-        _ title: String, startsAtZero: Bool = true, _ value: (MatrixReport) -> Double?
+        _ title: String, unit: String, upTo largest: Double = 0, _ value: (MatrixReport) -> Double?
     ) -> Chart {
         let markers = SeriesStyle.Marker.allCases
         let series = kinds.enumerated().map { index, kind in
@@ -136,24 +136,30 @@ extension PruningReport {
                 style: SeriesStyle(
                     colour: SeriesStyle.palette[index % SeriesStyle.palette.count],
                     marker: markers[index % markers.count], lineWidth: 1.5),
-                points: kind.reports.enumerated().compactMap { layer, report in
-                    value(report).flatMap { $0.isFinite ? Series.Point(x: Double(layer), y: $0) : nil }
-                })
+                points: kind.reports.compactMap { report in
+                    value(report).flatMap { $0.isFinite ? Series.Point(x: Self.layer(of: report), y: $0) : nil }
+                }.sorted { $0.x < $1.x })
         }
         let points = series.flatMap(\.points)
         return Chart(
             title: title, x: Axis("layer", .linear, showing: points.map(\.x)),
-            y: Axis(title, .linear, showing: points.map(\.y), startsAtZero: startsAtZero), series: series)
+            y: Axis(unit, .linear, showing: points.map(\.y) + [0, largest], startsAtZero: true), series: series)
+    }
+
+    /// The number in a matrix's name.
+    private static func layer(of report: MatrixReport) -> Double {
+        report.name.split(separator: ".").lazy.compactMap { Double($0) }.first ?? 0
     }
 
     private static func course(_ recovery: RecoveryReport) -> Chart {
         let points = recovery.losses.enumerated().map { Series.Point(x: Double($0 + 1), y: $1) }.filter(\.y.isFinite)
         return Chart(
-            title: "divergence of each step's tokens", x: Axis("step", .linear, showing: points.map(\.x)),
+            title: "divergence", x: Axis("step", .linear, showing: points.map(\.x)),
             y: Axis("nats a token", .linear, showing: points.map(\.y), startsAtZero: true),
             series: [
                 Series(
-                    "divergence", style: SeriesStyle(colour: SeriesStyle.palette[0], marker: .none), points: points)
+                    "divergence", style: SeriesStyle(colour: SeriesStyle.palette[0], marker: .none), points: points,
+                    isInLegend: false)
             ])
     }
 }
