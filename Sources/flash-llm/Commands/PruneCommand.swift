@@ -27,6 +27,8 @@ struct PruneCommand: ParsableCommand {
               flash-llm prune smollm2-135m --sparsity 0.3 -o pruned
               flash-llm prune ./model --sparsity 0.5 --method sparsegpt -o pruned
               flash-llm prune ./model --sparsity 0.5 --method wanda --calibration book.txt -o pruned
+              flash-llm prune ./model --sparsity 0.5 --method sparsegpt --recover 15m -o pruned
+              flash-llm prune ./model --sparsity 0.7 --method alps --allocation damage -o pruned
               flash-llm prune ./model --method sparsegpt --structure 2:4 -o pruned
               flash-llm prune ./model --sparsity 0.5 -o pruned --force --json | jq .zeros
             """)
