@@ -143,6 +143,40 @@ static void check_weights(
     guarded_free(&expected);
 }
 
+// Weights that were rounded before: integers times a scale of their group. Nothing more is lost.
+static void check_rounded_weights(int64_t count, int64_t group_columns, enum flash_coding coding, double density) {
+    static const int64_t most[] = {32767, 127, 7};
+    const int64_t groups = (count + group_columns - 1) / group_columns;
+    struct guarded weights = guarded_make((size_t)count * sizeof(float), 0);
+    struct guarded integers = guarded_make((size_t)count * sizeof(int16_t), 0);
+    struct guarded scales = guarded_make((size_t)((groups - 1) * FLASH_QUANTIZED_ROWS + 1) * sizeof(uint16_t), 0);
+    float *w = (float *)weights.bytes;
+    float scale = 0;
+    // Integers that do not fill the range, and others.
+    const int64_t limit = random_below(3) == 0 ? 1 + random_below(most[coding]) : most[coding];
+    for (int64_t i = 0; i < count; i++) {
+        uint16_t bits = (uint16_t)(0x3000 + random_below(0x1800) + (random_below(2) << 15));
+        if (i % group_columns == 0) scale = float_of_bf16(bits);
+        const int64_t least = coding == FLASH_I4 && limit == most[coding] ? -8 : -limit;
+        const float q = (float)(least + random_below(limit - least + 1));
+        w[i] = random_float(0, 1) < density ? q * scale : 0;
+    }
+    kernels->fit_scales(w, count, group_columns, coding, (uint16_t *)scales.bytes);
+    int64_t counts[2] = {0, 0};
+    kernels->round_weights(
+        w, count, group_columns, coding, (const uint16_t *)scales.bytes, (int16_t *)integers.bytes, counts);
+    int isRight = guarded_is_intact(&scales);
+    for (int64_t i = 0; i < count; i++) {
+        const uint16_t fitted = ((const uint16_t *)scales.bytes)[i / group_columns * FLASH_QUANTIZED_ROWS];
+        isRight &= (float)((const int16_t *)integers.bytes)[i] * float_of_bf16(fitted) == w[i];
+    }
+    check(isRight, "fit_scales: rounded weights, coding %d, %lld weights, groups of %lld, density %g", coding,
+          (long long)count, (long long)group_columns, density);
+    guarded_free(&weights);
+    guarded_free(&integers);
+    guarded_free(&scales);
+}
+
 void test_weights(void) {
     static const float magnitudes[] = {1, 0.02f, 1e-45f, 1e-40f, 1e-30f, 1e20f, 3e38f};
     static const double densities[] = {0, 0.03, 0.2, 0.5, 1};
@@ -156,6 +190,11 @@ void test_weights(void) {
                         counts[c], groups[random_below(3)], (enum flash_coding)coding, densities[d], magnitudes[m]);
                 }
             }
+        }
+        for (int d = 1; d < 5 && coding != FLASH_I16; d++) {
+            for (int i = 0; i < 40; i++)
+                check_rounded_weights(
+                    32 + 32 * random_below(8), 32 << random_below(3), (enum flash_coding)coding, densities[d]);
         }
         // More than the counters of nonzeros hold at a time.
         check_weights(1 << 19, 128, (enum flash_coding)coding, 1, 1);

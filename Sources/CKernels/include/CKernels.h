@@ -265,7 +265,7 @@ struct flash_kernels {
     // 32, filled up with zeros; all weights are finite. `scales` are bf16, each group's 16 elements behind the last's.
     //
     // The scale of each group: for I16 the least that cuts nothing off, for I8 and I4 one of least squared error,
-    // which may be negative. 0 where all weights of a group are.
+    // which may be negative, and one without any error if there is such. 0 where all weights of a group are.
     void (*fit_scales)(
         const float *weights, int64_t count, int64_t group_columns, enum flash_coding coding, uint16_t *scales);
     // integers[i] = weights[i] / scale, to nearest even, cut off at the ends of the coding's range. Adds the nonzeros

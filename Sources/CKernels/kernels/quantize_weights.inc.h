@@ -94,6 +94,50 @@ ALWAYS_INLINE void try_scale(
 static const float scale_divisors_i8[] = {127, 126, 125, 128};
 static const float scale_divisors_i4[] = {-8, -7, -7.5f, -8.5f, -9, -9.5f, -10, -10.5f, -11};
 
+// Whether the integers to which a scale rounds the weights give just these weights.
+ALWAYS_INLINE int is_exact(const float *weights, int64_t count, enum flash_coding coding, float scale) {
+    const float low = coding_low(coding), high = coding_high(coding);
+    for (int64_t i = 0; i < count; i += WEIGHT_LANES) {
+        const weight_lanes w = weights_load(weights + i);
+        const integer_lanes differ = __builtin_convertvector(
+            w != weights_round(weights_clamp(w / scale, low, high)) * scale, integer_lanes);
+        for (int lane = 0; lane < WEIGHT_LANES; lane++)
+            if (differ[lane]) return 0;
+    }
+    return 1;
+}
+
+// The scale of weights that were rounded to integers before, and shall lose nothing more: the largest that gives just
+// these weights; 0 if there is none. The extreme weight is k times the scale for some k, and so that this is quickly
+// seen to be wrong, another weight must be a whole number of scales, too.
+static uint16_t exact_scale(const float *weights, int64_t count, enum flash_coding coding, float extreme) {
+    float probe = extreme;
+    for (int64_t i = 0; i < count; i++) {
+        if (weights[i] != 0 && weights[i] != extreme) {
+            probe = weights[i];
+            break;
+        }
+    }
+    const float ratio = probe / extreme;
+    const int most = (int)-coding_low(coding);
+    for (int first = 1; first <= most; first += WEIGHT_LANES) {
+        weight_lanes multiples;
+        for (int lane = 0; lane < WEIGHT_LANES; lane++) multiples[lane] = (float)(first + lane) * ratio;
+        const weight_lanes off = multiples - weights_round(multiples);
+        for (int lane = 0; lane < WEIGHT_LANES && first + lane <= most; lane++) {
+            const int k = first + lane;
+            if (__builtin_fabsf(off[lane]) > 1e-4f) continue;
+            // Only the least integer can be that far away from 0.
+            const float size = __builtin_fabsf(extreme) / (float)k;
+            const float exact = (float)k > coding_high(coding) && extreme > 0 ? -size : size;
+            const uint16_t stored = store_scale(exact, coding);
+            const float scale = float_from_bits((uint32_t)stored << 16);
+            if (scale == exact && is_exact(weights, count, coding, scale)) return stored;
+        }
+    }
+    return 0;
+}
+
 static uint16_t fit_scale(const float *weights, int64_t count, enum flash_coding coding) {
     weight_lanes largest = {0}, least = {0};
     for (int64_t i = 0; i < count; i += WEIGHT_LANES) {
@@ -111,6 +155,8 @@ static uint16_t fit_scale(const float *weights, int64_t count, enum flash_coding
     const uint16_t plain = store_scale(magnitude / coding_high(coding), coding);
     // Squares of very large and very small weights leave the range of float32.
     if (coding == FLASH_I16 || !(magnitude > 0x1p-40f && magnitude < 0x1p40f)) return plain;
+    const uint16_t exact = exact_scale(weights, count, coding, extreme);
+    if (exact != 0) return exact;
     struct scale_fit best = {.scale = float_from_bits((uint32_t)plain << 16), .error = INFINITY};
     const float *divisors = coding == FLASH_I8 ? scale_divisors_i8 : scale_divisors_i4;
     const size_t divisor_bytes = coding == FLASH_I8 ? sizeof scale_divisors_i8 : sizeof scale_divisors_i4;
