@@ -26,7 +26,7 @@ struct SVGDocument {
                 "xmlns": "http://www.w3.org/2000/svg", "width": width, "height": height,
                 "viewBox": "0 0 \(width) \(height)", "role": "img", "font-family": fontFamily,
             ])
-        return "\(opening)>\n  <title>\(Self.escaped(title))</title>\n\(body)</svg>\n"
+        return "\(opening)>\n  <title>\(title.escapedForXML)</title>\n\(body)</svg>\n"
     }
 
     mutating func element(_ name: String, _ attributes: Attributes) {
@@ -46,21 +46,21 @@ struct SVGDocument {
 
     mutating func text(_ text: String, x: Double, y: Double, _ attributes: Attributes) {
         var tag = "<text x=\"\(Self.number(x))\" y=\"\(Self.number(y))\""
-        for (key, value) in attributes { tag += " \(key)=\"\(Self.escaped(value))\"" }
-        line("\(tag)>\(Self.escaped(text))</text>")
+        for (key, value) in attributes { tag += " \(key)=\"\(value.escapedForXML)\"" }
+        line("\(tag)>\(text.escapedForXML)</text>")
     }
 
     mutating func line(from start: ChartPoint, to end: ChartPoint, _ attributes: Attributes) {
         var tag = "<line x1=\"\(Self.number(start.x))\" y1=\"\(Self.number(start.y))\""
         tag += " x2=\"\(Self.number(end.x))\" y2=\"\(Self.number(end.y))\""
-        for (key, value) in attributes { tag += " \(key)=\"\(Self.escaped(value))\"" }
+        for (key, value) in attributes { tag += " \(key)=\"\(value.escapedForXML)\"" }
         line(tag + "/>")
     }
 
     private mutating func line(_ text: String) { body += String(repeating: "  ", count: depth) + text + "\n" }
 
     private static func tag(_ name: String, _ attributes: Attributes) -> String {
-        attributes.reduce("<\(name)") { "\($0) \($1.key)=\"\(escaped($1.value))\"" }
+        attributes.reduce("<\(name)") { "\($0) \($1.key)=\"\($1.value.escapedForXML)\"" }
     }
 
     /// A coordinate with at most two digits behind the point.
@@ -72,22 +72,6 @@ struct SVGDocument {
         if rest == 0 { return "\(sign)\(whole)" }
         let digits = rest % 10 == 0 ? "\(rest / 10)" : rest < 10 ? "0\(rest)" : "\(rest)"
         return "\(sign)\(whole).\(digits)"
-    }
-
-    /// Text that XML takes as it is meant. Control characters, which XML 1.0 forbids even escaped, become spaces.
-    static func escaped(_ text: String) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "\"": result += "&quot;"
-            case "\u{0}"..<" ", "\u{FFFE}", "\u{FFFF}": result += " "
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
     }
 }
 

@@ -10,9 +10,12 @@ import LinearAlgebra
 /// Source: Li et al., "GPTAQ: Efficient Finetuning-Free Quantization for Asymmetric Calibration", arXiv:2504.02692;
 /// what the residual stream lacks, and to go a share of the way, are ours.
 final class InputDrift {
+    /// Share of the mean square of the inputs that is added to every input's.
+    static let damping = 0.01
+
     private let share: Float
     private let arithmetic: Arithmetic
-    /// The sum of `(x' - x) x^T`.
+    /// The sum of `x (x' - x)^T`.
     private let inputs: CrossProducts
     /// The sum of `lack x^T`; nil for a matrix that does not add to the residual stream.
     private let stream: CrossProducts?
@@ -29,7 +32,7 @@ final class InputDrift {
 
     /// Adds some tokens' inputs, `[tokens, width]`, and the residual streams before the matrix adds to them.
     func add(_ input: MatrixSlice, dense: MatrixSlice, stream: MatrixSlice, denseStream: MatrixSlice) {
-        inputs.add(difference(dense, input).slice, input)
+        inputs.add(input, difference(dense, input).slice)
         self.stream?.add(difference(denseStream, stream).slice, input)
     }
 
@@ -42,10 +45,8 @@ final class InputDrift {
 
     /// D times the share, of the shape of `weights`.
     func lack(of weights: Matrix) -> Matrix {
-        let columns = Matrix(uninitializedRows: weights.columns, columns: weights.columns)
-        arithmetic.transpose(inputs.products.slice, into: columns.slice)
         let product = Matrix(uninitializedRows: weights.rows, columns: weights.columns)
-        arithmetic.multiply(weights.slice, transposed: columns.slice, into: product.slice)
+        arithmetic.multiply(weights.slice, transposed: inputs.products.slice, into: product.slice)
         let result = Matrix(zeroRows: weights.rows, columns: weights.columns)
         arithmetic.add(product.slice, times: share, to: result.slice)
         if let stream { arithmetic.add(stream.products.slice, times: share, to: result.slice) }

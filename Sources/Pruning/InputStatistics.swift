@@ -22,6 +22,7 @@ public final class InputStatistics: @unchecked Sendable {
     private let drift: InputDrift?
     private var sums: [Double]
     private var factor: InverseFactor?
+    private var inverse: Matrix?
 
     public convenience init(width: Int, kind: Kind, arithmetic: Arithmetic) {
         self.init(width: width, kind: kind, arithmetic: arithmetic, drift: nil)
@@ -46,21 +47,28 @@ public final class InputStatistics: @unchecked Sendable {
 
     /// Moves a matrix towards what makes up for the drift of its inputs.
     /// - Throws: `PruningError` if the inputs are NaN or infinite, or too much alike.
-    /// - Complexity: O(width^3 + rows * width^2).
-    func compensate(_ weights: Matrix, damping: Double) throws(PruningError) {
-        guard let drift, let products else { return }
-        let added = Float(damping * (try finiteSquares()).reduce(0, +) / Double(width))
-        guard added > 0 else { return }
+    /// - Complexity: O(rows * width^2), and O(width^3) once.
+    func compensate(_ weights: Matrix) throws(PruningError) {
+        guard let drift, let inverse = try dampedInverse() else { return }
+        let change = Matrix(uninitializedRows: weights.rows, columns: width)
+        arithmetic.multiply(drift.lack(of: weights).slice, transposed: inverse.slice, into: change.slice)
+        arithmetic.add(change.slice, to: weights.slice)
+    }
+
+    /// `(products + damping * mean of their diagonal)^-1`; nil if all inputs are zero.
+    private func dampedInverse() throws(PruningError) -> Matrix? {
+        if let inverse { return inverse }
+        guard let products else { return nil }
+        let added = Float(InputDrift.damping * (try finiteSquares()).reduce(0, +) / Double(width))
+        guard added > 0 else { return nil }
         let sum = products.copy()
         for index in 0..<width { sum[index, index] += added }
         do throws(Cholesky.NotPositiveDefinite) {
-            let inverse = try Cholesky(of: sum, arithmetic: arithmetic).inverse()
-            let change = Matrix(uninitializedRows: weights.rows, columns: width)
-            arithmetic.multiply(drift.lack(of: weights).slice, transposed: inverse.slice, into: change.slice)
-            arithmetic.add(change.slice, to: weights.slice)
+            let result = try Cholesky(of: sum, arithmetic: arithmetic).inverse()
+            inverse = result
+            return result
         } catch {
-            throw PruningError(
-                "a layer's inputs", expected: "a positive definite matrix of products", found: "\(error)")
+            throw PruningError(error)
         }
     }
 
@@ -133,10 +141,7 @@ public final class InputStatistics: @unchecked Sendable {
                 return result
             } catch {
                 share = max(share, 1e-4) * 10
-                guard share < 1 else {
-                    throw PruningError(
-                        "a layer's inputs", expected: "a positive definite matrix of products", found: "\(error)")
-                }
+                guard share < 1 else { throw PruningError(error) }
             }
         }
     }

@@ -1,6 +1,5 @@
 import Checkpoints
 import LinearAlgebra
-import Tensors
 import Training
 import Transformer
 
@@ -22,14 +21,17 @@ struct LayerPruner {
     /// Of sums over tokens.
     private let arithmetic: Arithmetic
 
-    /// - Parameters:
-    ///   - forward: may compute in bf16: what it makes are samples.
-    ///   - hidden: the embeddings of all tokens, `[tokens, hiddenSize]`.
-    ///   - arithmetic: in float32.
+    /// Before the first layer. Activations are computed in bf16, where that is faster: they are samples.
+    /// - Parameter arithmetic: in float32.
+    /// - Throws: `CheckpointError` if embeddings cannot be read.
     init(
-        forward: LayerForward, needs: InputStatistics.Kind, compensation: Double, hidden: Matrix,
-        arithmetic: Arithmetic
-    ) {
+        _ checkpoint: Checkpoint, configuration: ModelConfiguration, tokens: CalibrationTokens,
+        needs: InputStatistics.Kind, compensation: Double, arithmetic: Arithmetic
+    ) throws(CheckpointError) {
+        let forward = LayerForward(
+            configuration, length: tokens.length, rotaryFactors: try checkpoint.rotaryFactors(configuration),
+            arithmetic: arithmetic.with(precision: .bfloat16))
+        let hidden = try checkpoint.embeddings(of: tokens.sequences, configuration: configuration)
         self.needs = needs
         self.compensation = compensation
         self.arithmetic = arithmetic
@@ -47,20 +49,15 @@ struct LayerPruner {
     ///     before they are first used.
     func run(_ weights: LayerWeights, stage: Stage) throws {
         let before = dense == nil ? weights : weights.copy()
-        try look(at: [0, 1, 2]) { $0.attentionInput($1, $0 === dense ? before : weights) }
-        forBoth { $0.attend($1, $0 === dense ? before : weights) }
-        try look(at: [3], addsToStream: true) { $0.attended($1) }
-        forBoth { $0.addAttended($1, $0 === dense ? before : weights) }
-        try look(at: [4, 5]) { $0.mlpInput($1, $0 === dense ? before : weights) }
-        forBoth { $0.activate($1, $0 === dense ? before : weights) }
-        try look(at: [6], addsToStream: true) { $0.activated($1) }
-        forBoth { $0.addActivated($1, $0 === dense ? before : weights) }
-
+        func forBoth(_ step: (LayerStream) -> (Range<Int>, LayerWeights) -> Void) {
+            if let dense { dense.chunks.forEach { step(dense)($0, before) } }
+            stream.chunks.forEach { step(stream)($0, weights) }
+        }
         func look(
             at matrices: [Int], addsToStream: Bool = false,
-            _ inputs: (LayerStream, Range<Int>) -> MatrixSlice
+            _ inputs: (LayerStream) -> (Range<Int>, LayerWeights) -> MatrixSlice
         ) throws {
-            let width = inputs(stream, stream.chunks[0]).columns
+            let width = weights.projections[matrices[0]].columns
             let drift = dense.map { _ in
                 InputDrift(
                     width: width, streamWidth: addsToStream ? stream.hidden.columns : nil, share: compensation,
@@ -68,22 +65,24 @@ struct LayerPruner {
             }
             let statistics = InputStatistics(width: width, kind: needs, arithmetic: arithmetic, drift: drift)
             for rows in stream.chunks {
-                let input = inputs(stream, rows)
+                let input = inputs(stream)(rows, weights)
                 statistics.add(input)
                 guard let dense else { continue }
                 drift?.add(
-                    input, dense: inputs(dense, rows), stream: stream.hidden.slice(rows: rows),
+                    input, dense: inputs(dense)(rows, before), stream: stream.hidden.slice(rows: rows),
                     denseStream: dense.hidden.slice(rows: rows))
             }
             statistics.finish()
             try stage(matrices, statistics)
         }
-    }
-
-    private func forBoth(_ body: (LayerStream, Range<Int>) -> Void) {
-        for stream in [dense, stream].compactMap(\.self) {
-            for rows in stream.chunks { body(stream, rows) }
-        }
+        try look(at: [0, 1, 2], LayerStream.attentionInput)
+        forBoth(LayerStream.attend)
+        try look(at: [3], addsToStream: true) { stream in { rows, _ in stream.attended(rows) } }
+        forBoth(LayerStream.addAttended)
+        try look(at: [4, 5], LayerStream.mlpInput)
+        forBoth(LayerStream.activate)
+        try look(at: [6], addsToStream: true) { stream in { rows, _ in stream.activated(rows) } }
+        forBoth(LayerStream.addActivated)
     }
 
     /// The same with all inputs looked at in the dense layer, and all matrices pruned then: twice the time, as Wanda's

@@ -5,7 +5,7 @@ import Training
 public import Transformer
 
 /// Prunes a checkpoint's projections into a Hugging Face-shaped folder, layer by layer, in memory for one layer and the
-/// calibration tokens' activations.
+/// calibration tokens' activations; allocations other than the uniform one hold all layers in float32 first.
 ///
 /// A layer that is done is stored beside the output, so that a run that was interrupted goes on behind it.
 public struct ModelPruner {
@@ -18,8 +18,6 @@ public struct ModelPruner {
     /// How far each matrix makes up for what the ones before it lost, 0...1; for methods that move weights, and matrix
     /// by matrix.
     public let compensation: Double
-    /// Share of the mean square of the inputs that is added to every input's, to compensate.
-    private static let damping = 0.01
     public static let defaultCompensation = 0.5
     /// nil only for methods that look at no inputs.
     public let calibration: CalibrationTokens?
@@ -51,7 +49,7 @@ public struct ModelPruner {
                 expected: "sequences of at most \(configuration.maximumContext) tokens, the model's context",
                 found: "\(calibration.length)")
         }
-        let needsTokens = method.makePruner().needs > .nothing || allocation != .uniform
+        let needsTokens = Self.needsTokens(method, allocation)
         if needsTokens && calibration == nil {
             throw PruningError(
                 "method \(method.rawValue) with allocation \(allocation.rawValue)", expected: "calibration tokens",
@@ -78,6 +76,11 @@ public struct ModelPruner {
         } else {
             self.recovery = nil
         }
+    }
+
+    /// Whether there must be calibration tokens.
+    public static func needsTokens(_ method: PruningMethod, _ allocation: SparsityAllocation) -> Bool {
+        method.makePruner().needs > .nothing || allocation != .uniform
     }
 
     /// What is trained on; nil if nothing is trained.
@@ -176,8 +179,13 @@ public struct ModelPruner {
     private func pruneLayers(_ work: WorkFolder, progress: (Progress) -> Void) throws -> [PrunedLayer] {
         guard let calibration else { return try pruneLayersAlone(progress: progress) }
         let pruner = method.makePruner()
-        let plan = try plan(calibration) { progress(.allocation(done: $0, count: $1)) }
-        let layerPruner = try layerPruner(pruner, calibration)
+        let plan = try allocation.plan(
+            checkpoint, configuration: configuration, tokens: calibration, sparsity: target.sparsity,
+            arithmetic: arithmetic
+        ) { progress(.allocation(done: $0, count: $1)) }
+        let layerPruner = try LayerPruner(
+            checkpoint, configuration: configuration, tokens: calibration, needs: pruner.needs,
+            compensation: order == .matrix ? compensation : 0, arithmetic: arithmetic)
         let count = configuration.layerCount * configuration.family.projections(layer: 0).count
         var layers: [PrunedLayer] = []
         var done = 0
@@ -218,31 +226,6 @@ public struct ModelPruner {
         return layers
     }
 
-    /// How the zeros are spread.
-    private func plan(_ tokens: CalibrationTokens, progress: (Int, Int) -> Void) throws -> SparsityPlan {
-        func observe() throws -> DenseObservation {
-            try DenseObservation(
-                checkpoint, configuration: configuration, tokens: tokens.prefix(Self.observedSequences),
-                arithmetic: arithmetic)
-        }
-        switch allocation {
-        case .uniform:
-            return .uniform(
-                target.sparsity, layers: configuration.layerCount,
-                matrices: configuration.family.projections(layer: 0).count)
-        case .owl: return try OutlierAllocation().plan(try observe(), sparsity: target.sparsity)
-        case .damage:
-            return try DamageAllocation(
-                checkpoint: checkpoint, observation: try observe(),
-                probe: Array(tokens.sequences.suffix(Self.probedSequences)), arithmetic: arithmetic
-            ).plan(sparsity: target.sparsity, progress: progress)
-        }
-    }
-
-    /// Sequences that allocations look at, and those that damage is measured on.
-    private static let observedSequences = 16
-    private static let probedSequences = 2
-
     /// The same for a method that looks at no inputs.
     private func pruneLayersAlone(progress: (Progress) -> Void) throws -> [PrunedLayer] {
         let projections = DecoderLayout(configuration).projections
@@ -254,23 +237,12 @@ public struct ModelPruner {
         return layers
     }
 
-    private func layerPruner(_ pruner: any Pruner, _ tokens: CalibrationTokens) throws -> LayerPruner {
-        let forward = LayerForward(
-            configuration, length: tokens.length, rotaryFactors: try checkpoint.rotaryFactors(configuration),
-            arithmetic: arithmetic.with(precision: .bfloat16))
-        let hidden = Matrix(uninitializedRows: tokens.tokenCount, columns: configuration.hiddenSize)
-        try checkpoint.embed(tokens.sequences.flatMap(\.self), configuration: configuration, into: hidden)
-        return LayerPruner(
-            forward: forward, needs: pruner.needs, compensation: order == .matrix ? compensation : 0, hidden: hidden,
-            arithmetic: arithmetic)
-    }
-
     /// Prunes one matrix and rounds it to what is stored, so that what follows is fitted to that.
     private func prune(
         _ weights: Matrix, name: String, by pruner: any Pruner, inputs: InputStatistics?, target: PruningTarget
     ) throws -> PrunedLayer.Entry {
         let start = ContinuousClock.now
-        try inputs?.compensate(weights, damping: Self.damping)
+        try inputs?.compensate(weights)
         let before = inputs?.products == nil ? nil : weights.copy()
         try pruner.prune(weights, inputs: inputs, target: target, arithmetic: arithmetic)
         let type = checkpoint.sixteenBitType(of: name)

@@ -1,3 +1,5 @@
+import LinearAlgebra
+
 /// Why a model cannot be pruned.
 public struct PruningError: Error, Equatable, CustomStringConvertible {
     public let subject: String
@@ -11,4 +13,9 @@ public struct PruningError: Error, Equatable, CustomStringConvertible {
     }
 
     public var description: String { "\(subject): expected \(expected), found \(found)" }
+
+    /// Inputs whose products cannot be inverted.
+    init(_ error: Cholesky.NotPositiveDefinite) {
+        self.init("a layer's inputs", expected: "a positive definite matrix of products", found: "\(error)")
+    }
 }

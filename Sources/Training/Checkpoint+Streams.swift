@@ -4,19 +4,22 @@ import Tensors
 public import Transformer
 
 extension Checkpoint {
-    /// The embeddings of tokens, `[tokens, hiddenSize]`, into `stream`.
+    /// The embeddings of all tokens of some sequences, `[tokens, hiddenSize]`: the residual stream before the first
+    /// layer.
     /// - Throws: `CheckpointError` if they cannot be read, or are not finite.
     /// - Precondition: all tokens are in the vocabulary.
-    public func embed(
-        _ tokens: [Int32], configuration: ModelConfiguration, into stream: Matrix
-    ) throws(CheckpointError) {
-        precondition(tokens.count == stream.rows && stream.columns == configuration.hiddenSize)
+    public func embeddings(
+        of sequences: [[Int32]], configuration: ModelConfiguration
+    ) throws(CheckpointError) -> Matrix {
+        let tokens = sequences.joined()
+        let stream = Matrix(uninitializedRows: tokens.count, columns: configuration.hiddenSize)
         for (place, token) in tokens.enumerated() {
             let row = UnsafeMutableBufferPointer(start: stream.slice.row(place), count: stream.columns)
             try read(
                 configuration.family.embedding, rows: Int(token)..<Int(token) + 1, as: .f32,
                 into: UnsafeMutableRawBufferPointer(row))
         }
+        return stream
     }
 
     /// What GGUF files divide rotary frequencies by; nil where there is nothing of the kind.

@@ -163,10 +163,8 @@ public final class Distiller {
     }
 
     private func embedded(_ sequences: [[Int32]]) throws(CheckpointError) -> Matrix {
-        let tokens = sequences.flatMap(\.self)
-        precondition(tokens.count == streams[0].rows, "\(tokens.count) tokens, expected \(streams[0].rows)")
-        let stream = Matrix(uninitializedRows: tokens.count, columns: configuration.hiddenSize)
-        try teacher.embed(tokens, configuration: configuration, into: stream)
+        let stream = try teacher.embeddings(of: sequences, configuration: configuration)
+        precondition(stream.rows == streams[0].rows, "\(stream.rows) tokens, expected \(streams[0].rows)")
         return stream
     }
 }

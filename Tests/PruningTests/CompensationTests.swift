@@ -7,7 +7,7 @@ import Testing
 @Suite struct CompensationTests {
     @Test(arguments: [true, false], [1, 0.5, 0]) func solvesTheNormalEquations(addsToStream: Bool, share: Double) throws
     {
-        let (rows, columns, tokens, damping) = (9, 14, 200, 0.02)
+        let (rows, columns, tokens, damping) = (9, 14, 200, InputDrift.damping)
         let pruned = PruningCase(rows: rows, columns: columns, tokens: tokens, seed: 1)
         let dense = PruningCase(rows: rows, columns: columns, tokens: tokens, seed: 2).inputs
         let stream = PruningCase(rows: 1, columns: rows, tokens: tokens, seed: 3).inputs
@@ -25,7 +25,7 @@ import Testing
         }
         statistics.finish()
         let weights = pruned.weights.copy()
-        try statistics.compensate(weights, damping: damping)
+        try statistics.compensate(weights)
 
         func sum(_ body: (Int) -> Double) -> Double { (0..<tokens).reduce(0) { $0 + body($1) } }
         let (w, x, y) = (pruned.weights, pruned.inputs, dense)
@@ -59,7 +59,7 @@ import Testing
         drift.add(pruned.inputs.slice, dense: pruned.inputs.slice, stream: stream, denseStream: stream)
         statistics.finish()
         let weights = pruned.weights.copy()
-        try statistics.compensate(weights, damping: 0.01)
+        try statistics.compensate(weights)
         #expect(weights.array == pruned.weights.array)
     }
 }

@@ -82,7 +82,8 @@ def make_models(models, options, say):
         try:
             source = dense(model, options, scratch[0], say)
             if model.zeros and model.family == "smollm2":
-                make(options, say, "prune", source, "--sparsity", model.zeros / 100, "-o", scratch[1], "--force")
+                make(options, say, "prune", source, "--sparsity", model.zeros / 100, "-o", scratch[1], "--force",
+                     "--no-report")
                 source = scratch[1]
             make(options, say, "pack", source, "-o", path, "--force", *model.pack_arguments())
         finally:

@@ -52,7 +52,8 @@ class Models:
         source = dense
         try:
             if sparsity:
-                self.make(self.flash, "prune", dense, "--sparsity", f"{sparsity:g}", "-o", pruned, "--force")
+                self.make(self.flash, "prune", dense, "--sparsity", f"{sparsity:g}", "-o", pruned, "--force",
+                          "--no-report")
                 source = pruned
             self.make(self.flash, "pack", source, "-o", packed, "--force", *options)
         finally:

@@ -14,11 +14,11 @@ struct pair_scratch {
 };
 _Static_assert(sizeof(struct pair_scratch) <= FLASH_SCRATCH_BYTES, "the operands must fit the scratch memory");
 
-// The first `count` of 2 * LANES elements as pairs, zeros behind them.
+// The first `count`, one at least, of 2 * LANES elements as pairs, zeros behind them.
 ALWAYS_INLINE ivec load_pairs(const float *p, int64_t count) {
     if (count >= 2 * LANES) return vec_round_pairs(vec_load(p), vec_load(p + LANES));
     return vec_round_pairs(
-        count >= LANES ? vec_load(p) : vec_load_part(p, count > 0 ? count : 0),
+        count >= LANES ? vec_load(p) : vec_load_part(p, count),
         count > LANES ? vec_load_part(p + LANES, count - LANES) : vec_zero());
 }
 

@@ -19,21 +19,20 @@ public final class TextSampler {
     ///   - length: tokens of each text.
     public init(_ model: LanguageModel, length: Int, pool: WorkerPool) {
         precondition(length >= 1 && length <= model.configuration.maximumContext)
-        let atOnce = Self.batch
         self.model = model
         self.pool = pool
         self.length = length
         blocksPerText = (length + KeyValueCache.blockTokens - 1) / KeyValueCache.blockTokens
         let cache = KeyValueCache(
-            configuration: model.configuration, blockCount: blocksPerText * atOnce, element: .f16)
+            configuration: model.configuration, blockCount: blocksPerText * Self.batch, element: .f16)
         decoder = Decoder(
             configuration: model.configuration,
             backend: CPUBackend(
                 configuration: model.configuration, weights: model.weights, cache: cache, pool: pool, kernels: .best,
-                maximumBatchTokens: max(atOnce, 16), maximumLogitsTokens: max(atOnce, 16)))
+                maximumBatchTokens: Self.batch, maximumLogitsTokens: Self.batch))
     }
 
-    /// Texts that are written at a time. Which ones are decides on the last bits of their probabilities.
+    /// Texts that are written at a time; their number decides on the last bits of their probabilities.
     public static let batch = 32
 
     /// As many texts as must be written together to have `count`.

@@ -62,10 +62,7 @@ struct DamageAllocation {
     private func damages(sparsity: Double, progress: (Int, Int) -> Void) throws -> [Double] {
         let (layers, forward) = (observation.layers, observation.forward)
         let head = try DistillationHead(checkpoint, forward: forward)
-        let configuration = forward.configuration
-        let start = Matrix(
-            uninitializedRows: probe.count * forward.length, columns: configuration.hiddenSize)
-        try checkpoint.embed(probe.flatMap(\.self), configuration: configuration, into: start)
+        let start = try checkpoint.embeddings(of: probe, configuration: forward.configuration)
         let stream = LayerStream(forward: forward, hidden: start.copy())
         var dense = [start]
         for weights in layers {

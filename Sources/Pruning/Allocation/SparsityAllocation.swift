@@ -22,6 +22,37 @@ public enum SparsityAllocation: String, Sendable, CaseIterable {
     }
 }
 
+extension SparsityAllocation {
+    /// Sequences that are looked at, and those that damage is measured on.
+    private static let observedSequences = 16
+    private static let probedSequences = 2
+
+    /// - Parameter progress: called with the number of blocks whose damage is known, and of all.
+    /// - Throws: `CheckpointError`, `PruningError`.
+    func plan(
+        _ checkpoint: Checkpoint, configuration: ModelConfiguration, tokens: CalibrationTokens, sparsity: Double,
+        arithmetic: Arithmetic, progress: (Int, Int) -> Void
+    ) throws -> SparsityPlan {
+        func observe() throws -> DenseObservation {
+            try DenseObservation(
+                checkpoint, configuration: configuration, tokens: tokens.prefix(Self.observedSequences),
+                arithmetic: arithmetic)
+        }
+        switch self {
+        case .uniform:
+            return .uniform(
+                sparsity, layers: configuration.layerCount,
+                matrices: configuration.family.projections(layer: 0).count)
+        case .owl: return try OutlierAllocation().plan(try observe(), sparsity: sparsity)
+        case .damage:
+            return try DamageAllocation(
+                checkpoint: checkpoint, observation: try observe(),
+                probe: Array(tokens.sequences.suffix(Self.probedSequences)), arithmetic: arithmetic
+            ).plan(sparsity: sparsity, progress: progress)
+        }
+    }
+}
+
 /// The share of zeros of every matrix of a model, layer by layer and within a layer in the order of use.
 struct SparsityPlan: Equatable {
     let sparsities: [[Double]]
@@ -32,6 +63,7 @@ struct SparsityPlan: Equatable {
 }
 
 /// Layers of the dense model with what goes into their matrices, for whoever wants to know before anything is pruned.
+/// Holds all layers in float32.
 struct DenseObservation {
     let layers: [LayerWeights]
     /// For every layer and matrix, sums of squares of its inputs.
@@ -42,13 +74,9 @@ struct DenseObservation {
     init(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, tokens: CalibrationTokens, arithmetic: Arithmetic
     ) throws {
-        let forward = LayerForward(
-            configuration, length: tokens.length, rotaryFactors: try checkpoint.rotaryFactors(configuration),
-            arithmetic: arithmetic.with(precision: .bfloat16))
-        let hidden = Matrix(uninitializedRows: tokens.tokenCount, columns: configuration.hiddenSize)
-        try checkpoint.embed(tokens.sequences.flatMap(\.self), configuration: configuration, into: hidden)
-        let observer = LayerPruner(
-            forward: forward, needs: .squares, compensation: 0, hidden: hidden, arithmetic: arithmetic)
+        let observer = try LayerPruner(
+            checkpoint, configuration: configuration, tokens: tokens, needs: .squares, compensation: 0,
+            arithmetic: arithmetic)
         var layers: [LayerWeights] = []
         var inputs: [[InputStatistics]] = []
         for index in 0..<configuration.layerCount {
@@ -62,7 +90,7 @@ struct DenseObservation {
         }
         self.layers = layers
         self.inputs = inputs
-        self.forward = forward
+        forward = observer.stream.forward
     }
 
     /// What Wanda calls a weight's importance, its magnitude times its input's norm, of some rows of a matrix, in

@@ -52,8 +52,8 @@ enum SparsityShares {
         let step = 1 / Double(gridCount - 1)
         let low = max((((sparsity - reach) / step).rounded(.up)) * step, 0)
         let high = min(sparsity + reach, max(most, sparsity))
-        var shares = parts.map { _ in min(low, sparsity) }
-        var left = parts.reduce(0.0) { $0 + Double($1.weightCount) } * (sparsity - min(low, sparsity))
+        var shares = parts.map { _ in low }
+        var left = parts.reduce(0.0) { $0 + Double($1.weightCount) } * (sparsity - low)
         while left > 1e-9 {
             var best: (part: Int, cost: Double)?
             for (index, part) in parts.enumerated() where shares[index] + step <= high + 1e-9 {

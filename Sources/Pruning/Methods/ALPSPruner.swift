@@ -144,8 +144,7 @@ struct ScaledProblem {
         do throws(Cholesky.NotPositiveDefinite) {
             return try Cholesky(of: sum, arithmetic: arithmetic).inverse()
         } catch {
-            throw PruningError(
-                "a layer's inputs", expected: "a positive definite matrix of products", found: "\(error)")
+            throw PruningError(error)
         }
     }
 

@@ -30,7 +30,7 @@ struct DemoCommand: AsyncParsableCommand {
     private static let modelName = "smollm2-135m"
 
     @Argument(help: "The question that all models answer.")
-    var question = "Name three things that a river gives to a village."
+    var question = BuiltInText.question
 
     @Option(help: ArgumentHelp("Share of the decoder's weights to set to zero.", valueName: "share"))
     var sparsity = 0.2
@@ -75,7 +75,9 @@ struct DemoCommand: AsyncParsableCommand {
         say(4, "all answer: \(question.printable)")
         for contestant in contestants { try answer(contestant, pool: pool) }
         say(5, "measuring")
-        let perplexities = try contestants.map { try perplexity($0, pool: pool, progress: progress) }
+        let perplexities = try contestants.map {
+            try BuiltInText.perplexity(of: $0.model, label: $0.label, pool: pool, progress: progress)
+        }
         let speeds = try measure(contestants, progress: progress)
         progress.finish()
         TextSink.standardOutput.write(
@@ -95,21 +97,6 @@ struct DemoCommand: AsyncParsableCommand {
             output.write($0)
         }
         output.write("\n\n")
-    }
-
-    private func perplexity(
-        _ contestant: Contestant, pool: WorkerPool, progress: ProgressReporter
-    ) throws -> Perplexity {
-        let tokens = contestant.model.tokens(of: EvaluationText.bridge)
-        let windows = try EvaluationWindows(tokenCount: tokens.count, window: 512)
-        let evaluator = try PerplexityEvaluator(contestant.model, window: 512, pool: pool)
-        let result = try evaluator.evaluate(tokens, windows: windows) { scored in
-            progress.update(
-                "perplexity, \(contestant.label)", completed: scored, of: windows.scoredTokenCount,
-                unit: .things("tokens"))
-        }
-        guard let perplexity = result.result else { throw CommandFailure("the built-in text has no token to score") }
-        return perplexity
     }
 
     private func measure(_ contestants: [Contestant], progress: ProgressReporter) throws -> [Spread] {

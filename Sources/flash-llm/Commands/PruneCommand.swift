@@ -146,7 +146,7 @@ struct PruneCommand: ParsableCommand {
             try calibration.tokens(files, path: path, count: count, pool: pool, progress: progress)
         }
         let label = "pruning \(model.model)"
-        let needsTokens = try method.makePruner().needs > .nothing || chosenAllocation() != .uniform
+        let needsTokens = ModelPruner.needsTokens(method, try chosenAllocation())
         let pruner = try ModelPruner(
             files.checkpoint, configuration: files.configuration, method: method, target: try target(),
             order: try chosenOrder(), compensation: compensation, allocation: try chosenAllocation(),

@@ -79,16 +79,16 @@ struct CalibrationOptions: ParsableArguments {
         }
         let length = min(length, files.configuration.maximumContext)
         let own = calibration.isEmpty ? samples : Int((Double(samples) * ownTexts).rounded())
+        let model = try LanguageModel.open(path: path, pool: pool)
         var sequences: [[Int32]] = []
         if own < samples {
-            let model = try LanguageModel.open(path: path, pool: pool)
             let texts = try calibration.map { try model.tokens(of: Self.text($0)) }
             sequences = try windows(of: texts, count: samples - own, length: length)
         }
         if own > 0 {
             let written = try written(
-                own, path: path, length: length, vocabulary: vocabulary, pool: pool, progress: progress)
-            sequences = Self.interleaved(sequences, written.sequences)
+                own, by: model, length: length, vocabulary: vocabulary, pool: pool, progress: progress)
+            sequences = Self.interleaved(sequences, written)
         }
         return try CalibrationTokens(sequences: sequences, vocabularySize: vocabulary)
     }
@@ -133,9 +133,9 @@ struct CalibrationOptions: ParsableArguments {
 
     /// Texts of the model's own, from the cache if it wrote these before.
     private func written(
-        _ samples: Int, path: String, length: Int, vocabulary: Int, pool: WorkerPool, progress: ProgressReporter
-    ) throws -> CalibrationTokens {
-        let model = try LanguageModel.open(path: path, pool: pool)
+        _ samples: Int, by model: LanguageModel, length: Int, vocabulary: Int, pool: WorkerPool,
+        progress: ProgressReporter
+    ) throws -> [[Int32]] {
         let store = WrittenTexts(model: model, length: length, seed: seed)
         var texts = store.kept(vocabulary: vocabulary)?.sequences ?? []
         if texts.count < samples {
@@ -147,7 +147,7 @@ struct CalibrationOptions: ParsableArguments {
             progress.finish()
             store.keep(try CalibrationTokens(sequences: texts, vocabularySize: vocabulary))
         }
-        return try CalibrationTokens(sequences: Array(texts.prefix(samples)), vocabularySize: vocabulary)
+        return Array(texts.prefix(samples))
     }
 }
 

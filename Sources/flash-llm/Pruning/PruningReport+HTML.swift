@@ -11,7 +11,7 @@ extension PruningReport {
         <head>
         <meta charset="utf-8">
         <meta name="viewport" content="width=device-width, initial-scale=1">
-        <title>\(Self.escaped("Pruning \(model)"))</title>
+        <title>\("Pruning \(model)".escapedForXML)</title>
         <style>
         body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;
                color: #1f2328; background: #f6f6f3; }
@@ -23,7 +23,7 @@ extension PruningReport {
         </style>
         </head>
         <body>
-        <h1>\(Self.escaped("Pruning \(model)"))</h1>
+        <h1>\("Pruning \(model)".escapedForXML)</h1>
         \(table(settings + outcome))
         \(qualityHTML)
         \(figure.svg())
@@ -47,60 +47,36 @@ extension PruningReport {
     }
 
     private func table(_ rows: [(name: String, value: String)]) -> String {
-        let lines = rows.map { "<tr><th>\(Self.escaped($0.name))</th><td>\(Self.escaped($0.value))</td></tr>" }
+        let lines = rows.map { "<tr><th>\($0.name.escapedForXML)</th><td>\($0.value.escapedForXML)</td></tr>" }
         return "<table>\n\(lines.joined(separator: "\n"))\n</table>"
     }
 
     private var qualityHTML: String {
         guard let quality else { return "" }
         func row(_ name: String, _ quality: QualityComparison.Quality) -> String {
-            "<tr><th>\(name)</th><td>\(Format.fixed(quality.perplexity, decimals: 2))</td>"
-                + "<td><blockquote>\(Self.escaped(quality.answer))</blockquote></td></tr>"
+            let lines = quality.answer.split(separator: "\n", omittingEmptySubsequences: false)
+            let answer = lines.map { String($0).escapedForXML }.joined(separator: "\n")
+            return "<tr><th>\(name)</th><td>\(Format.fixed(quality.perplexity, decimals: 2))</td>"
+                + "<td><blockquote>\(answer)</blockquote></td></tr>"
         }
         return """
             <table>
-            <tr><th></th><th>perplexity</th><th>\(Self.escaped(quality.question))</th></tr>
+            <tr><th></th><th>perplexity</th><th>\(quality.question.escapedForXML)</th></tr>
             \(row("before", quality.before))
             \(row("after", quality.after))
             </table>
             """
     }
-
-    static func escaped(_ text: String) -> String {
-        var result = ""
-        for character in text.unicodeScalars {
-            switch character {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "\"": result += "&quot;"
-            default: result.unicodeScalars.append(character)
-            }
-        }
-        return result
-    }
 }
 
 /// What became of every layer.
 extension PruningReport {
-    /// Matrices of one kind, one a layer.
-    private struct Kind {
-        let name: String
-        let reports: [MatrixReport]
-    }
-
-    private var kinds: [Kind] {
-        var kinds: [(name: String, reports: [MatrixReport])] = []
-        for report in result.matrices {
+    /// Matrices of one kind, one a layer, by the names of the kinds.
+    private var kinds: [(name: String, reports: [MatrixReport])] {
+        Dictionary(grouping: result.matrices) { report in
             let parts = report.name.split(separator: ".")
-            let name = String(parts.dropLast().last ?? parts[0])
-            if let index = kinds.firstIndex(where: { $0.name == name }) {
-                kinds[index].reports.append(report)
-            } else {
-                kinds.append((name, [report]))
-            }
-        }
-        return kinds.map { Kind(name: $0.name, reports: $0.reports) }
+            return String(parts.dropLast().last ?? parts[0])
+        }.sorted { $0.key < $1.key }.map { (name: $0.key, reports: $0.value) }
     }
 
     private var figure: Figure {

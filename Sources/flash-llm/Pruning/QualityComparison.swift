@@ -17,40 +17,24 @@ struct QualityComparison {
     let before: Quality
     let after: Quality
 
-    private static let window = 512
     private static let answerTokens = 80
 
     /// - Parameters:
     ///   - before: the path of a model; `after` as well.
     /// - Throws: whatever opening or running a model throws.
     init(before: String, after: String, pool: WorkerPool, progress: ProgressReporter) throws {
-        let question = "Name three things that a river gives to a village."
+        let question = BuiltInText.question
         func quality(_ path: String, _ label: String) throws -> Quality {
             let model = try LanguageModel.open(path: path, pool: pool)
             return Quality(
-                perplexity: try Self.perplexity(model, pool: pool) {
-                    progress.update(
-                        "perplexity, \(label)", completed: $0, of: $1, unit: .things("tokens"))
-                },
+                perplexity: try BuiltInText.perplexity(of: model, label: label, pool: pool, progress: progress)
+                    .perplexity,
                 answer: try Self.answer(question, model, pool: pool))
         }
         self.question = question
         self.before = try quality(before, "before")
         self.after = try quality(after, "after")
         progress.finish()
-    }
-
-    private static func perplexity(
-        _ model: LanguageModel, pool: WorkerPool, progress: (Int, Int) -> Void
-    ) throws -> Double {
-        let tokens = model.tokens(of: EvaluationText.bridge)
-        let window = min(window, model.configuration.maximumContext)
-        let windows = try EvaluationWindows(tokenCount: tokens.count, window: window)
-        let result = try PerplexityEvaluator(model, window: window, pool: pool).evaluate(tokens, windows: windows) {
-            progress($0, windows.scoredTokenCount)
-        }
-        guard let perplexity = result.result else { throw CommandFailure("the built-in text has no token to score") }
-        return perplexity.perplexity
     }
 
     /// An answer, or what follows the question where a model knows no conversations.
