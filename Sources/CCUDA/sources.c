@@ -70,11 +70,11 @@ static const struct source sources[] = {
     {"rotation.cu", (const unsigned char[]){
 #embed "kernels/rotation.cu" suffix(, 0)
     }},
-    {"spmm_bitmap.cu", (const unsigned char[]){
-#embed "kernels/spmm_bitmap.cu" suffix(, 0)
-    }},
     {"spmm_dense.cu", (const unsigned char[]){
 #embed "kernels/spmm_dense.cu" suffix(, 0)
+    }},
+    {"spmm_lane_bitmap.cu", (const unsigned char[]){
+#embed "kernels/spmm_lane_bitmap.cu" suffix(, 0)
     }},
     {"spmm_lane_stream.cu", (const unsigned char[]){
 #embed "kernels/spmm_lane_stream.cu" suffix(, 0)

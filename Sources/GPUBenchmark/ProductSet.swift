@@ -115,9 +115,9 @@ struct ProductSet {
         case .tiledCSL:
             return try DeviceMatrix(
                 tiledCSL(elements, block, pool), on: stream)
-        case .bitmap:
+        case .laneBitmap:
             return try DeviceMatrix(
-                FragmentBitmap(rows: rows, columns: columns, elements: elements, valueType: .f16, pool: pool),
+                LaneBitmap(rows: rows, columns: columns, elements: elements, valueType: .f16, pool: pool),
                 on: stream)
         case .laneStream:
             return try DeviceMatrix(

@@ -77,11 +77,15 @@ GPU_FUNCTION float shuffle_xor(float value, u32 bits, Site site = Site::current(
 GPU_FUNCTION u32 shuffle_up(u32 value, u32 distance, Site site = Site::current()) {
     return exchange(emulator::Operation::shuffle_up, value, distance, site);
 }
-GPU_FUNCTION u32 add_from_below(u32 value, u32 distance, Site site = Site::current()) {
-    const u32 below = shuffle_up(value, distance, site);
-    // The hardware takes the distance modulo 32.
-    return lane() >= distance % warp_lanes ? value + below : value;
+GPU_FUNCTION u32 keep(u32 value, Site site = Site::current()) { return shuffle(value, lane(), site); }
+GPU_FUNCTION u32 warp_maximum(u32 value, Site site = Site::current()) {
+    for (u32 bits = 1; bits < warp_lanes; bits *= 2) {
+        const u32 other = shuffle_xor(value, bits, site);
+        value = value > other ? value : other;
+    }
+    return value;
 }
+GPU_FUNCTION u32 warp_minimum(u32 value, Site site = Site::current()) { return ~warp_maximum(~value, site); }
 GPU_FUNCTION u32 ballot(bool condition, Site site = Site::current()) {
     return exchange(emulator::Operation::ballot, condition, 0, site);
 }

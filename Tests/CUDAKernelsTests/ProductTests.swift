@@ -49,6 +49,17 @@ import Testing
         }
     }
 
+    /// A multiprocessor of compute capability 8.9 has 100 KB of shared memory, less than half of what larger ones have.
+    @Test(arguments: Weights.allCases) func littleSharedMemoryIsEnough(weights: Weights) throws {
+        let place = TestedGPU.Place.emulator(seed: 3, timing: FLASH_EMULATOR_RANDOM, capability: .ada)
+        try TestedGPU.run(on: place) { gpu in
+            for product in ProductCases.tokens + ProductCases.densities {
+                let result = try product.result(weights, on: gpu)
+                #expect(product.largestError(result) <= 1, "\(product)")
+            }
+        }
+    }
+
     /// The 32 lanes of a store go to random banks, which would take 2.5 turns more than one each, but for the order in
     /// which the host puts a lane's nonzeros.
     @Test(arguments: [0.5, 0.3, 0.2, 0.1]) func storesSpreadOverTheBanks(density: Double) throws {

@@ -25,8 +25,8 @@ import Testing
     @Test func haveTheRowsOfBoth() throws {
         try TestedGPU.run { gpu in
             for (matrices, layout) in [
-                ([try tiledCSL(first), dense(second)], DeviceLayout.bitmap),
-                ([dense(first), try tiledCSL(second)], .bitmap),
+                ([try tiledCSL(first), dense(second)], DeviceLayout.laneBitmap),
+                ([dense(first), try tiledCSL(second)], .laneBitmap),
                 ([try tiledCSL(first), try tiledCSL(second)], .tiledCSL),
             ] {
                 let stacked = try DeviceMatrix(stacking: matrices, as: .f16, on: gpu.stream)

@@ -25,7 +25,7 @@ import Testing
         // cuBLAS and cuSPARSE are not there, and nobody has asked for them.
         #expect(json["not_measured"]?.arrayValue?.count == 2)
         let results = try #require(json["results"]?.arrayValue)
-        let products = ["dense", "tiled-csl", "bitmap", "lane-stream"]
+        let products = ["dense", "tiled-csl", "lane-bitmap", "lane-stream"]
         #expect(results.map { $0["product"]?.stringValue } == (0..<8).flatMap { _ in products })
         for result in results {
             #expect(result["seconds"]?["samples"]?.arrayValue?.count == 2)
@@ -44,7 +44,7 @@ import Testing
 
     @Test func saysWhatWasMeasured() throws {
         try EmulatedDriver.build(in: scratch)
-        let outcome = try run(Self.tiny + ["--formats", "bitmap", "--blocks", "2"])
+        let outcome = try run(Self.tiny + ["--formats", "lane-bitmap", "--blocks", "2"])
         #expect(outcome.status == 0, "\(outcome.errors)")
         let lines = outcome.output.split(separator: "\n")
         #expect(lines.contains("256x64, 50 % zeros, 1 token") && lines.contains("90 % zeros, 9 tokens"))
@@ -94,9 +94,9 @@ import Testing
             try run(["bench", "spmm"] + option).expectFailure(option[0], "add --device cuda", status: 64)
         }
         let cuda = ["bench", "spmm", "--device", "cuda"]
-        try run(cuda + ["--formats", "bitmaps"]).expectFailure("did you mean 'bitmap'?", status: 64)
+        try run(cuda + ["--formats", "lane-bitmaps"]).expectFailure("did you mean 'lane-bitmap'?", status: 64)
         try run(cuda + ["--blocks", "0"]).expectFailure("--blocks must be in 1...65536", status: 64)
-        try run(cuda + ["--peer", "bitmap=a.so"]).expectFailure("that is the name of a format", status: 64)
+        try run(cuda + ["--peer", "lane-bitmap=a.so"]).expectFailure("that is the name of a format", status: 64)
         try run(cuda + ["--shapes", "16x12"]).expectFailure("multiple of 8", "16x12", status: 64)
         try run(cuda + ["--time-limit", "0"]).expectFailure("--time-limit must be more than 0", status: 64)
         try run(["bench", "spmm", "--device", "gpu"]).expectFailure("gpu", status: 64)

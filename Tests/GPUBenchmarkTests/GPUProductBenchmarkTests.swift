@@ -38,7 +38,8 @@ import Testing
                 #expect((measurement.storedByteCount == bytes) == measurement.isDense)
                 #expect((1...3).contains(measurement.copies))
             }
-            #expect(report.measurements.prefix(4).map(\.product) == ["dense", "tiled-csl", "bitmap", "lane-stream"])
+            #expect(
+                report.measurements.prefix(4).map(\.product) == ["dense", "tiled-csl", "lane-bitmap", "lane-stream"])
         }
     }
 
@@ -48,7 +49,7 @@ import Testing
         benchmark.tokens = [1, 64]
         benchmark.shapes = [ProductShape(rows: 128, columns: 72)]
         benchmark.sparsities = [0.5]
-        benchmark.layouts = [.bitmap]
+        benchmark.layouts = [.laneBitmap]
         try TestedGPU.run { gpu in
             var measured = try BenchmarkGPU(gpu.library)
             measured.cublas = try CUBLAS(table: LibraryFakes.cublas, on: measured.stream)
@@ -56,7 +57,7 @@ import Testing
             #expect(report.failures == [])
             #expect(
                 report.measurements.map { "\($0.product) \($0.tokens)" } == [
-                    "cublas 1", "bitmap 1", "cublas 64", "bitmap 64", "expanded-bitmap 64",
+                    "cublas 1", "lane-bitmap 1", "cublas 64", "lane-bitmap 64", "expanded-lane-bitmap 64",
                 ])
         }
     }
@@ -64,12 +65,12 @@ import Testing
     @Test func spreadsOverBlocksAsAsked() throws {
         var benchmark = benchmark
         benchmark.shapes = [ProductShape(rows: 128, columns: 1024)]
-        benchmark.layouts = [.bitmap]
+        benchmark.layouts = [.laneBitmap]
         benchmark.blocks = 3
         try TestedGPU.run { gpu in
             let report = try benchmark.run(on: BenchmarkGPU(gpu.library))
             // The dense layout is the one that others are compared with.
-            #expect(report.measurements.map(\.product) == (0..<4).flatMap { _ in ["dense", "bitmap"] })
+            #expect(report.measurements.map(\.product) == (0..<4).flatMap { _ in ["dense", "lane-bitmap"] })
             #expect(report.failures == [])
         }
     }

@@ -16,7 +16,7 @@ extension FunctionCase {
 
     private static let shuffles = FunctionCase(
         name: "shuffles", kernel: "test_shuffles", a: randomWords(32, seed: 1),
-        b: randomWords(32, seed: 2).map { $0 % 32 }, outputWords: 224)
+        b: randomWords(32, seed: 2).map { $0 % 32 }, outputWords: 288)
 
     private static let bits = FunctionCase(
         name: "bits", kernel: "test_bits", a: randomWords(300, seed: 1), b: randomWords(300, seed: 2),

@@ -82,9 +82,9 @@ public struct ProductCase: Sendable {
         case .tiledCSL:
             try DeviceMatrix(
                 TiledCSL(rows: rows, columns: columns, elements: elements, valueType: valueType), on: stream)
-        case .bitmap:
+        case .laneBitmap:
             try DeviceMatrix(
-                FragmentBitmap(rows: rows, columns: columns, elements: elements, valueType: valueType), on: stream)
+                LaneBitmap(rows: rows, columns: columns, elements: elements, valueType: valueType), on: stream)
         case .laneStream:
             try DeviceMatrix(
                 LaneStream(rows: rows, columns: columns, elements: elements, valueType: valueType), on: stream)

@@ -24,7 +24,17 @@ public struct TestedGPU {
         /// `compiler`, or in the usual places.
         case device(Int, cacheFolder: String? = nil, compiler: String? = nil)
         case emulator(
-            seed: UInt64 = 0, timing: flash_emulator_timing = FLASH_EMULATOR_LAZY, memoryBytes: Int = 1 << 30)
+            seed: UInt64 = 0, timing: flash_emulator_timing = FLASH_EMULATOR_LAZY, memoryBytes: Int = 1 << 30,
+            capability: Capability = .hopper)
+    }
+
+    /// A GPU's compute capability, by which it has more shared memory or less.
+    public struct Capability: Sendable {
+        let major: Int32
+        let minor: Int32
+
+        public static let ada = Capability(major: 8, minor: 9)
+        public static let hopper = Capability(major: 9, minor: 0)
     }
 
     /// Holds the place, the emulator fresh, while `body` runs. Buffers must not leave it.
@@ -35,20 +45,23 @@ public struct TestedGPU {
         case .device(let ordinal, let folder, let compiler):
             let driver = try CUDADriver.system()
             return try body(TestedGPU(driver, ordinal: ordinal, cacheFolder: folder, compiler: compiler))
-        case .emulator(let seed, let timing, let memoryBytes):
-            return try emulated(seed: seed, timing: timing, memoryBytes: memoryBytes, body)
+        case .emulator(let seed, let timing, let memoryBytes, let capability):
+            var options = flash_emulator_default_options()
+            options.seed = seed
+            options.timing = timing
+            options.memory_bytes = memoryBytes
+            options.capability_major = capability.major
+            options.capability_minor = capability.minor
+            return try emulated(options, body)
         }
     }
 
     private static func emulated<Result>(
-        seed: UInt64, timing: flash_emulator_timing, memoryBytes: Int, _ body: (TestedGPU) throws -> Result
+        _ options: flash_emulator_options, _ body: (TestedGPU) throws -> Result
     ) throws -> Result {
         flash_emulator_acquire()
         defer { flash_emulator_release() }
-        var options = flash_emulator_default_options()
-        options.seed = seed
-        options.timing = timing
-        options.memory_bytes = memoryBytes
+        var options = options
         flash_emulator_reset()
         flash_emulator_configure(&options)
         defer { flash_emulator_reset() }

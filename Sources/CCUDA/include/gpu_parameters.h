@@ -37,17 +37,27 @@ enum {
     // each.
     FLASH_GPU_STEP_COLUMNS = 64,
     FLASH_GPU_BLOCK_THREADS = 256,
-    // Rows of a panel: of one tensor-core instruction. Panels of a band: one, but for a lane stream.
+    // What beginning another row block costs a block, filling its pipeline and adding up sums, in steps; measured on an
+    // H100.
+    FLASH_GPU_PIECE_STEPS = 3,
+    // Rows of a panel: of one tensor-core instruction. Panels of a band: one, or two.
     FLASH_GPU_PANEL_ROWS = 16,
     FLASH_GPU_LANE_STREAM_PANELS = 2,
-    // Steps whose weights are in shared memory or on the way there, for dense weights and bitmaps. Two that are under
+    FLASH_GPU_LANE_BITMAP_PANELS = 2,
+    // Steps whose weights, or of lane bitmaps the bits, are in shared memory or on the way there. Two that are under
     // way are 4 KB of dense weights for each warp, while an access takes its 700 ns.
     FLASH_GPU_STAGES = 3,
     // Strips of the ring into which a warp expands a lane stream, and bytes of them for each lane.
     FLASH_GPU_RING_STRIPS = 4,
     FLASH_GPU_RING_LANE_BYTES = FLASH_GPU_RING_STRIPS * 64,
-    // Bytes of a strip's bitmap.
-    FLASH_GPU_BITMAP_BYTES = FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS / 8,
+    // Of a lane bitmap: steps of a run; bytes of a step's bits; rows of a warp's window; what a pair of windows is
+    // aligned to; groups that are on their way, where there is room and where there is not.
+    FLASH_GPU_LANE_BITMAP_RUN_STEPS = 8,
+    FLASH_GPU_LANE_BITMAP_STEP_BYTES = 2 * 32 * 4,
+    FLASH_GPU_LANE_BITMAP_ROWS = 64,
+    FLASH_GPU_LANE_BITMAP_ALIGNMENT = 16384,
+    FLASH_GPU_LANE_BITMAP_SLOTS = 4,
+    FLASH_GPU_LANE_BITMAP_SMALL_SLOTS = 2,
 
     // Shared memory of a block: for two chunks of activations, of so many bytes unless there are very many tokens or
     // very few,
@@ -59,11 +69,17 @@ enum {
     FLASH_GPU_FLAG_BYTES = 16,
     // and for the weights, by format, so much for each warp.
     FLASH_GPU_DENSE_WARP_BYTES = FLASH_GPU_STAGES * 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS,
-    FLASH_GPU_BITMAP_WARP_BYTES =
-        FLASH_GPU_STAGES * (FLASH_GPU_BITMAP_BYTES + 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS) + 256,
     FLASH_GPU_TILED_CSL_WARP_BYTES = 2 * 2 * FLASH_GPU_PANEL_ROWS * FLASH_GPU_STEP_COLUMNS,
     FLASH_GPU_LANE_STREAM_WARP_BYTES = 32 * FLASH_GPU_RING_LANE_BYTES
 };
+
+// A lane bitmap's shared memory of a block: bits and groups, and windows from the next aligned address on. A block's
+// memory begins with the first kilobyte, or behind that where the system keeps it for itself.
+#define FLASH_GPU_LANE_BITMAP_BLOCK_BYTES(slots)                                                                \
+    ((8 * (FLASH_GPU_STAGES * FLASH_GPU_LANE_BITMAP_STEP_BYTES + (slots) * 512) + 1024                          \
+      + FLASH_GPU_LANE_BITMAP_ALIGNMENT - 1)                                                                    \
+         / FLASH_GPU_LANE_BITMAP_ALIGNMENT * FLASH_GPU_LANE_BITMAP_ALIGNMENT                                    \
+     + 4 * FLASH_GPU_LANE_BITMAP_ALIGNMENT)
 
 // Steps of a chunk of activations, 2 to 8: what a block's warps share, and after how many they wait for each other.
 #define FLASH_GPU_CHUNK_STEPS(chunk_bytes, tokens)                             \
@@ -76,6 +92,7 @@ enum {
 static inline int flash_gpu_chunk_steps(int chunk_bytes, int tokens) {
     return FLASH_GPU_CHUNK_STEPS(chunk_bytes, tokens);
 }
+static inline int flash_gpu_lane_bitmap_block_bytes(int slots) { return FLASH_GPU_LANE_BITMAP_BLOCK_BYTES(slots); }
 #endif
 
 // output[t, r] = sum over k of weights[r, k] * input[t, k].
@@ -89,7 +106,7 @@ struct flash_gpu_product {
     unsigned long long weights[3];
     unsigned long long input;     // 16-bit [tokens, input_stride]; columns up to a multiple of 8 are zero
     unsigned long long output;    // [tokens, output_stride] of the type `output_type`
-    unsigned long long partials;  // float [blocks of tokens, blocks, 2, sums of a thread, threads of a block]
+    unsigned long long partials;  // float [blocks of tokens, blocks, 2, sums of a thread / 4, threads of a block, 4]
     unsigned long long arrivals;  // unsigned int [blocks of tokens, row blocks], zero before and after
     unsigned int rows, columns, tokens;
     unsigned int input_stride;   // elements, a multiple of 8

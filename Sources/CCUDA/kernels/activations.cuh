@@ -39,7 +39,7 @@ private:
     u32 valid;         // bit i: piece i's token is there
     Shared chunks;
     u32 copy_offset;   // of this thread's first piece in a chunk
-    u32 load_offset;   // of what this lane reads for columns 0-31 of a step; for the others, 64 bytes by exclusive or
+    Shared reads[2];   // what this lane reads of the first chunk's first step, by halves of its columns
 
     GPU_FUNCTION static u32 swizzle(u32 row) { return row % 2 * 4 + row / 2 % 4; }
 
@@ -69,7 +69,9 @@ public:
         copy_offset = step * step_bytes + row * row_bytes + ((piece ^ swizzle(row)) << 4);
         const u32 own_row = by_rows ? lane() / 4 : lane() % 8;
         const u32 own_piece = by_rows ? lane() % 4 : lane() / 8;
-        load_offset = own_row * row_bytes + ((own_piece ^ swizzle(own_row)) << 4);
+        const u32 read = own_row * row_bytes + ((own_piece ^ swizzle(own_row)) << 4);
+        reads[0] = keep(chunks + read);
+        reads[1] = keep(chunks + (read ^ 64));
     }
 
     // Starts to copy the next chunk to place `place`, 0 or 1. All threads take part. Tokens and columns beyond the last
@@ -89,11 +91,10 @@ public:
         columns_left -= chunk_steps * FLASH_GPU_STEP_COLUMNS;
     }
 
-    // The fragments of tokens 8 * group ... for columns 32 * half ... of step `step` of the chunk at `place`: two for
-    // each of two multiplications.
-    GPU_FUNCTION void load(u32 (&words)[4], u32 place, u32 step, int group, int half) const {
-        const Shared from =
-            chunks + place * chunk_bytes + step * step_bytes + (load_offset ^ half * 64) + group * 8 * row_bytes;
+    // The fragments of tokens 8 * group ... for columns 32 * half ... of the step that begins `offset` bytes behind the
+    // first one: two for each of two multiplications.
+    GPU_FUNCTION void load(u32 (&words)[4], u32 offset, int group, int half) const {
+        const Shared from = reads[half] + offset + group * 8 * row_bytes;
         if constexpr (by_rows) {
             const Words4 run = load_shared<Words4>(from);
             words[0] = run.x, words[1] = run.y, words[2] = run.z, words[3] = run.w;

@@ -59,15 +59,12 @@ GPU_FUNCTION u32 shuffle_xor(u32 value, u32 bits) { return __shfl_xor_sync(0xfff
 GPU_FUNCTION float shuffle_xor(float value, u32 bits) { return __shfl_xor_sync(0xffffffffu, value, bits); }
 // Lane `lane() - distance`'s value; a lane that has no such neighbour keeps its own.
 GPU_FUNCTION u32 shuffle_up(u32 value, u32 distance) { return __shfl_up_sync(0xffffffffu, value, distance); }
-// The sum of this lane's value and lane `lane() - distance`'s, if there is such a lane.
-GPU_FUNCTION u32 add_from_below(u32 value, u32 distance) {
-    u32 result;
-    asm volatile("{ .reg .pred there; .reg .u32 below; shfl.sync.up.b32 below|there, %1, %2, 0, 0xffffffff; "
-                 "mov.u32 %0, %1; @there add.u32 %0, %1, below; }"
-                 : "=&r"(result)
-                 : "r"(value), "r"(distance));
-    return result;
-}
+// The value as it is. Compilers compute some values anew in a loop rather than keep them in registers, though that
+// takes several instructions; this one they cannot.
+GPU_FUNCTION u32 keep(u32 value) { return shuffle(value, lane()); }
+// The largest and the smallest value of the warp.
+GPU_FUNCTION u32 warp_maximum(u32 value) { return __reduce_max_sync(0xffffffffu, value); }
+GPU_FUNCTION u32 warp_minimum(u32 value) { return __reduce_min_sync(0xffffffffu, value); }
 // Bit i: the condition of lane i.
 GPU_FUNCTION u32 ballot(bool condition) { return __ballot_sync(0xffffffffu, condition); }
 
@@ -215,6 +212,15 @@ GPU_FUNCTION T load(const T *pointer) {
 template <typename T>
 GPU_FUNCTION T load_fresh(const T *pointer) {
     return __ldcg(pointer);
+}
+template <>
+GPU_FUNCTION Words4 load_fresh<Words4>(const Words4 *pointer) {
+    Words4 value;
+    asm volatile("ld.global.cg.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+                 : "l"(pointer)
+                 : "memory");
+    return value;
 }
 template <typename T>
 GPU_FUNCTION void store(T *pointer, T value) {

@@ -15,6 +15,13 @@
 #define GPU_PRODUCT_KERNEL(name, blocks) \
     GPU_KERNEL_OF_BLOCKS(name, FLASH_GPU_BLOCK_THREADS, blocks, flash_gpu_product)
 
+// Blocks with some 100 KB of shared memory that are to fit a multiprocessor. Before Hopper there is room for one.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+#define GPU_LARGE_BLOCKS(tokens) 1
+#else
+#define GPU_LARGE_BLOCKS(tokens) ((tokens) > 32 ? 1 : 2)
+#endif
+
 // Ends a file of product kernels: all of them, by the file's own KERNELS(tokens) and EXPANSION. The host compiles the
 // one kernel that it needs, in a tenth of the time.
 #ifdef FLASH_GPU_INSTANCE
@@ -44,7 +51,7 @@ namespace gpu {
 //     is_shared                           whether the block's warps expand together, also those behind the last row
 template <typename Element, typename Weights, typename Inputs, int panels, int groups>
 GPU_FUNCTION void accumulate(
-    float (&sums)[panels][groups][4], Weights &weights, u32 stage, const Inputs &inputs, u32 place, u32 chunk_step) {
+    float (&sums)[panels][groups][4], Weights &weights, u32 stage, const Inputs &inputs, u32 offset) {
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         u32 fragments[panels][2][4];
@@ -53,7 +60,7 @@ GPU_FUNCTION void accumulate(
 #pragma unroll
         for (int group = 0; group < groups; group++) {
             u32 words[4];
-            inputs.load(words, place, chunk_step, group, half);
+            inputs.load(words, offset, group, half);
 #pragma unroll
             for (int panel = 0; panel < panels; panel++) {
                 Element::multiply(sums[panel][group], fragments[panel][0], words[0], words[1]);
@@ -81,7 +88,8 @@ GPU_FUNCTION void multiply(const flash_gpu_product &product, const Work &work, c
     Weights weights(product, work, piece, active ? band : 0, shared + warp() * Weights::warp_bytes);
     Inputs inputs(product, piece.first_step * FLASH_GPU_STEP_COLUMNS, activations);
 
-    // Groups of copies are counted by steps: one for each, and it may be empty.
+    // Groups of copies are counted by steps: one for each, and it may be empty. Weights may have more of their own:
+    // what a step waits for is there even sooner then.
 #pragma unroll
     for (u32 stage = 0; stage < stages - 1; stage++) {
         if (active && stage < steps) weights.fetch(stage);
@@ -94,34 +102,35 @@ GPU_FUNCTION void multiply(const flash_gpu_product &product, const Work &work, c
     if (active) weights.start(piece);
     float sums[panels][groups][4] = {};
     u32 place = 1;
+    u32 offset = 0;
     u32 stage = 0;
+    // The first chunk came last of all.
+    copy_async_wait<0>();
     for (u32 step = 0; step < steps; step++) {
-        // Its weights are there, and its chunk, which was begun with the weights of `chunk_steps` steps ago; the first
-        // chunk, last of all.
+        // The step's weights are there, and its chunk, which was begun with the weights of `chunk_steps` steps ago.
         static_assert(chunk_steps >= stages - 1);
-        if (step == 0) {
-            copy_async_wait<0>();
-        } else {
-            copy_async_wait<stages - 2>();
-        }
-        const u32 chunk_step = step % chunk_steps;
-        if (chunk_step == 0) {
+        copy_async_wait<stages - 2>();
+        if (step % chunk_steps == 0) {
             // What landed is everybody's, and the chunk that was read is free.
             block_barrier();
             place ^= 1;
+            offset = place * Inputs::chunk_bytes;
             if (step + chunk_steps < steps) inputs.fetch(place ^ 1);
         } else if (Weights::is_shared) {
             block_barrier();
         } else {
             warp_barrier();
         }
-        if (active && step + stages - 1 < steps) weights.fetch(stage == 0 ? stages - 1 : stage - 1);
-        copy_async_commit();
         if (active) {
+            if (step + stages - 1 < steps) weights.fetch(stage == 0 ? stages - 1 : stage - 1);
+            copy_async_commit();
             weights.prepare(stage);
-            accumulate<Element>(sums, weights, stage, inputs, place, chunk_step);
+            accumulate<Element>(sums, weights, stage, inputs, offset);
             weights.release(stage);
+        } else {
+            copy_async_commit();
         }
+        offset += Inputs::step_bytes;
         stage = stage + 1 == stages ? 0 : stage + 1;
     }
     copy_async_wait<0>();

@@ -20,17 +20,55 @@ GPU_FUNCTION void store_output(const flash_gpu_product &product, u32 token, u32 
     store(output, product.output_type == FLASH_GPU_OUTPUT_ADD_F32 ? load(output) + value : value);
 }
 
-// Calls `body(index, token, row)` for each sum of this lane: `index` counts them, `row` and `token` may be outside the
-// matrix. `sums[p][g]` is what a warp has for panel p of its band and tokens 8 * g ... of the block, in the order of
-// the tensor cores.
-template <int panels, int groups, typename Body>
-GPU_FUNCTION void for_each_sum(u32 band, Body body) {
+// Writes four sums of this lane, what tensor cores give for panel `panel` of band `band` and tokens 8 * group ... of
+// the block: two tokens' of two rows.
+template <typename Element, int panels, int groups>
+GPU_FUNCTION void write_four(
+    const flash_gpu_product &product, u32 band, int panel, int group, const float (&sums)[4]) {
 #pragma unroll
-    for (int index = 0; index < panels * groups * 4; index++) {
-        const int panel = index / (groups * 4), group = index / 4 % groups;
-        const u32 row = (band * panels + panel) * FLASH_GPU_PANEL_ROWS + lane() / 4 + index % 4 / 2 * 8;
+    for (int index = 0; index < 4; index++) {
+        const u32 row = (band * panels + panel) * FLASH_GPU_PANEL_ROWS + lane() / 4 + index / 2 * 8;
         const u32 token = (block_y() * groups + group) * 8 + lane() % 4 * 2 + index % 2;
-        body(index, token, row);
+        if (row < product.rows && token < product.tokens) store_output<Element>(product, token, row, sums[index]);
+    }
+}
+
+// Adds up and writes the sums of a row block whose shares have all arrived: in the order of the columns, whoever came
+// last. `part(block)` is where this thread's sums of a block's share begin.
+template <typename Element, int panels, int groups, typename Part>
+GPU_FUNCTION void add_up(const flash_gpu_product &product, u32 band, u32 first, u32 last, Part part) {
+    constexpr int vectors = panels * groups, size = vectors < 4 ? vectors : 4;
+#pragma unroll
+    for (int begin = 0; begin < vectors; begin += size) {
+        float sums[size][4] = {};
+        for (u32 block = first; block <= last; block += 4) {
+            // All asked for at once: one by one each would take the time that an access takes.
+            Words4 found[4][size];
+#pragma unroll
+            for (u32 other = 0; other < 4; other++) {
+                const Words4 *share = part(block + other < last ? block + other : last);
+#pragma unroll
+                for (int index = 0; index < size; index++) {
+                    found[other][index] = load_fresh(share + (begin + index) * FLASH_GPU_BLOCK_THREADS);
+                }
+            }
+#pragma unroll
+            for (u32 other = 0; other < 4; other++) {
+                if (block + other > last) break;
+#pragma unroll
+                for (int index = 0; index < size; index++) {
+                    sums[index][0] += as_float(found[other][index].x);
+                    sums[index][1] += as_float(found[other][index].y);
+                    sums[index][2] += as_float(found[other][index].z);
+                    sums[index][3] += as_float(found[other][index].w);
+                }
+            }
+        }
+#pragma unroll
+        for (int index = 0; index < size; index++) {
+            const int vector = begin + index;
+            write_four<Element, panels, groups>(product, band, vector / groups, vector % groups, sums[index]);
+        }
     }
 }
 
@@ -39,47 +77,33 @@ template <typename Element, int panels, int groups>
 GPU_FUNCTION void finish(
     const flash_gpu_product &product, const Work &work, const Piece &piece, u32 band,
     const float (&sums)[panels][groups][4], Shared flag) {
-    constexpr int lane_sums = panels * groups * 4;
-    const auto write = [&](const float (&values)[lane_sums]) {
-        for_each_sum<panels, groups>(band, [&](int index, u32 token, u32 row) {
-            if (row < product.rows && token < product.tokens) {
-                store_output<Element>(product, token, row, values[index]);
-            }
-        });
-    };
-    float values[lane_sums];
-#pragma unroll
-    for (int index = 0; index < lane_sums; index++) {
-        values[index] = sums[index / (groups * 4)][index / 4 % groups][index % 4];
-    }
-    if (piece.steps == work.all_steps) {
-        write(values);
-        return;
-    }
+    constexpr int vectors = panels * groups;
+    const bool is_whole = piece.steps == work.all_steps;
     // Every block has room for the sums of two pieces: all others have their row block to themselves.
-    float *partials = reinterpret_cast<float *>(product.partials)
-        + u64(block_y()) * work.blocks * 2 * FLASH_GPU_BLOCK_THREADS * lane_sums + thread();
-    const auto part = [&](u32 block) {
-        return partials + u64(work.share(block, piece.row_block)) * FLASH_GPU_BLOCK_THREADS * lane_sums;
-    };
-    float *own = part(block_x());
+    const u64 block_vectors = FLASH_GPU_BLOCK_THREADS * vectors;
+    Words4 *partials = reinterpret_cast<Words4 *>(product.partials)
+        + u64(block_y()) * work.blocks * 2 * block_vectors + thread();
+    const auto part = [&](u32 block) { return partials + work.share(block, piece.row_block) * block_vectors; };
+    Words4 *own = part(block_x());
 #pragma unroll
-    for (int index = 0; index < lane_sums; index++) store(own + index * FLASH_GPU_BLOCK_THREADS, values[index]);
-    u32 *arrivals = reinterpret_cast<u32 *>(product.arrivals) + block_y() * work.row_blocks + piece.row_block;
-    const u32 first = work.block_of(piece.row_block * work.all_steps);
-    const u32 last = work.block_of((piece.row_block + 1) * work.all_steps - 1);
-    if (!arrives_last(arrivals, last - first + 1, flag)) return;
-    // In the order of the columns, whoever comes last.
-#pragma unroll
-    for (int index = 0; index < lane_sums; index++) values[index] = 0;
-    for (u32 block = first; block <= last; block++) {
-        const float *share = part(block);
-#pragma unroll
-        for (int index = 0; index < lane_sums; index++) {
-            values[index] += load_fresh(share + index * FLASH_GPU_BLOCK_THREADS);
+    for (int vector = 0; vector < vectors; vector++) {
+        const int panel = vector / groups, group = vector % groups;
+        const float(&four)[4] = sums[panel][group];
+        if (is_whole) {
+            write_four<Element, panels, groups>(product, band, panel, group, four);
+        } else {
+            store(
+                own + vector * FLASH_GPU_BLOCK_THREADS,
+                Words4{as_bits(four[0]), as_bits(four[1]), as_bits(four[2]), as_bits(four[3])});
         }
     }
-    write(values);
+    if (is_whole) return;
+    u32 *arrivals = reinterpret_cast<u32 *>(product.arrivals) + block_y() * work.row_blocks + piece.row_block;
+    const u32 first = work.block_of(piece.row_block, 0);
+    const u32 last = work.block_of(piece.row_block, work.all_steps - 1);
+    if (arrives_last(arrivals, last - first + 1, flag)) {
+        add_up<Element, panels, groups>(product, band, first, last, part);
+    }
 }
 
 }  // namespace gpu

@@ -47,6 +47,7 @@ struct LaneStream {
     const Words2 *line;     // of lanes 0 ... 5: a line of the group `ahead` groups later
     u32 groups_left;        // to load
     Group first, second;    // the next ones to store
+    bool is_second;         // whether the second one is before the first
     // What weights[1] says of 32 steps, of lane l those of step l, and of the 32 after them.
     const u16 *next_steps;
     u32 steps_left;         // of the piece, from this lane's next one on
@@ -76,6 +77,7 @@ struct LaneStream {
         for (u32 offset = 0; offset < warp_bytes; offset += 16 * warp_lanes) {
             store_shared(ring + offset + lane() * 16, Words4{0, 0, 0, 0});
         }
+        is_second = false;
         load(first);
         load(second);
         for (u32 index = 2; index < ahead && index - 2 < groups_left; index++) {
@@ -113,16 +115,19 @@ struct LaneStream {
         if (needed > 0) {
             // What was cleared is clear for all.
             warp_barrier();
-            for (; needed >= 2; needed -= 2) {
-                store(first);
-                load(first);
+            // Registers take turns: a group that moved from one to the other would be waited for.
+            while (needed > 0) {
+                if (!is_second) {
+                    store(first);
+                    load(first);
+                    is_second = true;
+                    needed -= 1;
+                    if (needed == 0) break;
+                }
                 store(second);
                 load(second);
-            }
-            if (needed > 0) {
-                store(first);
-                first = second;
-                load(second);
+                is_second = false;
+                needed -= 1;
             }
             warp_barrier();
         }
@@ -186,7 +191,7 @@ private:
 }  // namespace
 
 #define KERNEL(type, Element, tokens) \
-    GPU_PRODUCT_KERNEL(spmm_lane_stream_##type##_##tokens, tokens > 32 ? 1 : 2) { \
+    GPU_PRODUCT_KERNEL(spmm_lane_stream_##type##_##tokens, tokens > 8 ? GPU_LARGE_BLOCKS(tokens) : 2) { \
         multiply<LaneStream, Element, tokens>(parameters); \
     }
 #define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)

@@ -17,46 +17,58 @@ struct Piece {
 // share begins and ends in the middle of a row block as a rule: several blocks then have pieces of it, and the last one
 // that comes adds these up (results.cuh). Blocks that have a row block each would leave multiprocessors idle in the
 // last wave, a third of the time for many shapes.
+//
+// A block that gets to another row block has a second piece to begin and to end: as if each row block were some steps
+// longer, which nobody has to do. Places count these, too.
 struct Work {
-    u32 all_steps;   // of a row block
+    u32 all_steps;  // of a row block
     u32 row_blocks;
     u32 blocks;
+    u32 extra;      // places of a row block before its first step
+    u32 length;     // places of a row block
 
     GPU_FUNCTION Work(const flash_gpu_product &product, u32 block_rows) {
         all_steps = (product.columns + FLASH_GPU_STEP_COLUMNS - 1) / FLASH_GPU_STEP_COLUMNS;
         row_blocks = (product.rows + block_rows - 1) / block_rows;
         blocks = grid_x();
+        // Small shares need not be equal.
+        const u32 quarter = all_steps * row_blocks / blocks / 4;
+        extra = quarter < FLASH_GPU_PIECE_STEPS ? quarter : FLASH_GPU_PIECE_STEPS;
+        length = all_steps + extra;
     }
 
     // Calls `body(piece)` for what this block has to do, in order.
     template <typename Body>
     GPU_FUNCTION void for_each_piece(Body body) const {
-        const u32 end = first_step(block_x() + 1);
-        for (u32 step = first_step(block_x()); step < end;) {
+        const u32 first = begin(block_x()), end = begin(block_x() + 1);
+        for (u32 row_block = first / length; row_block * length < end; row_block++) {
             Piece piece;
-            piece.row_block = step / all_steps;
-            piece.first_step = step % all_steps;
-            const u32 left = all_steps - piece.first_step;
-            piece.steps = left < end - step ? left : end - step;
-            body(piece);
-            step += piece.steps;
+            piece.row_block = row_block;
+            piece.first_step = step(first > row_block * length ? first - row_block * length : 0);
+            piece.steps = step(end - row_block * length) - piece.first_step;
+            if (piece.steps > 0) body(piece);
         }
     }
 
-    // The first step of block `block`'s share, counted through all row blocks.
-    GPU_FUNCTION u32 first_step(u32 block) const {
-        return static_cast<u32>(u64(block) * (all_steps * row_blocks) / blocks);
+    // The place with which block `block`'s share begins.
+    GPU_FUNCTION u32 begin(u32 block) const { return static_cast<u32>(u64(block) * (length * row_blocks) / blocks); }
+
+    // The first step that is not before a place of its row block.
+    GPU_FUNCTION u32 step(u32 place) const {
+        const u32 step = place > extra ? place - extra : 0;
+        return step < all_steps ? step : all_steps;
     }
 
-    // Whose share step `step` is.
-    GPU_FUNCTION u32 block_of(u32 step) const {
-        return static_cast<u32>((u64(step + 1) * blocks - 1) / (all_steps * row_blocks));
+    // Whose share step `step` of a row block is.
+    GPU_FUNCTION u32 block_of(u32 row_block, u32 step) const {
+        const u32 place = row_block * length + extra + step;
+        return static_cast<u32>((u64(place + 1) * blocks - 1) / (length * row_blocks));
     }
 
     // Where the sums of block `block`'s piece of a row block go: to the first of its two places if its share begins in
     // that row block.
     GPU_FUNCTION u32 share(u32 block, u32 row_block) const {
-        return 2 * block + (first_step(block) / all_steps == row_block ? 0 : 1);
+        return 2 * block + (begin(block) / length == row_block ? 0 : 1);
     }
 };
 

@@ -6,12 +6,12 @@ import CCUDA
 ///
 ///     dense       2
 ///     tiledCSL    4 d
-///     bitmap      2 d + 0.13
+///     laneBitmap  2.1 d + 0.13
 ///     laneStream  3.0 d to 3.8 d
 public enum DeviceLayout: String, Sendable, CaseIterable {
     case dense
     case tiledCSL = "tiled-csl"
-    case bitmap
+    case laneBitmap = "lane-bitmap"
     case laneStream = "lane-stream"
 
     /// The file of its kernels.
@@ -19,7 +19,7 @@ public enum DeviceLayout: String, Sendable, CaseIterable {
         switch self {
         case .dense: "spmm_dense.cu"
         case .tiledCSL: "spmm_tiled_csl.cu"
-        case .bitmap: "spmm_bitmap.cu"
+        case .laneBitmap: "spmm_lane_bitmap.cu"
         case .laneStream: "spmm_lane_stream.cu"
         }
     }
@@ -27,18 +27,32 @@ public enum DeviceLayout: String, Sendable, CaseIterable {
     /// The kernel that makes the dense matrix of it.
     var expansionName: String { "expand_" + file.dropFirst("spmm_".count).dropLast(".cu".count) }
 
-    /// Shared memory of each warp for its weights.
-    var warpBytes: Int {
-        switch self {
-        case .dense: FLASH_GPU_DENSE_WARP_BYTES
-        case .tiledCSL: FLASH_GPU_TILED_CSL_WARP_BYTES
-        case .bitmap: FLASH_GPU_BITMAP_WARP_BYTES
-        case .laneStream: FLASH_GPU_LANE_STREAM_WARP_BYTES
+    /// Shared memory of a block for its weights.
+    /// - Parameter isSmall: as little as the layout's kernels can do with, if they can do with less.
+    func blockBytes(isSmall: Bool) -> Int {
+        let warps = FLASH_GPU_BLOCK_THREADS / 32
+        return switch self {
+        case .dense: warps * FLASH_GPU_DENSE_WARP_BYTES
+        case .tiledCSL: warps * FLASH_GPU_TILED_CSL_WARP_BYTES
+        case .laneBitmap:
+            Int(
+                flash_gpu_lane_bitmap_block_bytes(
+                    Int32(isSmall ? FLASH_GPU_LANE_BITMAP_SMALL_SLOTS : FLASH_GPU_LANE_BITMAP_SLOTS)))
+        case .laneStream: warps * FLASH_GPU_LANE_STREAM_WARP_BYTES
         }
     }
 
+    /// Whether there are kernels that make do with less shared memory.
+    var hasSmallKernels: Bool { self == .laneBitmap }
+
     /// Panels of 16 rows that a warp has.
-    var panels: Int { self == .laneStream ? FLASH_GPU_LANE_STREAM_PANELS : 1 }
+    var panels: Int {
+        switch self {
+        case .dense, .tiledCSL: 1
+        case .laneBitmap: FLASH_GPU_LANE_BITMAP_PANELS
+        case .laneStream: FLASH_GPU_LANE_STREAM_PANELS
+        }
+    }
 
     /// Rows of a block.
     var blockRows: Int { FLASH_GPU_BLOCK_THREADS / 32 * FLASH_GPU_PANEL_ROWS * panels }

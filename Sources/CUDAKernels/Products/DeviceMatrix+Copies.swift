@@ -29,9 +29,9 @@ extension DeviceMatrix {
     /// Rows of whole tiles and bands.
     private static let stackedRows = 128
 
-    /// Tiled-CSL and the bitmap have the end twice.
+    /// Tiled-CSL has the end twice.
     private func offsetsRepeated(_ offsets: [UInt32], _ repetitions: Int) -> [UInt32] {
-        let ends = layout == .laneStream ? 1 : 2
+        let ends = layout == .tiledCSL ? 2 : 1
         let size = offsets[offsets.count - 1]
         var all: [UInt32] = []
         all.reserveCapacity((offsets.count - ends) * repetitions + ends)

@@ -82,7 +82,7 @@ extension DeviceMatrix {
                 try self.init(
                     denseRows: rows, columns: columns, elements: elements, valueType: valueType, on: stream)
             case .tiledCSL(let matrix): try self.init(matrix, on: stream)
-            case .bitmap(let matrix): try self.init(matrix, on: stream)
+            case .laneBitmap(let matrix): try self.init(matrix, on: stream)
             case .laneStream(let matrix): try self.init(matrix, on: stream)
             }
         } catch { throw .cuda(error) }
@@ -91,7 +91,7 @@ extension DeviceMatrix {
     private enum Encoded {
         case dense
         case tiledCSL(TiledCSL)
-        case bitmap(FragmentBitmap)
+        case laneBitmap(LaneBitmap)
         case laneStream(LaneStream)
 
         init(
@@ -103,9 +103,9 @@ extension DeviceMatrix {
             case .tiledCSL:
                 self = .tiledCSL(
                     try TiledCSL(rows: rows, columns: columns, elements: elements, valueType: valueType))
-            case .bitmap:
-                self = .bitmap(
-                    try FragmentBitmap(
+            case .laneBitmap:
+                self = .laneBitmap(
+                    try LaneBitmap(
                         rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool))
             case .laneStream:
                 self = .laneStream(

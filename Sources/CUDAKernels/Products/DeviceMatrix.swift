@@ -49,11 +49,12 @@ extension DeviceMatrix {
 
     /// Copies a matrix as it is.
     /// - Throws: `CUDAError`.
-    public convenience init(_ matrix: FragmentBitmap, on stream: Stream) throws(CUDAError) {
+    public convenience init(_ matrix: LaneBitmap, on stream: Stream) throws(CUDAError) {
         self.init(
-            .bitmap, rows: matrix.rows, columns: matrix.columns, valueType: matrix.valueType,
+            .laneBitmap, rows: matrix.rows, columns: matrix.columns, valueType: matrix.valueType,
             arrays: [
-                try DeviceBuffer(matrix.words, on: stream), try DeviceBuffer(matrix.offsets, on: stream),
+                try DeviceBuffer(matrix.words, on: stream), try DeviceBuffer(matrix.bits, on: stream),
+                try DeviceBuffer(matrix.firstGroups, on: stream),
             ], in: stream.context)
     }
 

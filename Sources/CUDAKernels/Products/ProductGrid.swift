@@ -5,9 +5,6 @@ struct ProductGrid: Equatable {
     /// Blocks for each block of tokens.
     let blocks: Int
 
-    /// What a block spends on each piece of its share, a row block's steps, beside the steps: filling its pipeline, and
-    /// writing and adding up sums. In steps; measured on an H100.
-    private static let pieceOverheadSteps = 3
     /// With fewer steps a block does little else.
     private static let leastSteps = 4
 
@@ -26,18 +23,10 @@ struct ProductGrid: Equatable {
             blocks = min(max(asked, 1), steps)
             return
         }
-        // All at once, or with shares that begin and end with a row block's rows: a block has one piece then, not two.
         let most = max(1, min(concurrentBlocks / tokenBlocks, steps / Self.leastSteps))
-        if rowBlocks > most {
-            // Few blocks more than there is room for would have a wave of their own.
-            blocks = isBandwidthBound ? rowBlocks : most
-            return
-        }
-        let whole = most / rowBlocks * rowBlocks
-        func cost(_ blocks: Int, pieces: Int) -> Int {
-            (steps + blocks - 1) / blocks + pieces * Self.pieceOverheadSteps
-        }
-        blocks = isBandwidthBound || cost(whole, pieces: 1) <= cost(most, pieces: 2) ? whole : most
+        // All at once; or, where memory and not the blocks is what takes the time, so many that every share begins and
+        // ends with a row block's rows: a block has one piece then, not two.
+        blocks = isBandwidthBound ? max(1, most / rowBlocks) * rowBlocks : most
     }
 
     /// Whether every block has all columns of its rows.

@@ -97,7 +97,7 @@ public final class Products: Sendable {
     public func enqueueExpansion(of matrix: DeviceMatrix, to target: UInt64, on stream: Stream) throws(CUDAError) {
         let layout = matrix.layout
         precondition(layout != .dense)
-        let sharedBytes = ProductKernel.threads / 32 * layout.warpBytes
+        let sharedBytes = layout.blockBytes(isSmall: true)
         let loaded = try load(
             layout.expansionName, in: layout.file, instance: "EXPANSION", sharedBytes: sharedBytes)
         let grid = ProductGrid(

@@ -69,6 +69,24 @@ struct FragmentSource: @unchecked Sendable {
     }
 }
 
+extension FragmentSource {
+    /// - Throws: `SparseError.invalidShape`, `unsupportedValueType`, `wrongElementCount`, `notFinite`.
+    init(rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType) throws(SparseError) {
+        let limit = 1...Int(Int32.max)
+        guard limit.contains(rows), limit.contains(columns) else {
+            throw .invalidShape(rows: rows, columns: columns)
+        }
+        guard valueType == .f16 || valueType == .bf16 else { throw .unsupportedValueType(valueType) }
+        guard elements.count == rows * columns else {
+            throw .wrongElementCount(array: "elements", expected: rows * columns, found: elements.count)
+        }
+        if let index = SixteenBit.firstNotFinite(in: elements.buffer, element: valueType) {
+            throw .notFinite(row: index / columns, column: index % columns)
+        }
+        self.init(elements: elements, rows: rows, columns: columns)
+    }
+}
+
 /// A dense matrix of 16-bit elements, written strip by strip.
 struct FragmentTarget {
     let elements: AlignedBuffer<UInt16>
@@ -89,4 +107,20 @@ struct FragmentTarget {
         precondition(row < rows && column < columns, "place \(place) of strip \(strip) is outside the matrix")
         elements.pointer[row * columns + column] = bits
     }
+}
+
+/// The sums of all elements before each one, and of all.
+/// - Throws: `SparseError.tooManyStoredElements` if they do not fit 32 bits.
+func runningSum(_ counts: AlignedBuffer<UInt32>) throws(SparseError) -> AlignedBuffer<UInt32> {
+    let sums = AlignedBuffer<UInt32>(uninitializedCount: counts.count + 1)
+    var sum = 0
+    for index in 0..<counts.count {
+        sums.pointer[index] = UInt32(truncatingIfNeeded: sum)
+        sum += Int(counts.pointer[index])
+    }
+    guard sum <= Int(UInt32.max) else {
+        throw .tooManyStoredElements(limit: Int(UInt32.max), found: sum)
+    }
+    sums.pointer[counts.count] = UInt32(sum)
+    return sums
 }

@@ -20,7 +20,7 @@ extension LaneStream {
                 band, of: source, steps: steps.pointer + band * stepCount, groups: groups.pointer + band * stepCount)
             bandWords.withLock { $0[band] = words }
         }
-        let firstGroups = try FragmentBitmap.runningSum(groups)
+        let firstGroups = try runningSum(groups)
         let words = AlignedBuffer<UInt32>(
             uninitializedCount: Int(firstGroups.pointer[firstGroups.count - 1]) * Self.groupWords)
         bandWords.withLock { bandWords in

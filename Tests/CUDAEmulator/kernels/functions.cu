@@ -22,8 +22,8 @@ GPU_KERNEL(test_places, 1024, flash_gpu_functions) {
     for (u32 i = 0; i < 8; i++) put(parameters.output, first + i, values[i]);
 }
 
-// One warp. `a`: values, `b`: operands; output [7, 32]: shuffle, shuffle_xor, shuffle_up, float shuffle and
-// shuffle_xor, ballot of odd values, add_from_below.
+// One warp. `a`: values, `b`: operands; output [9, 32]: shuffle, shuffle_xor, shuffle_up, float shuffle and
+// shuffle_xor, ballot of odd values, keep, warp_maximum, warp_minimum.
 GPU_KERNEL(test_shuffles, 32, flash_gpu_functions) {
     const u32 value = word(parameters.a, lane()), operand = word(parameters.b, lane());
     put(parameters.output, lane(), shuffle(value, operand));
@@ -32,7 +32,9 @@ GPU_KERNEL(test_shuffles, 32, flash_gpu_functions) {
     put(parameters.output, 96 + lane(), as_bits(shuffle(as_float(value), operand)));
     put(parameters.output, 128 + lane(), as_bits(shuffle_xor(as_float(value), operand)));
     put(parameters.output, 160 + lane(), gpu::ballot((value & 1) != 0));
-    put(parameters.output, 192 + lane(), add_from_below(value, operand));
+    put(parameters.output, 192 + lane(), keep(value));
+    put(parameters.output, 224 + lane(), warp_maximum(value));
+    put(parameters.output, 256 + lane(), warp_minimum(value));
 }
 
 // output [4, count]: popcount(a), funnel_right, funnel_right_clamped and byte_permute of a, b, c.

@@ -13,8 +13,8 @@
     X(probe) \
     X(product) \
     X(rotation) \
-    X(spmm_bitmap) \
     X(spmm_dense) \
+    X(spmm_lane_bitmap) \
     X(spmm_lane_stream) \
     X(spmm_tiled_csl)
 
