@@ -14,9 +14,9 @@ public final class LongProducts {
     /// The dense matrix of the product under way.
     private var dense: DeviceBuffer
 
-    /// From so many tokens on weights are expanded to memory. By counting bytes (three blocks of 64 tokens take longer
-    /// than reading the stored weights, writing the dense ones and reading them); awaits measurement.
-    public static let leastTokens = 129
+    /// From so many tokens on weights are expanded to memory. Measured on an H100 (docs/benchmarks/gpu.md): three
+    /// blocks of 64 tokens take as long.
+    public static let leastTokens = 193
 
     /// - Parameters:
     ///   - cublas: makes the library on that stream, once; nil where it is not there.
