@@ -80,8 +80,9 @@ let package = Package(
             swiftSettings: vectorSettings),
         .target(
             name: "Pruning",
-            dependencies: ["Checkpoints", "LinearAlgebra", "OrderedJSON", "Tensors", "Training", "Transformer"],
-            swiftSettings: vectorSettings),
+            dependencies: [
+                "Checkpoints", "LinearAlgebra", "OrderedJSON", "Sparse", "Tensors", "Training", "Transformer",
+            ], swiftSettings: vectorSettings),
         .target(
             name: "Synthesis", dependencies: ["Checkpoints", "OrderedJSON", "Tensors", "Tokenizers", "Transformer"],
             swiftSettings: swiftSettings),
@@ -165,8 +166,8 @@ let package = Package(
         .testTarget(
             name: "PruningTests",
             dependencies: [
-                "Checkpoints", "LinearAlgebra", "ModelFixtures", "OrderedJSON", "Pruning", "Tensors", "TestSupport",
-                "Transformer",
+                "Checkpoints", "LinearAlgebra", "ModelFixtures", "OrderedJSON", "Pruning", "Sparse", "Tensors",
+                "TestSupport", "Transformer",
             ], swiftSettings: vectorSettings),
         .testTarget(
             name: "LinearAlgebraTests",

@@ -1,5 +1,6 @@
 public import Checkpoints
 public import LinearAlgebra
+public import Sparse
 import Tensors
 import Training
 public import Transformer
@@ -19,6 +20,8 @@ public struct ModelPruner {
     /// by matrix.
     public let compensation: Double
     public static let defaultCompensation = 0.5
+    /// What values the weights that are left may have; nil for those of 16-bit floats.
+    public let values: ValueGrid?
     /// nil only for methods that look at no inputs.
     public let calibration: CalibrationTokens?
     public let arithmetic: Arithmetic
@@ -40,7 +43,7 @@ public struct ModelPruner {
     public init(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, method: PruningMethod, target: PruningTarget,
         order: PruningOrder = .matrix, compensation: Double = Self.defaultCompensation,
-        allocation: SparsityAllocation = .uniform,
+        allocation: SparsityAllocation = .uniform, values: ValueGrid? = nil,
         calibration: CalibrationTokens? = nil, recovery: RecoveryPlan? = nil, arithmetic: Arithmetic
     ) throws(PruningError) {
         if let calibration, calibration.length > configuration.maximumContext {
@@ -49,11 +52,17 @@ public struct ModelPruner {
                 expected: "sequences of at most \(configuration.maximumContext) tokens, the model's context",
                 found: "\(calibration.length)")
         }
-        let needsTokens = Self.needsTokens(method, allocation)
+        let needsTokens = Self.needsTokens(method, allocation, values)
         if needsTokens && calibration == nil {
             throw PruningError(
                 "method \(method.rawValue) with allocation \(allocation.rawValue)", expected: "calibration tokens",
                 found: "none")
+        }
+        if values != nil && recovery != nil {
+            throw PruningError(
+                "values of few bits",
+                expected: "no recovery in the same run: recover, then prune what came of it "
+                    + "with sparsity 0 and these values", found: "both")
         }
         if case .pattern = target.structure, allocation != .uniform {
             throw PruningError(
@@ -65,6 +74,7 @@ public struct ModelPruner {
         self.target = target
         self.order = order
         self.allocation = allocation
+        self.values = values
         self.compensation = compensation
         self.calibration = needsTokens ? calibration : nil
         self.arithmetic = arithmetic
@@ -79,8 +89,10 @@ public struct ModelPruner {
     }
 
     /// Whether there must be calibration tokens.
-    public static func needsTokens(_ method: PruningMethod, _ allocation: SparsityAllocation) -> Bool {
-        method.makePruner().needs > .nothing || allocation != .uniform
+    public static func needsTokens(
+        _ method: PruningMethod, _ allocation: SparsityAllocation, _ values: ValueGrid?
+    ) -> Bool {
+        method.makePruner().needs > .nothing || allocation != .uniform || values != nil
     }
 
     /// What is trained on; nil if nothing is trained.
@@ -105,7 +117,8 @@ public struct ModelPruner {
         public var sparsity: Double { Double(zeroCount) / Double(max(elementCount, 1)) }
     }
 
-    /// Writes the pruned model, matrices in f16 (bf16 if they were).
+    /// Writes the pruned model, matrices in f16 (bf16 if they were, and have values of their own; f32 in the rare case
+    /// that values of few bits are not exact in f16).
     /// - Throws: `CheckpointError`, also for a NaN or an infinity, if the model is packed or lacks a matrix, or if an
     ///   unfinished run with other settings is in the way; `PruningError`. Finished layers stay for the next run.
     public func prune(
@@ -170,8 +183,8 @@ public struct ModelPruner {
         var model = CRC32C()
         Array(checkpoint.configuration.text().utf8).withUnsafeBytes { model.update($0) }
         let parts: [Any] = [
-            4, checkpoint.path, model.checksum, method.rawValue, target.sparsity, target.structure, order.rawValue,
-            compensation, allocation.rawValue, calibration?.checksum ?? 0,
+            5, checkpoint.path, model.checksum, method.rawValue, target.sparsity, target.structure, order.rawValue,
+            compensation, allocation.rawValue, calibration?.checksum ?? 0, values.map { "\($0)" } ?? "as they are",
         ]
         return parts.map { "\($0)" }.joined(separator: " ")
     }
@@ -184,7 +197,8 @@ public struct ModelPruner {
             arithmetic: arithmetic
         ) { progress(.allocation(done: $0, count: $1)) }
         let layerPruner = try LayerPruner(
-            checkpoint, configuration: configuration, tokens: calibration, needs: pruner.needs,
+            checkpoint, configuration: configuration, tokens: calibration,
+            needs: values == nil ? pruner.needs : .products,
             compensation: order == .matrix ? compensation : 0, arithmetic: arithmetic)
         let count = configuration.layerCount * configuration.family.projections(layer: 0).count
         var layers: [PrunedLayer] = []
@@ -245,16 +259,23 @@ public struct ModelPruner {
         try inputs?.compensate(weights)
         let before = inputs?.products == nil ? nil : weights.copy()
         try pruner.prune(weights, inputs: inputs, target: target, arithmetic: arithmetic)
-        let type = checkpoint.sixteenBitType(of: name)
+        if let values, let inputs { try ValueRounding(values).round(weights, inputs: inputs, arithmetic: arithmetic) }
+        let type = storedType(of: weights, name: name)
         let bytes = try weights.narrowed(to: type, name: name, path: checkpoint.path)
         let entry = PrunedLayer.Entry(
             report: MatrixReport(
-                name: name, elementCount: weights.rows * weights.columns, zeroCount: bytes.zeroCount,
+                name: name, elementCount: weights.rows * weights.columns, zeroCount: bytes.zeroCount(type),
                 error: before.flatMap { inputs?.relativeError(of: weights, from: $0) },
                 seconds: (ContinuousClock.now - start) / .seconds(1)),
             type: type, shape: [weights.rows, weights.columns], bytes: bytes)
         try entry.restore(weights)
         return entry
+    }
+
+    /// The type in which weights are stored: values of few bits exactly.
+    private func storedType(of weights: Matrix, name: String) -> WeightType {
+        if values == nil { return checkpoint.sixteenBitType(of: name) }
+        return weights.elements.allSatisfy { Float(Float16($0)) == $0 } ? .f16 : .f32
     }
 }
 
@@ -273,12 +294,17 @@ extension PrunedLayer.Entry {
         let bytes = try matrix.narrowed(to: type, name: report.name, path: path)
         return PrunedLayer.Entry(
             report: MatrixReport(
-                name: report.name, elementCount: report.elementCount, zeroCount: bytes.zeroCount, error: report.error,
+                name: report.name, elementCount: report.elementCount, zeroCount: bytes.zeroCount(type),
+                error: report.error,
                 seconds: report.seconds), type: type, shape: shape, bytes: bytes)
     }
 }
 
 extension Storage<UInt8> {
-    /// Zeros among 16-bit elements.
-    fileprivate var zeroCount: Int { reinterpreted(as: UInt16.self)!.count { $0 & 0x7FFF == 0 } }
+    /// Zeros among elements of a type.
+    fileprivate func zeroCount(_ type: WeightType) -> Int {
+        type == .f32
+            ? reinterpreted(as: UInt32.self)!.count { $0 & 0x7FFF_FFFF == 0 }
+            : reinterpreted(as: UInt16.self)!.count { $0 & 0x7FFF == 0 }
+    }
 }

@@ -162,6 +162,32 @@ import Testing
         #expect(try scratch.bytes("own/model.safetensors") == written[0])
     }
 
+    /// Packing values of few bits keeps them: what differs are activations, which products of integers round.
+    @Test(arguments: ["i8", "i4"]) func prunesToValuesThatPackingKeeps(values: String) throws {
+        try TinyModel(type: .bf16).write(to: scratch.path("model"))
+        let json = try Tool.run(
+            "prune", "model", "--sparsity", "0.5", "--method", "sparsegpt", "--values", values, "--group", "32",
+            "--samples", "4", "--length", "32", "-o", "pruned", "--json", in: scratch
+        ).json()
+        #expect(json["sparsity"]!.doubleValue! >= 0.5)
+        let pack = ["pack", "pruned", "-o", "packed", "--values", values, "--group", "32"]
+        #expect(try Tool.run(pack, in: scratch).status == 0)
+        try scratch.write(String(repeating: "The river is deeper here than it looks. ", count: 10), to: "text.txt")
+        let perplexities = try ["pruned", "packed"].map { model in
+            try Tool.run("perplexity", model, "text.txt", "--window", "64", "--json", in: scratch).json()["perplexity"]!
+                .doubleValue!
+        }
+        #expect(abs(perplexities[0] - perplexities[1]) < 2e-3 * perplexities[0], "\(perplexities)")
+        for (arguments, message) in [
+            (["--values", "i5"], "there is no kind of values 'i5'"),
+            (["--values", "i4", "--recover", "4"], "--recover trains weights of 16 bits"),
+        ] {
+            try Tool.run(
+                ["prune", "model", "--sparsity", "0.5", "--method", "sparsegpt", "-o", "x"] + arguments, in: scratch
+            ).expectFailure(message, status: 64)
+        }
+    }
+
     @Test func prunesByAPattern() throws {
         try TinyModel(type: .f16).write(to: scratch.path("model"))
         let arguments = ["prune", "model", "--structure", "2:4", "-o", "out", "--json"]

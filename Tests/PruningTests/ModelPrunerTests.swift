@@ -4,6 +4,7 @@ import LinearAlgebra
 import ModelFixtures
 import OrderedJSON
 import Pruning
+import Sparse
 import Tensors
 import TestSupport
 import Transformer
@@ -23,7 +24,7 @@ import Testing
     private func pruner(
         _ method: PruningMethod, sparsity: Double, order: PruningOrder = .matrix,
         compensation: Double = ModelPruner.defaultCompensation, allocation: SparsityAllocation = .uniform,
-        recovery: RecoveryLength? = nil, threads: Int = 2,
+        values: ValueGrid? = nil, recovery: RecoveryLength? = nil, threads: Int = 2,
         seed: UInt64 = 1
     ) throws -> ModelPruner {
         if scratch.entries("model").isEmpty { try TinyModel(type: .f16).write(to: scratch.path("model")) }
@@ -36,9 +37,28 @@ import Testing
         let tokens = try CalibrationTokens(sequences: sequences, vocabularySize: configuration.vocabularySize)
         return try ModelPruner(
             checkpoint, configuration: configuration, method: method, target: PruningTarget(sparsity: sparsity),
-            order: order, compensation: compensation, allocation: allocation, calibration: tokens,
+            order: order, compensation: compensation, allocation: allocation, values: values, calibration: tokens,
             recovery: recovery.map { .init(length: $0, calibration: tokens) },
             arithmetic: Arithmetic(pool: WorkerPool(threadCount: threads)))
+    }
+
+    /// Any method's weights, each with as many zeros as before; what packing keeps exactly.
+    @Test(arguments: PruningMethod.allCases) func roundsToValuesOfFewBits(method: PruningMethod) throws {
+        let grid = ValueGrid(coding: .i4, group: .columns32)
+        let run = try pruner(method, sparsity: 0.5, values: grid)
+        let report = try run.prune(to: destination("rounded"))
+        #expect(report.sparsity >= 0.5)
+        let checkpoint = try Checkpoint.open(path: scratch.path("rounded"))
+        for matrix in report.matrices {
+            let shape = try #require(checkpoint[matrix.name]?.shape)
+            let weights = try Matrix(reading: matrix.name, rows: shape[0], columns: shape[1], from: checkpoint)
+            let packed = try QuantizedMatrix(
+                DenseMatrix(rows: shape[0], columns: shape[1], element: .f32, bytes: Storage(weights.array).bytes),
+                coding: grid.coding, group: grid.group)
+            #expect(packed.dequantized().elementsEqual(weights.array))
+            #expect(matrix.zeroCount == weights.zeroCount && matrix.error! > 0)
+        }
+        #expect(throws: PruningError.self) { try pruner(method, sparsity: 0.5, values: grid, recovery: .steps(2)) }
     }
 
     private struct Stop: Error {}

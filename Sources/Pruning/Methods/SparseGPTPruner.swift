@@ -31,89 +31,38 @@ public struct SparseGPTPruner: Pruner {
         var selector = BlockSelector(target: target, rows: weights.rows)
         var step = blockColumns
         if case .pattern(_, let size) = target.structure { step = max(step / size, 1) * size }
-        for first in stride(from: 0, to: weights.columns, by: step) {
-            let columns = first..<min(first + step, weights.columns)
-            let mask = selector.zeros(weights, columns, factor: factor.upper, arithmetic: arithmetic)
-            let errors = Matrix(uninitializedRows: weights.rows, columns: columns.count)
-            let (slice, lost) = (weights.slice, errors.slice)
-            arithmetic.forEachRow(of: lost) { row in
-                if let mask {
-                    Self.pruneRow(
-                        slice.row(row), columns, mask.pointer + row * columns.count, factor.upper,
-                        errors: lost.row(row))
-                } else {
-                    Self.pruneByPattern(slice.row(row), columns, target, factor.upper, errors: lost.row(row))
-                }
+        ColumnSweep(factor: factor.upper).run(weights, blockColumns: step, arithmetic: arithmetic) { columns in
+            selector.zeros(weights, columns, factor: factor.upper, arithmetic: arithmetic)
+        } change: { row, mask in
+            if let mask {
+                let isZero = mask.pointer + row.index * row.columns.count - row.columns.lowerBound
+                for column in row.columns where isZero[column] { row.set(column, to: 0) }
+            } else {
+                Self.zeroByPattern(row, target)
             }
-            Self.updateRest(weights, behind: columns, errors: errors, factor: factor.upper, arithmetic: arithmetic)
         }
     }
 
-    /// One row's weights of a block: zeroes those of the mask and moves those to the right of them within the block.
-    /// `errors[i]` is what the weight i lost, in units of its pivot.
-    private static func pruneRow(
-        _ row: UnsafeMutablePointer<Float>, _ columns: Range<Int>, _ isZero: UnsafePointer<Bool>, _ factor: Matrix,
-        errors: UnsafeMutablePointer<Float>
-    ) {
-        for index in 0..<columns.count {
-            errors[index] = 0
-            if isZero[index] { zero(row, columns, index, factor, errors: errors) }
-        }
-    }
-
-    /// The same with zeros in a pattern, chosen group by group by the weights as they are by then.
-    private static func pruneByPattern(
-        _ row: UnsafeMutablePointer<Float>, _ columns: Range<Int>, _ target: PruningTarget, _ factor: Matrix,
-        errors: UnsafeMutablePointer<Float>
-    ) {
+    /// Zeros in a pattern, chosen group by group by the weights as they are by then.
+    private static func zeroByPattern(_ row: ColumnSweep.Row, _ target: PruningTarget) {
         guard case .pattern(_, let size) = target.structure else { preconditionFailure("no pattern") }
-        let pivots = factor.slice
         withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * size) { memory in
             withUnsafeTemporaryAllocation(of: Bool.self, capacity: size) { isZero in
-                for first in stride(from: 0, to: columns.count, by: size) {
-                    let group = first..<min(first + size, columns.count)
-                    for index in group {
-                        let column = columns.lowerBound + index
-                        let cost = row[column] / pivots.row(column)[column]
-                        memory[index - first] = cost * cost
-                        isZero[index - first] = false
+                for first in stride(from: row.columns.lowerBound, to: row.columns.upperBound, by: size) {
+                    let group = first..<min(first + size, row.columns.upperBound)
+                    for column in group {
+                        let cost = row[column] / row.pivot(column)
+                        memory[column - first] = cost * cost
+                        isZero[column - first] = false
                     }
                     target.forEachZero(
                         inRow: UnsafeBufferPointer(rebasing: memory[..<group.count]),
                         scratch: UnsafeMutableBufferPointer(rebasing: memory[size...])
                     ) { isZero[$0] = true }
-                    for index in group {
-                        errors[index] = 0
-                        if isZero[index - first] { zero(row, columns, index, factor, errors: errors) }
-                    }
+                    for column in group where isZero[column - first] { row.set(column, to: 0) }
                 }
             }
         }
-    }
-
-    private static func zero(
-        _ row: UnsafeMutablePointer<Float>, _ columns: Range<Int>, _ index: Int, _ factor: Matrix,
-        errors: UnsafeMutablePointer<Float>
-    ) {
-        let column = columns.lowerBound + index
-        let pivots = factor.pointer + column * factor.columns
-        let error = row[column] / pivots[column]
-        errors[index] = error
-        row[column] = 0
-        for other in column + 1..<max(columns.upperBound, column + 1) { row[other] -= error * pivots[other] }
-    }
-
-    /// Moves all weights behind a block: `weights -= errors * U[block, rest]`.
-    private static func updateRest(
-        _ weights: Matrix, behind columns: Range<Int>, errors: Matrix, factor: Matrix, arithmetic: Arithmetic
-    ) {
-        let rest = columns.upperBound..<weights.columns
-        if rest.isEmpty { return }
-        let pivots = Matrix(uninitializedRows: rest.count, columns: columns.count)
-        arithmetic.transpose(factor.slice(rows: columns, columns: rest), into: pivots.slice)
-        let change = Matrix(uninitializedRows: weights.rows, columns: rest.count)
-        arithmetic.multiply(errors.slice, transposed: pivots.slice, into: change.slice)
-        arithmetic.add(change.slice, times: -1, to: weights.slice(rows: 0..<weights.rows, columns: rest))
     }
 }
 
