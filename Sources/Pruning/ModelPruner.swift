@@ -58,12 +58,6 @@ public struct ModelPruner {
                 "method \(method.rawValue) with allocation \(allocation.rawValue)", expected: "calibration tokens",
                 found: "none")
         }
-        if values != nil && recovery != nil {
-            throw PruningError(
-                "values of few bits",
-                expected: "no recovery in the same run: recover, then prune what came of it "
-                    + "with sparsity 0 and these values", found: "both")
-        }
         if case .pattern = target.structure, allocation != .uniform {
             throw PruningError(
                 "a pattern of zeros", expected: "allocation uniform", found: "allocation \(allocation.rawValue)")
@@ -81,8 +75,7 @@ public struct ModelPruner {
         if let recovery {
             self.recovery = try Recovery(
                 dense: checkpoint, configuration: configuration, calibration: recovery.calibration,
-                length: recovery.length,
-                arithmetic: arithmetic.with(precision: .bfloat16))
+                length: recovery.length, values: values, arithmetic: arithmetic.with(precision: .bfloat16))
         } else {
             self.recovery = nil
         }
@@ -165,7 +158,7 @@ public struct ModelPruner {
         let report = try recovery.run(weights, work: trainingWork, progress: progress)
         for (index, layer) in layers.enumerated() {
             layers[index].entries = try zip(layer.entries, weights[index].projections).map { entry, matrix in
-                try entry.replaced(by: matrix, path: checkpoint.path)
+                try entry.replaced(by: matrix, in: checkpoint, values: values)
             }
         }
         return report
@@ -260,7 +253,7 @@ public struct ModelPruner {
         let before = inputs?.products == nil ? nil : weights.copy()
         try pruner.prune(weights, inputs: inputs, target: target, arithmetic: arithmetic)
         if let values, let inputs { try ValueRounding(values).round(weights, inputs: inputs, arithmetic: arithmetic) }
-        let type = storedType(of: weights, name: name)
+        let type = weights.storedType(of: name, in: checkpoint, values: values)
         let bytes = try weights.narrowed(to: type, name: name, path: checkpoint.path)
         let entry = PrunedLayer.Entry(
             report: MatrixReport(
@@ -270,12 +263,6 @@ public struct ModelPruner {
             type: type, shape: [weights.rows, weights.columns], bytes: bytes)
         try entry.restore(weights)
         return entry
-    }
-
-    /// The type in which weights are stored: values of few bits exactly.
-    private func storedType(of weights: Matrix, name: String) -> WeightType {
-        if values == nil { return checkpoint.sixteenBitType(of: name) }
-        return weights.elements.allSatisfy { Float(Float16($0)) == $0 } ? .f16 : .f32
     }
 }
 
@@ -290,8 +277,11 @@ extension PrunedLayer.Entry {
     }
 
     /// A trained matrix in this one's place.
-    func replaced(by matrix: Matrix, path: String) throws(CheckpointError) -> PrunedLayer.Entry {
-        let bytes = try matrix.narrowed(to: type, name: report.name, path: path)
+    func replaced(
+        by matrix: Matrix, in checkpoint: Checkpoint, values: ValueGrid?
+    ) throws(CheckpointError) -> PrunedLayer.Entry {
+        let type = matrix.storedType(of: report.name, in: checkpoint, values: values)
+        let bytes = try matrix.narrowed(to: type, name: report.name, path: checkpoint.path)
         return PrunedLayer.Entry(
             report: MatrixReport(
                 name: report.name, elementCount: report.elementCount, zeroCount: bytes.zeroCount(type),

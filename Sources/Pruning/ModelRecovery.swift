@@ -1,5 +1,6 @@
 public import Checkpoints
 public import LinearAlgebra
+public import Sparse
 import Tensors
 import Training
 public import Transformer
@@ -12,11 +13,13 @@ public struct ModelRecovery {
     public let configuration: ModelConfiguration
     private let recovery: Recovery
 
-    /// - Parameter arithmetic: best with the precision `.bfloat16`.
+    /// - Parameters:
+    ///   - values: of few bits, that the model is rounded to and keeps having; nil for none.
+    ///   - arithmetic: best with the precision `.bfloat16`.
     /// - Throws: `PruningError` if the models are not of one shape, or there are too few tokens to learn from.
     public init(
         dense: Checkpoint, pruned: Checkpoint, configuration: ModelConfiguration, calibration: CalibrationTokens,
-        length: RecoveryLength, arithmetic: Arithmetic
+        length: RecoveryLength, values: ValueGrid? = nil, arithmetic: Arithmetic
     ) throws(PruningError) {
         for projection in DecoderLayout(configuration).projections {
             guard let left = dense[projection.name], let right = pruned[projection.name], left.shape == right.shape
@@ -30,7 +33,7 @@ public struct ModelRecovery {
         self.pruned = pruned
         self.configuration = configuration
         recovery = try Recovery(
-            dense: dense, configuration: configuration, calibration: calibration, length: length,
+            dense: dense, configuration: configuration, calibration: calibration, length: length, values: values,
             arithmetic: arithmetic)
     }
 
@@ -49,7 +52,7 @@ public struct ModelRecovery {
                 let result = try trained ?? train(work, progress: progress)
                 trained = result
                 guard let matrix = result.matrices[name] else { preconditionFailure("no layer has \(name)") }
-                let type = pruned.sixteenBitType(of: name)
+                let type = matrix.storedType(of: name, in: pruned, values: recovery.values)
                 let bytes = try matrix.narrowed(to: type, name: name, path: pruned.path)
                 try writer.append(name, type: type.elementType, shape: [matrix.rows, matrix.columns], bytes: bytes)
             },
@@ -77,6 +80,12 @@ public struct ModelRecovery {
 }
 
 extension Matrix {
+    /// The type in which a checkpoint's matrix is stored again; values of few bits exactly.
+    func storedType(of name: String, in checkpoint: Checkpoint, values: ValueGrid?) -> WeightType {
+        if values == nil { return checkpoint.sixteenBitType(of: name) }
+        return elements.allSatisfy { Float(Float16($0)) == $0 } ? .f16 : .f32
+    }
+
     /// The elements as they are stored.
     /// - Throws: `CheckpointError` naming the first that is NaN or infinite.
     func narrowed(to type: WeightType, name: String, path: String) throws(CheckpointError) -> Storage<UInt8> {

@@ -1,5 +1,6 @@
 import Checkpoints
 import LinearAlgebra
+import Sparse
 import Training
 import Transformer
 
@@ -12,12 +13,15 @@ struct Recovery {
     let configuration: ModelConfiguration
     let calibration: CalibrationTokens
     let length: RecoveryLength
+    /// Of few bits, that weights keep having; nil for none.
+    let values: ValueGrid?
     let arithmetic: Arithmetic
 
     /// What makes two trainings the same, the student aside.
     var fingerprint: String {
         let precision = arithmetic.precision == .float32 ? "f32" : "bf16"
-        return "recovery 1 \(dense.path) \(length) \(calibration.checksum) \(precision)"
+        let kept = values.map { " \($0)" } ?? ""
+        return "recovery 1 \(dense.path) \(length) \(calibration.checksum) \(precision)\(kept)"
     }
 
     /// Sequences of one step, and of what is held out.
@@ -28,7 +32,7 @@ struct Recovery {
     /// - Throws: `PruningError` if there are too few tokens to learn from.
     init(
         dense: Checkpoint, configuration: ModelConfiguration, calibration: CalibrationTokens, length: RecoveryLength,
-        arithmetic: Arithmetic
+        values: ValueGrid?, arithmetic: Arithmetic
     ) throws(PruningError) {
         let least = Self.heldOutSequences + Self.sequencesPerStep
         guard calibration.sequences.count >= least else {
@@ -41,6 +45,7 @@ struct Recovery {
         self.configuration = configuration
         self.calibration = calibration
         self.length = length
+        self.values = values
         self.arithmetic = arithmetic
     }
 
@@ -53,7 +58,8 @@ struct Recovery {
         _ layers: [LayerWeights], work: WorkFolder, progress: (RecoveryProgress) throws -> Void
     ) throws -> RecoveryReport {
         let distiller = try Distiller(
-            student: layers, teacher: dense, configuration: configuration, sequences: Self.sequencesPerStep,
+            student: layers, values: values, teacher: dense, configuration: configuration,
+            sequences: Self.sequencesPerStep,
             length: calibration.length, arithmetic: arithmetic)
         let heldOut = calibration.sequences.suffix(Self.heldOutSequences)
         let probes = try stride(from: heldOut.startIndex, to: heldOut.endIndex, by: Self.sequencesPerStep).map {

@@ -7,8 +7,8 @@ extension Distiller {
     private func matrices() -> [(name: String, mask: Matrix, matrix: Matrix)] {
         var result: [(String, Matrix, Matrix)] = []
         for (index, layer) in layers.enumerated() {
-            for (place, weights) in layer.projections.enumerated() {
-                let state = states[index][place]
+            for place in layer.projections.indices {
+                let (state, weights) = (states[index][place], trained(index, place))
                 // Weights last: they are the mask of the others.
                 result.append(("\(index).\(place).first", weights, state.first))
                 result.append(("\(index).\(place).second", weights, state.second))
@@ -81,6 +81,7 @@ extension Distiller {
                 throw damaged("tensor \"\(name)\"", expected: "finite weights, none of them zero", found: "others")
             }
         }
+        layers.indices.forEach(round)
         steps = step
         return file.metadata["notes"] ?? ""
     }

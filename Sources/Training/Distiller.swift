@@ -1,5 +1,6 @@
 public import Checkpoints
 public import LinearAlgebra
+public import Sparse
 import Tensors
 public import Transformer
 
@@ -38,6 +39,8 @@ public final class Distiller {
 
     /// The student's, trained in place.
     public let layers: [LayerWeights]
+    /// The student's matrices if they have values of few bits; else empty.
+    private let rounded: [[RoundedWeights]]
     private let teacher: Checkpoint
     private let configuration: ModelConfiguration
     private let settings: Settings
@@ -59,11 +62,12 @@ public final class Distiller {
 
     /// - Parameters:
     ///   - student: the layers of a pruned copy of `teacher`; trained in place.
+    ///   - values: of few bits, that the student is rounded to and keeps having; nil for none.
     ///   - sequences: of a step, each of `length` tokens.
     /// - Throws: `CheckpointError` for tensors that are missing, misshapen or not finite.
     public init(
-        student: [LayerWeights], teacher: Checkpoint, configuration: ModelConfiguration, sequences: Int, length: Int,
-        settings: Settings = .init(), arithmetic: Arithmetic
+        student: [LayerWeights], values: ValueGrid? = nil, teacher: Checkpoint, configuration: ModelConfiguration,
+        sequences: Int, length: Int, settings: Settings = .init(), arithmetic: Arithmetic
     ) throws(CheckpointError) {
         self.teacher = teacher
         self.configuration = configuration
@@ -73,6 +77,12 @@ public final class Distiller {
             arithmetic: arithmetic)
         self.forward = forward
         layers = student
+        rounded =
+            values.map { grid in
+                student.map {
+                    $0.projections.map { RoundedWeights($0, grid: grid, arithmetic: arithmetic) }
+                }
+            } ?? []
         states = layers.map { $0.projections.map { AdamState(like: $0) } }
         gradients = LayerGradients(like: layers[0])
         dense = try LayerWeights(teacher, configuration: configuration, layer: 0)
@@ -101,13 +111,24 @@ public final class Distiller {
             addDistanceGradient(behind: index, to: gradient)
             pass.run(layers[index], input: streams[index])
             pass.goBack(layers[index], input: streams[index], stream: gradient, into: gradients)
-            for (place, weights) in layers[index].projections.enumerated() {
+            for place in layers[index].projections.indices {
                 states[index][place].update(
-                    weights, by: gradients.projections[place], settings: settings, rate: rate, step: steps,
-                    arithmetic: arithmetic)
+                    trained(index, place), by: gradients.projections[place], settings: settings, rate: rate,
+                    step: steps, arithmetic: arithmetic)
             }
+            round(index)
         }
         return loss
+    }
+
+    /// What Adam moves of a layer: the matrix that products see, or what is behind it.
+    func trained(_ layer: Int, _ place: Int) -> Matrix {
+        rounded.isEmpty ? layers[layer].projections[place] : rounded[layer][place].weights
+    }
+
+    /// Makes a layer's values those of what is behind them.
+    func round(_ layer: Int) {
+        if !rounded.isEmpty { rounded[layer].forEach { $0.round(arithmetic: arithmetic) } }
     }
 
     /// The derivative of the distance between the streams behind a layer.

@@ -97,6 +97,45 @@ import Testing
         }
     }
 
+    /// Weights of few bits keep having few bits, and learn nevertheless; what is behind them is part of the state.
+    @Test(arguments: [QuantizedCoding.i8, .i4]) func learnsWithValuesOfFewBits(coding: QuantizedCoding) throws {
+        let (dense, pruned, configuration) = try models()
+        let grid = ValueGrid(coding: coding, group: .columns32)
+        var settings = Distiller.Settings()
+        settings.rate = 3e-3
+        func distiller() throws -> Distiller {
+            try Distiller(
+                student: try layers(pruned, configuration), values: grid, teacher: dense, configuration: configuration,
+                sequences: 2, length: 30, settings: settings, arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2)))
+        }
+        func elements(_ distiller: Distiller) -> [[Float]] {
+            distiller.layers.flatMap { $0.projections.map { matrix in Array(matrix.elements) } }
+        }
+        let sequences = tokens(2, 30, configuration)
+        let (whole, first, second) = (try distiller(), try distiller(), try distiller())
+        let zeros = elements(whole).map { $0.map { $0 == 0 } }
+        let probe = try whole.probe(sequences)
+        let before = try whole.loss(probe)
+        for _ in 0..<20 { _ = try whole.step(sequences, of: 20) }
+        let after = try whole.loss(probe)
+        #expect(after < 0.6 * before, "\(before) -> \(after)")
+        for (matrix, zeros) in zip(whole.layers.flatMap(\.projections), zeros) {
+            let packed = try QuantizedMatrix(
+                DenseMatrix(
+                    rows: matrix.rows, columns: matrix.columns, element: .f32,
+                    bytes: Storage(Array(matrix.elements)).bytes), coding: coding, group: .columns32)
+            #expect(packed.dequantized().elementsEqual(matrix.elements))
+            // A weight that rounds to zero may do so again, or not.
+            for (element, isZero) in zip(matrix.elements, zeros) where isZero && coding == .i8 { #expect(element == 0) }
+        }
+        for _ in 0..<8 { _ = try first.step(sequences, of: 20) }
+        try first.writeState(path: scratch.path("state"), fingerprint: "it", notes: "8")
+        #expect(try second.readState(path: scratch.path("state"), fingerprint: "it") == "8")
+        #expect(elements(second) == elements(first))
+        for _ in 8..<20 { _ = try second.step(sequences, of: 20) }
+        #expect(elements(second) == elements(whole))
+    }
+
     @Test func learnsNothingFromItself() throws {
         let (dense, _, configuration) = try models()
         let distiller = try Distiller(

@@ -2,7 +2,6 @@ import ArgumentParser
 import LinearAlgebra
 import OrderedJSON
 import Pruning
-import Sparse
 import Tensors
 import Terminal
 
@@ -68,15 +67,7 @@ struct PruneCommand: ParsableCommand {
                 + "as far as it can.", valueName: "0...1"))
     var compensation = ModelPruner.defaultCompensation
 
-    @Option(
-        help: ArgumentHelp(
-            "What values weights may have: as they are (f16), or those that 'pack --values' of the same name and group "
-                + "keeps exactly. The weights to the right of one that is rounded make up for it.",
-            valueName: "f16|i8|i4"))
-    var values = "f16"
-
-    @Option(help: "Columns of a row that share a scale, with i8 and i4: 32, 64, 128 or row.")
-    var group = ScaleGroup.columns128.rawValue
+    @OptionGroup var values: ValueOptions
 
     @OptionGroup var calibration: CalibrationOptions
 
@@ -115,10 +106,7 @@ struct PruneCommand: ParsableCommand {
         _ = try chosenOrder()
         _ = try chosenAllocation()
         _ = try target()
-        if try chosenValues() != nil && recover != nil {
-            throw ValidationError(
-                "--recover trains weights of 16 bits: recover first, then prune that with --sparsity 0 and --values")
-        }
+        _ = try values.grid()
     }
 
     private func chosenMethod() throws(ValidationError) -> PruningMethod {
@@ -131,13 +119,6 @@ struct PruneCommand: ParsableCommand {
 
     private func chosenAllocation() throws(ValidationError) -> SparsityAllocation {
         try named(allocation, "allocation", among: SparsityAllocation.allCases.map { ($0.rawValue, $0) })
-    }
-
-    private func chosenValues() throws(ValidationError) -> ValueGrid? {
-        let group = try named(group, "group", among: ScaleGroup.allCases.map { ($0.rawValue, $0) })
-        let codings: [(String, QuantizedCoding?)] = [("f16", nil), ("i8", .i8), ("i4", .i4)]
-        let coding = try named(values, "kind of values", among: codings)
-        return coding.map { ValueGrid(coding: $0, group: group) }
     }
 
     private func target() throws(ValidationError) -> PruningTarget {
@@ -169,11 +150,11 @@ struct PruneCommand: ParsableCommand {
             try calibration.tokens(files, path: path, count: count, pool: pool, progress: progress)
         }
         let label = "pruning \(model.model)"
-        let needsTokens = ModelPruner.needsTokens(method, try chosenAllocation(), try chosenValues())
+        let needsTokens = ModelPruner.needsTokens(method, try chosenAllocation(), try values.grid())
         let pruner = try ModelPruner(
             files.checkpoint, configuration: files.configuration, method: method, target: try target(),
             order: try chosenOrder(), compensation: compensation, allocation: try chosenAllocation(),
-            values: try chosenValues(), calibration: needsTokens ? try tokens(128) : nil,
+            values: try values.grid(), calibration: needsTokens ? try tokens(128) : nil,
             recovery: try recover.map { .init(length: $0, calibration: try tokens($0.sequenceCount)) },
             arithmetic: Arithmetic(pool: pool))
         let (result, seconds) = try output.write(label, copying: files, console: console) {
@@ -201,7 +182,7 @@ struct PruneCommand: ParsableCommand {
         [
             ("method", method), ("sparsity", sparsity.map { "\($0)" } ?? structure), ("structure", structure),
             ("allocation", allocation), ("order", order), ("compensation", "\(compensation)"),
-            ("values", values == "f16" ? values : "\(values), group \(group)"),
+            ("values", values.description),
             ("recover", recover?.description ?? "none"), ("seed", "\(calibration.seed)"),
             (
                 "texts",

@@ -14,11 +14,15 @@ struct RecoverCommand: ParsableCommand {
             that the dense one gives it; zeros stay zeros. Texts are the dense model's own by default, which needs no \
             data set; with --calibration they come from files. A step learns from two sequences.
 
-            Memory: the projections in float32 three times, the embedding table twice, and some hundred megabytes.
+            With --values weights have few bits in every product, and gradients move what is behind them.
+
+            Memory: the projections in float32 three times (four times with --values), the embedding table twice, and \
+            some hundred megabytes.
 
             Examples:
               flash-llm recover smollm2-135m pruned -o recovered
               flash-llm recover smollm2-135m pruned --steps 200 --calibration book.txt -o recovered
+              flash-llm recover smollm2-135m pruned --values i4 -o recovered
             """)
 
     @Argument(help: "The dense model: the name of a pulled model, a GGUF file or a model folder.")
@@ -31,6 +35,8 @@ struct RecoverCommand: ParsableCommand {
         help: ArgumentHelp("Steps to train, or minutes: 200 or 15m.", valueName: "n|minutes"),
         transform: RecoverCommand.length)
     var steps = RecoveryLength.minutes(10)
+
+    @OptionGroup var values: ValueOptions
 
     @OptionGroup var calibration: CalibrationOptions
 
@@ -48,6 +54,8 @@ struct RecoverCommand: ParsableCommand {
         return length
     }
 
+    func validate() throws { _ = try values.grid() }
+
     func run() throws {
         let console = Console()
         let path = try ModelArgument.path(of: dense, console: console)
@@ -59,7 +67,7 @@ struct RecoverCommand: ParsableCommand {
             files, path: path, count: steps.sequenceCount, pool: pool, progress: progress)
         let recovery = try ModelRecovery(
             dense: files.checkpoint, pruned: prunedFiles.checkpoint, configuration: files.configuration,
-            calibration: tokens, length: steps,
+            calibration: tokens, length: steps, values: try values.grid(),
             arithmetic: Arithmetic(pool: pool, precision: .bfloat16))
         let (report, seconds) = try output.write("recovering \(pruned)", copying: prunedFiles, console: console) {
             destination in
