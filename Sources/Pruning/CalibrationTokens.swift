@@ -64,7 +64,7 @@ public struct CalibrationTokens: Sendable, Equatable {
     public var tokenCount: Int { sequences.count * length }
 
     /// Which tokens these are.
-    var checksum: UInt32 {
+    public var checksum: UInt32 {
         var checksum = CRC32C()
         for sequence in sequences { sequence.withUnsafeBytes { checksum.update($0) } }
         return checksum.checksum

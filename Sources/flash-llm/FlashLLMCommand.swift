@@ -19,8 +19,9 @@ struct FlashLLMCommand: AsyncParsableCommand {
             """,
         subcommands: [
             PullCommand.self, ModelsCommand.self, InspectCommand.self, PruneCommand.self, RecoverCommand.self,
-            PackCommand.self, RunCommand.self, PerplexityCommand.self, BenchCommand.self, ProfileCommand.self,
-            DevicesCommand.self, MakeSyntheticCommand.self, DemoCommand.self, CompileKernelsCommand.self,
+            PackCommand.self, ParetoCommand.self, RunCommand.self, PerplexityCommand.self, BenchCommand.self,
+            ProfileCommand.self, DevicesCommand.self, MakeSyntheticCommand.self, DemoCommand.self,
+            CompileKernelsCommand.self,
         ])
 
     /// Replaces ArgumentParser's own `main`, so that every error has the same form: one sentence after `error: `.
