@@ -20,13 +20,25 @@ struct DemoModels {
     let progress: ProgressReporter
     let interrupts: InterruptHandler
 
+    /// Texts that the model writes, to look at its activations on.
+    static let texts = 32
+
     func prune(_ path: String, sparsity: Double) throws -> (path: String, sparsity: Double) {
         let files = try ModelFiles(path: path)
+        // Few and short ones: the demo is to take less than two minutes.
+        let texts = try CalibrationOptions.parse(["--samples", "\(Self.texts)", "--length", "256"])
         let pruner = try ModelPruner(
-            files.checkpoint, configuration: files.configuration, method: .magnitude,
-            target: PruningTarget(sparsity: sparsity), arithmetic: Arithmetic(pool: pool))
+            files.checkpoint, configuration: files.configuration, method: .sparsegpt,
+            target: PruningTarget(sparsity: sparsity),
+            calibration: try texts.tokens(files, path: path, count: Self.texts, pool: pool, progress: progress),
+            arithmetic: Arithmetic(pool: pool))
         let target = root + "/pruned"
-        let report = try write("pruning", files, to: target) { try pruner.prune(to: $0) }
+        let report = try write("pruning", files, to: target) {
+            try pruner.prune(to: $0) {
+                guard case .pruning(let done, let count) = $0 else { return }
+                progress.update("pruning", completed: done, of: count, unit: .things("matrices"))
+            }
+        }
         return (target, report.sparsity)
     }
 
