@@ -31,16 +31,7 @@ import Testing
     /// choice of the mask.
     private static func naive(_ sample: PruningCase, sparsity: Double) -> [[Double]] {
         let (rows, columns) = (sample.weights.rows, sample.weights.columns)
-        var hessian = (0..<columns).map { i in
-            (0..<columns).map { j in
-                (0..<sample.inputs.rows).reduce(0.0) {
-                    $0 + Double(sample.inputs[$1, i]) * Double(sample.inputs[$1, j])
-                } / Double(sample.inputs.rows)
-            }
-        }
-        let mean = (0..<columns).reduce(0.0) { $0 + hessian[$1][$1] } / Double(columns)
-        for i in 0..<columns { hessian[i][i] += 0.01 * mean }
-        var inverse = NaiveAlgebra.inverse(hessian)
+        var inverse = NaiveAlgebra.inverse(sample.dampedProducts)
         var weights = (0..<rows).map { sample.weights.row($0).map(Double.init) }
         var done = 0
         for first in stride(from: 0, to: columns, by: 128) {

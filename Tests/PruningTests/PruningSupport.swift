@@ -31,6 +31,20 @@ struct PruningCase {
         return statistics
     }
 
+    /// The mean products of inputs, with a hundredth of the mean square added to every square, in double precision.
+    var dampedProducts: [[Double]] {
+        let columns = inputs.columns
+        var products = (0..<columns).map { i in
+            (0..<columns).map { j in
+                (0..<inputs.rows).reduce(0.0) { $0 + Double(inputs[$1, i]) * Double(inputs[$1, j]) }
+                    / Double(inputs.rows)
+            }
+        }
+        let mean = (0..<columns).reduce(0.0) { $0 + products[$1][$1] } / Double(columns)
+        for i in 0..<columns { products[i][i] += 0.01 * mean }
+        return products
+    }
+
     func pruned(_ pruner: some Pruner, _ target: PruningTarget) throws -> Matrix {
         let result = weights.copy()
         try pruner.prune(

@@ -35,16 +35,7 @@ import Testing
     /// Column by column in double precision, the inverse updated after each.
     private static func naive(_ pruned: Matrix, _ sample: PruningCase, _ grid: ValueGrid) -> [[Double]] {
         let (rows, columns) = (pruned.rows, pruned.columns)
-        var hessian = (0..<columns).map { i in
-            (0..<columns).map { j in
-                (0..<sample.inputs.rows).reduce(0.0) {
-                    $0 + Double(sample.inputs[$1, i]) * Double(sample.inputs[$1, j])
-                } / Double(sample.inputs.rows)
-            }
-        }
-        let mean = (0..<columns).reduce(0.0) { $0 + hessian[$1][$1] } / Double(columns)
-        for i in 0..<columns { hessian[i][i] += 0.01 * mean }
-        var inverse = NaiveAlgebra.inverse(hessian)
+        var inverse = NaiveAlgebra.inverse(sample.dampedProducts)
         var weights = (0..<rows).map { pruned.row($0).map(Double.init) }
         var scales = [Float](repeating: 0, count: rows)
         let groupColumns = grid.groupColumns(inRowOf: columns)

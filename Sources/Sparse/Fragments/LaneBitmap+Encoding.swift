@@ -1,4 +1,3 @@
-import Synchronization
 public import Tensors
 
 extension LaneBitmap {
@@ -13,30 +12,13 @@ extension LaneBitmap {
         let stepCount = FragmentOrder.stripCount(columns: columns)
         let bandWords = Self.bandWords(steps: stepCount)
         let bits = AlignedBuffer<UInt32>(repeating: 0, count: bands * bandWords)
-        let groups = AlignedBuffer<UInt32>(uninitializedCount: bands * stepCount)
-        let bandValues = Mutex([[UInt16]](repeating: [], count: bands))
-        let encoders = (0..<(pool?.threadCount ?? 1)).map { _ in LaneBitmapEncoder(stepCount: stepCount) }
-        forEachIndex(bands, pool) { band, thread in
-            let values = encoders[thread].encode(
-                band, of: source, bits: bits.pointer + band * bandWords, groups: groups.pointer + band * stepCount)
-            bandValues.withLock { $0[band] = values }
-        }
-        let firstGroups = try runningSum(groups)
-        let words = AlignedBuffer<UInt32>(
-            uninitializedCount: Int(firstGroups.pointer[firstGroups.count - 1]) * Self.groupWords)
-        let values = UnsafeMutableRawPointer(words.pointer)
-        bandValues.withLock { bandValues in
-            for band in 0..<bands {
-                let first = Int(firstGroups.pointer[band * stepCount]) * Self.groupWords * 4
-                bandValues[band].withUnsafeBytes {
-                    (values + first).copyMemory(from: $0.baseAddress!, byteCount: $0.count)
-                }
-                bandValues[band] = []
-            }
+        let encoders = (0..<BandGroups.threadCount(pool)).map { _ in LaneBitmapEncoder(stepCount: stepCount) }
+        let found = try BandGroups(bands: bands, steps: stepCount, groupWords: Self.groupWords, pool: pool) {
+            encoders[$1].encode($0, of: source, bits: bits.pointer + $0 * bandWords, groups: $2)
         }
         self.init(
-            unchecked: (rows, columns), valueType: valueType, words: words.frozen(), bits: bits.frozen(),
-            firstGroups: firstGroups.frozen())
+            unchecked: (rows, columns), valueType: valueType, words: found.words, bits: bits.frozen(),
+            firstGroups: found.firstGroups)
     }
 }
 

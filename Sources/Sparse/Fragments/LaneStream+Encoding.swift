@@ -1,4 +1,3 @@
-import Synchronization
 public import Tensors
 
 extension LaneStream {
@@ -12,31 +11,13 @@ extension LaneStream {
         let bands = Self.bandCount(rows: rows)
         let stepCount = FragmentOrder.stripCount(columns: columns)
         let steps = AlignedBuffer<UInt16>(uninitializedCount: bands * stepCount)
-        let groups = AlignedBuffer<UInt32>(uninitializedCount: bands * stepCount)
-        let bandWords = Mutex([[UInt32]](repeating: [], count: bands))
-        let encoders = (0..<(pool?.threadCount ?? 1)).map { _ in BandEncoder(stepCount: stepCount) }
-        forEachIndex(bands, pool) { band, thread in
-            let words = encoders[thread].encode(
-                band, of: source, steps: steps.pointer + band * stepCount, groups: groups.pointer + band * stepCount)
-            bandWords.withLock { $0[band] = words }
-        }
-        let firstGroups = try runningSum(groups)
-        let words = AlignedBuffer<UInt32>(
-            uninitializedCount: Int(firstGroups.pointer[firstGroups.count - 1]) * Self.groupWords)
-        bandWords.withLock { bandWords in
-            for band in 0..<bands {
-                let first = Int(firstGroups.pointer[band * stepCount]) * Self.groupWords
-                bandWords[band].withUnsafeBufferPointer { found in
-                    if let base = found.baseAddress {
-                        (words.pointer + first).update(from: base, count: found.count)
-                    }
-                }
-                bandWords[band] = []
-            }
+        let encoders = (0..<BandGroups.threadCount(pool)).map { _ in BandEncoder(stepCount: stepCount) }
+        let found = try BandGroups(bands: bands, steps: stepCount, groupWords: Self.groupWords, pool: pool) {
+            encoders[$1].encode($0, of: source, steps: steps.pointer + $0 * stepCount, groups: $2)
         }
         self.init(
-            unchecked: (rows, columns), valueType: valueType, words: words.frozen(), steps: steps.frozen(),
-            firstGroups: firstGroups.frozen())
+            unchecked: (rows, columns), valueType: valueType, words: found.words, steps: steps.frozen(),
+            firstGroups: found.firstGroups)
     }
 }
 
