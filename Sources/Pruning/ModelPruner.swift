@@ -75,7 +75,7 @@ public struct ModelPruner {
         if let recovery {
             self.recovery = try Recovery(
                 dense: checkpoint, configuration: configuration, calibration: recovery.calibration,
-                length: recovery.length, values: values, arithmetic: arithmetic.with(precision: .bfloat16))
+                length: recovery.length, values: nil, arithmetic: arithmetic.with(precision: .bfloat16))
         } else {
             self.recovery = nil
         }
@@ -98,6 +98,8 @@ public struct ModelPruner {
         /// Matrices done, those of layers that an earlier run finished included.
         case pruning(done: Int, count: Int)
         case recovery(RecoveryProgress)
+        /// Matrices that have values of few bits, after a recovery.
+        case rounding(done: Int, count: Int)
     }
 
     /// What a run did.
@@ -132,6 +134,7 @@ public struct ModelPruner {
                     var layers = try pruneLayers(work, progress: progress)
                     if let recovery {
                         recoveryReport = try recover(&layers, by: recovery, work: work) { progress(.recovery($0)) }
+                        if let values { try round(&layers, to: values, progress: progress) }
                     }
                     for entry in layers.flatMap(\.entries) { entries[entry.report.name] = entry }
                 }
@@ -158,10 +161,45 @@ public struct ModelPruner {
         let report = try recovery.run(weights, work: trainingWork, progress: progress)
         for (index, layer) in layers.enumerated() {
             layers[index].entries = try zip(layer.entries, weights[index].projections).map { entry, matrix in
-                try entry.replaced(by: matrix, in: checkpoint, values: values)
+                try entry.replaced(by: matrix, in: checkpoint, values: nil)
             }
         }
         return report
+    }
+
+    /// What matrices are rounded to when they are pruned. Before a recovery they are not: it moves weights by less than
+    /// lies between two values of few bits, and keeps more of the model than rounding costs it afterwards.
+    private var valuesAtOnce: ValueGrid? { recovery == nil ? values : nil }
+
+    /// Rounds layers that a recovery has trained, one after the other, with what the rounded ones before them give.
+    /// Takes minutes, and begins anew after an interruption.
+    private func round(
+        _ layers: inout [PrunedLayer], to values: ValueGrid, progress: (Progress) -> Void
+    ) throws {
+        guard let calibration else { preconditionFailure("values of few bits need tokens") }
+        let layerPruner = try LayerPruner(
+            checkpoint, configuration: configuration, tokens: calibration, needs: .products, compensation: compensation,
+            arithmetic: arithmetic)
+        let count = layers.reduce(0) { $0 + $1.entries.count }
+        var done = 0
+        for index in layers.indices {
+            let weights = try LayerWeights(checkpoint, configuration: configuration, layer: index)
+            for (entry, matrix) in zip(layers[index].entries, weights.projections) { try entry.restore(matrix) }
+            try layerPruner.run(weights) { places, inputs in
+                for place in places {
+                    let matrix = weights.projections[place]
+                    // Making up for the matrices before moves zeros, too.
+                    let kept = matrix.elements.map { $0 != 0 }
+                    try inputs.compensate(matrix)
+                    try ValueRounding(values).round(matrix, keeping: kept, inputs: inputs, arithmetic: arithmetic)
+                    let entry = try layers[index].entries[place].replaced(by: matrix, in: checkpoint, values: values)
+                    try entry.restore(matrix)
+                    layers[index].entries[place] = entry
+                    done += 1
+                    progress(.rounding(done: done, count: count))
+                }
+            }
+        }
     }
 
     /// Prunes a matrix without looking at inputs.
@@ -177,7 +215,7 @@ public struct ModelPruner {
         Array(checkpoint.configuration.text().utf8).withUnsafeBytes { model.update($0) }
         let parts: [Any] = [
             5, checkpoint.path, model.checksum, method.rawValue, target.sparsity, target.structure, order.rawValue,
-            compensation, allocation.rawValue, calibration?.checksum ?? 0, values.map { "\($0)" } ?? "as they are",
+            compensation, allocation.rawValue, calibration?.checksum ?? 0, valuesAtOnce.map { "\($0)" } ?? "f16",
         ]
         return parts.map { "\($0)" }.joined(separator: " ")
     }
@@ -191,7 +229,7 @@ public struct ModelPruner {
         ) { progress(.allocation(done: $0, count: $1)) }
         let layerPruner = try LayerPruner(
             checkpoint, configuration: configuration, tokens: calibration,
-            needs: values == nil ? pruner.needs : .products,
+            needs: valuesAtOnce == nil ? pruner.needs : .products,
             compensation: order == .matrix ? compensation : 0, arithmetic: arithmetic)
         let count = configuration.layerCount * configuration.family.projections(layer: 0).count
         var layers: [PrunedLayer] = []
@@ -249,11 +287,15 @@ public struct ModelPruner {
         _ weights: Matrix, name: String, by pruner: any Pruner, inputs: InputStatistics?, target: PruningTarget
     ) throws -> PrunedLayer.Entry {
         let start = ContinuousClock.now
+        // Asked for no zeros, a pruned model keeps its own.
+        let kept = target.sparsity == 0 ? weights.elements.map { $0 != 0 } : nil
         try inputs?.compensate(weights)
         let before = inputs?.products == nil ? nil : weights.copy()
         try pruner.prune(weights, inputs: inputs, target: target, arithmetic: arithmetic)
-        if let values, let inputs { try ValueRounding(values).round(weights, inputs: inputs, arithmetic: arithmetic) }
-        let type = weights.storedType(of: name, in: checkpoint, values: values)
+        if let valuesAtOnce, let inputs {
+            try ValueRounding(valuesAtOnce).round(weights, keeping: kept, inputs: inputs, arithmetic: arithmetic)
+        }
+        let type = weights.storedType(of: name, in: checkpoint, values: valuesAtOnce)
         let bytes = try weights.narrowed(to: type, name: name, path: checkpoint.path)
         let entry = PrunedLayer.Entry(
             report: MatrixReport(

@@ -17,13 +17,16 @@ public struct ValueRounding: Sendable {
 
     /// - Parameters:
     ///   - weights: `[outputs, inputs]`; all on the grid afterwards.
+    ///   - kept: which of them are not to be zero, row by row; nil for those that are not.
     ///   - inputs: with products.
     /// - Complexity: O(columns^3 + rows * columns^2).
-    public func round(_ weights: Matrix, inputs: InputStatistics, arithmetic: Arithmetic) throws(PruningError) {
+    public func round(
+        _ weights: Matrix, keeping kept: [Bool]? = nil, inputs: InputStatistics, arithmetic: Arithmetic
+    ) throws(PruningError) {
         let factor = try inputs.inverseFactor(damping: damping)
         let (rows, columns) = (weights.rows, weights.columns)
         let groupColumns = grid.groupColumns(inRowOf: columns)
-        let kept = weights.elements.map { $0 != 0 }
+        let kept = kept ?? weights.elements.map { $0 != 0 }
         let scales = Matrix(zeroRows: rows, columns: 1)
         let slice = scales.slice
         ColumnSweep(factor: factor.upper).run(

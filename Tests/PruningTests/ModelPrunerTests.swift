@@ -57,8 +57,27 @@ import Testing
                 DenseMatrix(rows: shape[0], columns: shape[1], element: .f32, bytes: Storage(weights.array).bytes),
                 coding: grid.coding, group: grid.group)
             #expect(packed.dequantized().elementsEqual(weights.array))
-            #expect(matrix.zeroCount == weights.zeroCount && matrix.error! > 0)
+            #expect(matrix.zeroCount == weights.zeroCount && (matrix.error ?? 1) > 0)
         }
+    }
+
+    /// With no zeros asked for, those of a pruned model stay, whatever makes up for other matrices.
+    @Test func roundingAPrunedModelKeepsItsZeros() throws {
+        try TinyModel(type: .f16, sparsity: 0.5).write(to: scratch.path("model"))
+        let before = try Checkpoint.open(path: scratch.path("model"))
+        let run = try pruner(
+            .magnitude, sparsity: 0, compensation: 1, values: ValueGrid(coding: .i8, group: .row))
+        let report = try run.prune(to: destination("rounded"))
+        let after = try Checkpoint.open(path: scratch.path("rounded"))
+        for matrix in report.matrices {
+            let shape = try #require(after[matrix.name]?.shape)
+            let pair = try [before, after].map {
+                try Matrix(reading: matrix.name, rows: shape[0], columns: shape[1], from: $0).array
+            }
+            #expect(zip(pair[0], pair[1]).allSatisfy { $0 != 0 || $1 == 0 })
+            #expect(pair[1].contains { $0 != 0 })
+        }
+        #expect(report.sparsity > 0.45 && report.sparsity < 0.55)
     }
 
     private struct Stop: Error {}

@@ -165,6 +165,8 @@ struct PruneCommand: ParsableCommand {
                 case .pruning(let done, let count):
                     progress.update(label, completed: done, of: count, unit: .things("matrices"))
                 case .recovery(let course): progress.update(course, of: model.model)
+                case .rounding(let done, let count):
+                    progress.update("rounding \(model.model)", completed: done, of: count, unit: .things("matrices"))
                 }
             }
         }

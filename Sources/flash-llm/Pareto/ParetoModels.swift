@@ -71,6 +71,8 @@ struct ParetoModels {
                 case .pruning(let done, let count):
                     progress.update("pruning \(variant)", completed: done, of: count, unit: .things("matrices"))
                 case .recovery(let course): progress.update(course, of: variant.description)
+                case .rounding(let done, let count):
+                    progress.update("rounding \(variant)", completed: done, of: count, unit: .things("matrices"))
                 }
             }
         }
