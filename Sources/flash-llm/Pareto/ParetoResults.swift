@@ -89,7 +89,7 @@ extension ParetoResults {
     var figure: Figure {
         Figure(
             title: "What zeros and bits cost: \(model)",
-            subtitle: "perplexity on \(text), against bytes and against the speed of one sequence on this machine",
+            subtitle: "perplexity on \(text.split(separator: "/").last ?? "") · one sequence",
             rows: [
                 Figure.Row(
                     heading: "Lower is better",
@@ -107,7 +107,7 @@ extension ParetoResults {
         let styles = FormatStyles(families.map { ($0, $0.hasPrefix("dense")) })
         return Chart(
             title: title, x: Axis(label, scale, showing: points.map(x)),
-            y: Axis("perplexity", .logarithmic, showing: points.map(\.perplexity)),
+            y: Axis("perplexity", .linear, showing: points.map(\.perplexity)),
             series: families.map { family in
                 let line = points.filter { $0.variant.family == family }.sorted { $0.sparsity < $1.sparsity }
                 return Series(
