@@ -107,22 +107,10 @@ struct ProductSet {
         _ elements: Storage<UInt16>, _ block: ProductShape, _ layout: DeviceLayout, pool: WorkerPool,
         on stream: CUDA.Stream
     ) throws -> DeviceMatrix {
-        let (rows, columns) = (block.rows, block.columns)
-        switch layout {
-        case .dense:
-            return try DeviceMatrix(
-                denseRows: rows, columns: columns, elements: elements, valueType: .f16, on: stream)
-        case .tiledCSL:
-            return try DeviceMatrix(
-                tiledCSL(elements, block, pool), on: stream)
-        case .laneBitmap:
-            return try DeviceMatrix(
-                LaneBitmap(rows: rows, columns: columns, elements: elements, valueType: .f16, pool: pool),
-                on: stream)
-        case .laneStream:
-            return try DeviceMatrix(
-                LaneStream(rows: rows, columns: columns, elements: elements, valueType: .f16, pool: pool), on: stream)
-        }
+        if layout == .tiledCSL { return try DeviceMatrix(tiledCSL(elements, block, pool), on: stream) }
+        return try DeviceMatrix(
+            layout, rows: block.rows, columns: block.columns, elements: elements, valueType: .f16, pool: pool,
+            on: stream)
     }
 
     /// Tile rows are encoded side by side.

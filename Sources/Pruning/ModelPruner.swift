@@ -288,7 +288,7 @@ public struct ModelPruner {
     ) throws -> PrunedLayer.Entry {
         let start = ContinuousClock.now
         // Asked for no zeros, a pruned model keeps its own.
-        let kept = target.sparsity == 0 ? weights.elements.map { $0 != 0 } : nil
+        let kept = valuesAtOnce != nil && target.sparsity == 0 ? weights.elements.map { $0 != 0 } : nil
         try inputs?.compensate(weights)
         let before = inputs?.products == nil ? nil : weights.copy()
         try pruner.prune(weights, inputs: inputs, target: target, arithmetic: arithmetic)

@@ -26,7 +26,7 @@ struct DemoModels {
     func prune(_ path: String, sparsity: Double) throws -> (path: String, sparsity: Double) {
         let files = try ModelFiles(path: path)
         // Few and short ones: the demo is to take less than two minutes.
-        let texts = try CalibrationOptions.parse(["--samples", "\(Self.texts)", "--length", "256"])
+        let texts = try CalibrationOptions.parse(["--length", "256"])
         let pruner = try ModelPruner(
             files.checkpoint, configuration: files.configuration, method: .sparsegpt,
             target: PruningTarget(sparsity: sparsity),

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Sparse
 import Terminal
 
 /// Finds the one of several things that a person named, or says which was probably meant.
@@ -12,4 +13,10 @@ func named<Choice>(
         throw ValidationError("\(start): did you mean '\(nearest)'?")
     }
     throw ValidationError("\(start): known are \(names.joined(separator: ", "))")
+}
+
+extension ScaleGroup {
+    static func named(_ word: String) throws(ValidationError) -> ScaleGroup {
+        try flash_llm.named(word, "group", among: allCases.map { ($0.rawValue, $0) })
+    }
 }

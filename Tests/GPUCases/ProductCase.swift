@@ -74,21 +74,8 @@ public struct ProductCase: Sendable {
     }
 
     func matrix(_ weights: Weights, on stream: CUDA.Stream) throws -> DeviceMatrix {
-        let elements = elements
-        return switch weights {
-        case .dense:
-            try DeviceMatrix(
-                denseRows: rows, columns: columns, elements: elements, valueType: valueType, on: stream)
-        case .tiledCSL:
-            try DeviceMatrix(
-                TiledCSL(rows: rows, columns: columns, elements: elements, valueType: valueType), on: stream)
-        case .laneBitmap:
-            try DeviceMatrix(
-                LaneBitmap(rows: rows, columns: columns, elements: elements, valueType: valueType), on: stream)
-        case .laneStream:
-            try DeviceMatrix(
-                LaneStream(rows: rows, columns: columns, elements: elements, valueType: valueType), on: stream)
-        }
+        try DeviceMatrix(
+            weights, rows: rows, columns: columns, elements: elements, valueType: valueType, on: stream)
     }
 
     /// What an output that is added to holds before.

@@ -38,7 +38,7 @@ private final class LaneBitmapEncoder: @unchecked Sendable {
     /// Values of each lane so far.
     private let positions = AlignedBuffer<Int>(repeating: 0, count: Format.lanes)
     /// Where a lane's elements of a half are in the strips of the two panels, `[half, lane, element]`.
-    private let origins: [(panel: Int, place: Int)]
+    private let origins: [Int]
 
     init(stepCount: Int) {
         self.stepCount = stepCount
@@ -49,7 +49,8 @@ private final class LaneBitmapEncoder: @unchecked Sendable {
         origins = (0..<2 * Format.lanes * Format.halfElements).map { index in
             Format.origin(
                 ofElement: index % Format.halfElements, half: index / Format.halfElements / Format.lanes,
-                lane: index / Format.halfElements % Format.lanes)
+                lane: index / Format.halfElements % Format.lanes
+            ).place
         }
     }
 
@@ -78,7 +79,7 @@ private final class LaneBitmapEncoder: @unchecked Sendable {
             let index = 2 * step * Format.lanes + lane
             var word: UInt32 = panel == 0 ? 0 : stored.pointer[index]
             for element in 16 * panel..<16 * panel + 16 {
-                let value = isThere ? places.pointer[origins[lane * Format.halfElements + element].place] : 0
+                let value = isThere ? places.pointer[origins[lane * Format.halfElements + element]] : 0
                 elements.pointer[index * Format.halfElements + element] = value
                 if !SixteenBit.isZero(value) { word |= 1 << UInt32(element) }
             }

@@ -15,7 +15,7 @@ public import Tensors
 ///                                               two elements of it in fragment f, panel * 2 + number
 ///     firstGroups  [bands * steps + 1]  UInt32  the group after those that all steps before need; the last is the end
 ///
-/// 1.02 bits for each element, 16 for each stored one. A lane that has fewer than others leaves places in groups empty:
+/// 1.08 bits for each element, 16 for each stored one. A lane that has fewer than others leaves places in groups empty:
 /// 3 to 8 % with random zeros. No lane is behind another by more than its window in shared memory holds: some of its
 /// zeros are stored for that (`+Encoding`). -0.0 is a zero and comes back as +0.0. The kernel: spmm_lane_bitmap.cu.
 public struct LaneBitmap: Sendable {

@@ -101,7 +101,7 @@ struct PackCommand: ParsableCommand {
     private func valueChoice(
         _ word: String, _ what: String, _ codings: [QuantizedCoding]
     ) throws(ValidationError) -> ValueChoice {
-        let group = try named(group, "group", among: ScaleGroup.allCases.map { ($0.rawValue, $0) })
+        let group = try ScaleGroup.named(group)
         let integers = codings.map { (name: $0.rawValue, value: ValueChoice.quantized($0, group)) }
         return try named(word, what, among: [(Self.exactName, .exact)] + integers)
     }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Checkpoints
 import Engine
 import Pruning
 import Sparse
@@ -68,7 +67,7 @@ struct ParetoCommand: ParsableCommand {
 
     func validate() throws {
         _ = try chosenVariants()
-        _ = try chosenGroup()
+        _ = try ScaleGroup.named(group)
         if maxTokens < 2 { throw ValidationError("--max-tokens must be at least 2, found \(maxTokens)") }
         guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be in 1...100, found \(rounds)") }
     }
@@ -83,10 +82,6 @@ struct ParetoCommand: ParsableCommand {
         return chosen
     }
 
-    private func chosenGroup() throws(ValidationError) -> ScaleGroup {
-        try named(group, "group", among: ScaleGroup.allCases.map { ($0.rawValue, $0) })
-    }
-
     func run() throws {
         let console = Console()
         let path = try model.path(console: console)
@@ -96,14 +91,14 @@ struct ParetoCommand: ParsableCommand {
         let interrupts = InterruptHandler()
         _ = interrupts.register { progress.finish() }
         try reports.check()
-        let measured = try text.map { try Self.read($0) } ?? EvaluationText.bridge
+        let measured = try text.map { try TextFile.read($0) } ?? EvaluationText.bridge
         func tokens(_ count: Int) throws -> CalibrationTokens {
             try calibration.tokens(files, path: path, count: count, pool: pool, progress: progress)
         }
         let models = ParetoModels(
             folder: try folder(), path: path, files: files, calibration: try tokens(64),
             recovery: try recover.map { .init(length: $0, calibration: try tokens($0.sequenceCount)) },
-            group: try chosenGroup(), pool: pool, progress: progress, interrupts: interrupts)
+            group: try ScaleGroup.named(group), pool: pool, progress: progress, interrupts: interrupts)
         let dense = try LanguageModel.open(path: path, pool: pool)
         let points = try chosenVariants().map { variant in
             let made = try models.make(variant)
@@ -112,7 +107,10 @@ struct ParetoCommand: ParsableCommand {
             return ParetoResults.Point(
                 variant: variant, sparsity: made.sparsity, bitsPerWeight: made.bitsPerWeight,
                 byteCount: opened.weights.byteCount,
-                perplexity: try perplexity(of: opened, on: measured, variant, pool: pool, progress: progress),
+                perplexity: try BuiltInText.perplexity(
+                    of: opened, on: measured, limit: maxTokens, label: variant.description, pool: pool,
+                    progress: progress
+                ).perplexity,
                 speed: speeds.speed, speedUp: speeds.ratio)
         }
         progress.finish()
@@ -129,29 +127,6 @@ struct ParetoCommand: ParsableCommand {
             throw CommandFailure("cannot make the folder \(output): \(error)")
         }
         return output
-    }
-
-    private static func read(_ file: String) throws -> String {
-        guard let text = String(validating: try Checkpoint.fileBytes(file), as: UTF8.self) else {
-            throw CommandFailure("\(file) is not valid UTF-8")
-        }
-        return text
-    }
-
-    private func perplexity(
-        of model: LanguageModel, on text: String, _ variant: ParetoVariant, pool: WorkerPool,
-        progress: ProgressReporter
-    ) throws -> Double {
-        let tokens = model.tokens(of: text)
-        let window = min(512, model.configuration.maximumContext)
-        let windows = try EvaluationWindows(tokenCount: tokens.count, window: window, limit: maxTokens)
-        let evaluator = try PerplexityEvaluator(model, window: window, pool: pool)
-        let result = try evaluator.evaluate(tokens, windows: windows) {
-            progress.update(
-                "perplexity, \(variant)", completed: $0, of: windows.scoredTokenCount, unit: .things("tokens"))
-        }
-        guard let perplexity = result.result else { throw CommandFailure("the text has no token to score") }
-        return perplexity.perplexity
     }
 
     private func measure(

@@ -45,7 +45,7 @@ struct PerplexityCommand: AsyncParsableCommand {
 
     func run() async throws {
         let console = Console()
-        let text = try readText()
+        let text = try TextFile.read(file)
         let progress = ProgressReporter(traits: console.errors)
         let pool = runtime.makePool()
         let runnerOptions = try runtime.runnerOptions(console: console)
@@ -67,14 +67,6 @@ struct PerplexityCommand: AsyncParsableCommand {
         progress.finish()
         guard let result else { throw CommandFailure("\(file): the text has no token to score") }
         report(result, windows: windows.count, seconds: (ContinuousClock.now - start) / .seconds(1))
-    }
-
-    private func readText() throws -> String {
-        let bytes = try Checkpoint.fileBytes(file)
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw CommandFailure("\(file) is not valid UTF-8")
-        }
-        return text
     }
 
     private func report(_ result: Perplexity, windows: Int, seconds: Double) {

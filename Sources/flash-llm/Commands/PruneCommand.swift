@@ -158,17 +158,7 @@ struct PruneCommand: ParsableCommand {
             recovery: try recover.map { .init(length: $0, calibration: try tokens($0.sequenceCount)) },
             arithmetic: Arithmetic(pool: pool))
         let (result, seconds) = try output.write(label, copying: files, console: console) {
-            try pruner.prune(to: $0) {
-                switch $0 {
-                case .allocation(let done, let count):
-                    progress.update("looking at \(model.model)", completed: done, of: count, unit: .things("blocks"))
-                case .pruning(let done, let count):
-                    progress.update(label, completed: done, of: count, unit: .things("matrices"))
-                case .recovery(let course): progress.update(course, of: model.model)
-                case .rounding(let done, let count):
-                    progress.update("rounding \(model.model)", completed: done, of: count, unit: .things("matrices"))
-                }
-            }
+            try pruner.prune(to: $0) { progress.update($0, of: model.model) }
         }
         let quality =
             report ? try QualityComparison(before: path, after: output.output, pool: pool, progress: progress) : nil

@@ -64,17 +64,7 @@ struct ParetoModels {
             values: variant.coding.map { ValueGrid(coding: $0, group: group) }, calibration: calibration,
             recovery: variant.method == nil ? nil : recovery, arithmetic: Arithmetic(pool: pool))
         _ = try write("pruning \(variant)", files, to: target) {
-            try pruner.prune(to: $0) {
-                switch $0 {
-                case .allocation(let done, let count):
-                    progress.update("looking at \(variant)", completed: done, of: count, unit: .things("blocks"))
-                case .pruning(let done, let count):
-                    progress.update("pruning \(variant)", completed: done, of: count, unit: .things("matrices"))
-                case .recovery(let course): progress.update(course, of: variant.description)
-                case .rounding(let done, let count):
-                    progress.update("rounding \(variant)", completed: done, of: count, unit: .things("matrices"))
-                }
-            }
+            try pruner.prune(to: $0) { progress.update($0, of: variant.description) }
         }
         try Data(settings.utf8).write(to: URL(filePath: note), options: .atomic)
         return target

@@ -11,7 +11,6 @@ struct ParetoVariant: Hashable, CustomStringConvertible {
     let coding: QuantizedCoding?
 
     private static let dense = "dense"
-    private static let codings: [(String, QuantizedCoding?)] = [("f16", nil), ("i8", .i8), ("i4", .i4)]
 
     /// What is compared if nobody says what: dense models of fewer bits are what zeros compete with.
     static let standard = [
@@ -37,8 +36,7 @@ struct ParetoVariant: Hashable, CustomStringConvertible {
             }
             self.sparsity = sparsity
         }
-        coding = try named(
-            parts.count > values ? String(parts[values]) : "f16", "kind of values", among: Self.codings)
+        coding = try ValueOptions.coding(parts.count > values ? String(parts[values]) : "f16")
     }
 
     /// "sparsegpt:0.5:i8"; a name of a folder as well, with dashes for colons.

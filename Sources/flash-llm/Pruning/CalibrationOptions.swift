@@ -82,7 +82,7 @@ struct CalibrationOptions: ParsableArguments {
         let model = try LanguageModel.open(path: path, pool: pool)
         var sequences: [[Int32]] = []
         if own < samples {
-            let texts = try calibration.map { try model.tokens(of: Self.text($0)) }
+            let texts = try calibration.map { try model.tokens(of: TextFile.read($0)) }
             sequences = try windows(of: texts, count: samples - own, length: length)
         }
         if own > 0 {
@@ -103,14 +103,6 @@ struct CalibrationOptions: ParsableArguments {
             taken = upTo
         }
         return result + left[taken...]
-    }
-
-    private static func text(_ path: String) throws -> String {
-        let bytes = try Checkpoint.fileBytes(path)
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw CommandFailure("\(path) is not valid UTF-8")
-        }
-        return text
     }
 
     /// Windows that do not overlap, spread over all texts: `count` of those there are, drawn by the seed.

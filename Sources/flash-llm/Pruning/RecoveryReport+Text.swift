@@ -11,6 +11,19 @@ extension RecoveryReport {
 }
 
 extension ProgressReporter {
+    /// Says how far a pruning is.
+    func update(_ progress: ModelPruner.Progress, of model: String) {
+        switch progress {
+        case .allocation(let done, let count):
+            update("looking at \(model)", completed: done, of: count, unit: .things("blocks"))
+        case .pruning(let done, let count):
+            update("pruning \(model)", completed: done, of: count, unit: .things("matrices"))
+        case .recovery(let course): update(course, of: model)
+        case .rounding(let done, let count):
+            update("rounding \(model)", completed: done, of: count, unit: .things("matrices"))
+        }
+    }
+
     /// Says how far a recovery is.
     func update(_ progress: RecoveryProgress, of model: String) {
         update(

@@ -16,8 +16,12 @@ struct ValueOptions: ParsableArguments {
 
     /// nil for values of 16 bits.
     func grid() throws(ValidationError) -> ValueGrid? {
-        let group = try named(group, "group", among: ScaleGroup.allCases.map { ($0.rawValue, $0) })
-        let codings: [(String, QuantizedCoding?)] = [("f16", nil), ("i8", .i8), ("i4", .i4)]
-        return try named(values, "kind of values", among: codings).map { ValueGrid(coding: $0, group: group) }
+        let group = try ScaleGroup.named(group)
+        return try Self.coding(values).map { ValueGrid(coding: $0, group: group) }
+    }
+
+    /// What a person calls f16, i8 or i4; nil for values of 16 bits.
+    static func coding(_ word: String) throws(ValidationError) -> QuantizedCoding? {
+        try named(word, "kind of values", among: [("f16", nil), ("i8", .i8), ("i4", .i4)])
     }
 }
