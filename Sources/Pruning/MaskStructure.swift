@@ -26,6 +26,11 @@ public enum MaskStructure: Sendable, Equatable {
     }
 
     static let largestPattern = 64
+
+    /// The share of zeros that a pattern is; nil for what leaves it open.
+    public var sparsity: Double? {
+        if case .pattern(let zeros, let size) = self { Double(zeros) / Double(size) } else { nil }
+    }
 }
 
 /// What a method is asked for.
@@ -36,11 +41,7 @@ public struct PruningTarget: Sendable, Equatable {
 
     public init(sparsity: Double, structure: MaskStructure = .automatic) {
         precondition(sparsity >= 0 && sparsity < 1, "sparsity \(sparsity)")
-        if case .pattern(let zeros, let size) = structure {
-            self.sparsity = Double(zeros) / Double(size)
-        } else {
-            self.sparsity = sparsity
-        }
+        self.sparsity = structure.sparsity ?? sparsity
         self.structure = structure
     }
 

@@ -16,6 +16,9 @@ public struct ModelPruner {
     public let target: PruningTarget
     public let order: PruningOrder
     public let allocation: SparsityAllocation
+    /// What decides on the share of zeros where they are spread unevenly; ``target`` has what it takes where all
+    /// matrices are alike. nil if the target's share is what is wanted.
+    public let budget: SparsityBudget?
     /// How far each matrix makes up for what the ones before it lost, 0...1; for methods that move weights, and matrix
     /// by matrix.
     public let compensation: Double
@@ -43,7 +46,7 @@ public struct ModelPruner {
     public init(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, method: PruningMethod, target: PruningTarget,
         order: PruningOrder = .matrix, compensation: Double = Self.defaultCompensation,
-        allocation: SparsityAllocation = .uniform, values: ValueGrid? = nil,
+        allocation: SparsityAllocation = .uniform, budget: SparsityBudget? = nil, values: ValueGrid? = nil,
         calibration: CalibrationTokens? = nil, recovery: RecoveryPlan? = nil, arithmetic: Arithmetic
     ) throws(PruningError) {
         if let calibration, calibration.length > configuration.maximumContext {
@@ -68,6 +71,7 @@ public struct ModelPruner {
         self.target = target
         self.order = order
         self.allocation = allocation
+        self.budget = budget
         self.values = values
         self.compensation = compensation
         self.calibration = needsTokens ? calibration : nil
@@ -215,7 +219,8 @@ public struct ModelPruner {
         Array(checkpoint.configuration.text().utf8).withUnsafeBytes { model.update($0) }
         let parts: [Any] = [
             5, checkpoint.path, model.checksum, method.rawValue, target.sparsity, target.structure, order.rawValue,
-            compensation, allocation.rawValue, calibration?.checksum ?? 0, valuesAtOnce.map { "\($0)" } ?? "f16",
+            compensation, allocation.rawValue, budget.map { "\($0.limit)" } ?? "", calibration?.checksum ?? 0,
+            valuesAtOnce.map { "\($0)" } ?? "f16",
         ]
         return parts.map { "\($0)" }.joined(separator: " ")
     }
@@ -225,7 +230,7 @@ public struct ModelPruner {
         let pruner = method.makePruner()
         let plan = try allocation.plan(
             checkpoint, configuration: configuration, tokens: calibration, sparsity: target.sparsity,
-            arithmetic: arithmetic
+            budget: budget, arithmetic: arithmetic
         ) { progress(.allocation(done: $0, count: $1)) }
         let layerPruner = try LayerPruner(
             checkpoint, configuration: configuration, tokens: calibration,

@@ -216,4 +216,44 @@ import Testing
             #expect(!scratch.entries().contains("out"))
         }
     }
+
+    /// A budget in place of a sparsity: by bytes, and by the speed that a profile foretells.
+    @Test func prunesToABudget() throws {
+        var model = TinyModel(type: .f16)
+        (model.hiddenSize, model.headSize, model.intermediateSize) = (256, 64, 512)
+        try model.write(to: scratch.path("model"))
+        let bytes = try Tool.run("prune", "model", "--budget", "1.6 MB", "-o", "small", "--json", in: scratch).json()
+        let sparsity = try #require(bytes["sparsity"]?.doubleValue)
+        #expect(sparsity > 0.3 && sparsity < 0.8 && bytes["target_sparsity"]?.doubleValue != nil)
+        let packed = try Tool.run("pack", "small", "-o", "packed", "--format", "smallest", "--json", in: scratch).json()
+        let others = model.others.reduce(0) { $0 + 2 * $1.shape.reduce(1, *) }
+        let size = try #require(packed["totals"]?["packed_bytes"]?.intValue) + others
+        #expect(size > 1_570_000 && size < 1_630_000, "\(size) at \(sparsity)")
+        try scratch.write(TestProfile(bytesPerSecond: 1e9).text, to: "server.json")
+        let fast = try Tool.run(
+            "prune", "model", "--budget", "650t/s", "--profile", "server.json", "-o", "fast", "--json", in: scratch
+        ).json()
+        #expect(abs(try #require(fast["sparsity"]?.doubleValue) - sparsity) < 0.1)
+    }
+
+    @Test(
+        arguments: [
+            (["--budget", "80"], "80MB"), (["--budget", "-1MB"], "80MB"), (["--budget", "fast"], "200t/s"),
+            (["--budget", "80MB", "--sparsity", "0.5"], "leave out --sparsity"),
+            (["--budget", "80MB", "--structure", "2:4"], "N:M"),
+            (["--sparsity", "0.5", "--head", "i8"], "--budget"), ([], "--sparsity is missing"),
+        ])
+    func refusesBudgetsThatSayNothing(options: [String], part: String) throws {
+        try TinyModel().write(to: scratch.path("model"))
+        try Tool.run(["prune", "model", "-o", "pruned"] + options, in: scratch).expectFailure(part, status: 64)
+    }
+
+    @Test func refusesBudgetsThatCannotBe() throws {
+        try TinyModel().write(to: scratch.path("model"))
+        try Tool.run("prune", "model", "-o", "pruned", "--budget", "1GB", in: scratch)
+            .expectFailure("takes without pruning")
+        try Tool.run("prune", "model", "-o", "pruned", "--budget", "1kB", in: scratch)
+            .expectFailure("with 98 % zeros")
+        #expect(scratch.entries(".") == ["model"])
+    }
 }

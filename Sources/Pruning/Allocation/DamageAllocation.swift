@@ -18,9 +18,12 @@ struct DamageAllocation {
     /// Matrices that are pruned together: query to output projection, gate to down projection.
     private static let blocks = [0..<4, 4..<7]
 
+    /// Plans for shares of zeros near the one that damage is measured at.
     /// - Parameter progress: called with the number of blocks done and of all.
     /// - Throws: `CheckpointError`, `PruningError`.
-    func plan(sparsity: Double, progress: (Int, Int) -> Void) throws -> SparsityPlan {
+    func plans(
+        measuredAt sparsity: Double, progress: (Int, Int) -> Void
+    ) throws -> (Double) -> SparsityPlan {
         let layers = observation.layers
         let (curves, damages) = (try curves(), try damages(sparsity: sparsity, progress: progress))
         let parts = zip(curves, damages).enumerated().map { index, measured in
@@ -32,13 +35,15 @@ struct DamageAllocation {
                 },
                 costs: curve.scaled(toBe: max(damage, 0), at: sparsity))
         }
-        let shares = SparsityShares.least(of: parts, sparsity: sparsity)
-        return SparsityPlan(
-            sparsities: layers.indices.map { layer in
-                Self.blocks.enumerated().flatMap { index, matrices in
-                    matrices.map { _ in shares[layer * Self.blocks.count + index] }
-                }
-            })
+        return { sparsity in
+            let shares = SparsityShares.least(of: parts, sparsity: sparsity)
+            return SparsityPlan(
+                sparsities: layers.indices.map { layer in
+                    Self.blocks.enumerated().flatMap { index, matrices in
+                        matrices.map { _ in shares[layer * Self.blocks.count + index] }
+                    }
+                })
+        }
     }
 
     /// For every block, the share of its importances' squares that is lost at each sparsity of the grid.

@@ -7,8 +7,8 @@ struct OutlierAllocation {
     /// Shares differ from the one asked for by this much at most.
     var span = 0.08
 
-    /// - Returns: shares whose mean is `sparsity`.
-    func plan(_ observation: DenseObservation, sparsity: Double) throws(PruningError) -> SparsityPlan {
+    /// - Returns: for a share of zeros, those of the matrices, of which it is the mean.
+    func plans(_ observation: DenseObservation) throws(PruningError) -> (Double) -> SparsityPlan {
         var outliers: [Double] = []
         for (layer, weights) in observation.layers.enumerated() {
             var importances: [Float] = []
@@ -19,10 +19,13 @@ struct OutlierAllocation {
             outliers.append(Double(importances.count { $0 > limit }) / Double(importances.count))
         }
         let matrices = observation.layers[0].projections.count
-        return SparsityPlan(
-            sparsities: Self.shares(of: outliers, sparsity: sparsity, span: span).map {
-                Array(repeating: $0, count: matrices)
-            })
+        let span = span
+        return { sparsity in
+            SparsityPlan(
+                sparsities: Self.shares(of: outliers, sparsity: sparsity, span: span).map {
+                    Array(repeating: $0, count: matrices)
+                })
+        }
     }
 
     /// The most outliers and the fewest lie two spans apart; the mean is `sparsity`.

@@ -27,12 +27,18 @@ extension SparsityAllocation {
     private static let observedSequences = 16
     private static let probedSequences = 2
 
-    /// - Parameter progress: called with the number of blocks whose damage is known, and of all.
+    /// - Parameters:
+    ///   - sparsity: of the whole model; with a budget, what it takes where all matrices are alike.
+    ///   - budget: what decides on the share of zeros, of which other ways to spread them take more or fewer.
+    ///   - progress: called with the number of blocks whose damage is known, and of all.
     /// - Throws: `CheckpointError`, `PruningError`.
     func plan(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, tokens: CalibrationTokens, sparsity: Double,
-        arithmetic: Arithmetic, progress: (Int, Int) -> Void
+        budget: SparsityBudget?, arithmetic: Arithmetic, progress: (Int, Int) -> Void
     ) throws -> SparsityPlan {
+        func fitting(_ plan: (Double) -> SparsityPlan) throws -> SparsityPlan {
+            plan(try budget?.sparsity(plan) ?? sparsity)
+        }
         func observe() throws -> DenseObservation {
             try DenseObservation(
                 checkpoint, configuration: configuration, tokens: tokens.prefix(Self.observedSequences),
@@ -43,12 +49,13 @@ extension SparsityAllocation {
             return .uniform(
                 sparsity, layers: configuration.layerCount,
                 matrices: configuration.family.projections(layer: 0).count)
-        case .owl: return try OutlierAllocation().plan(try observe(), sparsity: sparsity)
+        case .owl: return try fitting(try OutlierAllocation().plans(try observe()))
         case .damage:
-            return try DamageAllocation(
-                checkpoint: checkpoint, observation: try observe(),
-                probe: Array(tokens.sequences.suffix(Self.probedSequences)), arithmetic: arithmetic
-            ).plan(sparsity: sparsity, progress: progress)
+            return try fitting(
+                try DamageAllocation(
+                    checkpoint: checkpoint, observation: try observe(),
+                    probe: Array(tokens.sequences.suffix(Self.probedSequences)), arithmetic: arithmetic
+                ).plans(measuredAt: sparsity, progress: progress))
         }
     }
 }

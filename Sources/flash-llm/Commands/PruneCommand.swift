@@ -30,6 +30,7 @@ struct PruneCommand: ParsableCommand {
               flash-llm prune ./model --sparsity 0.5 --method sparsegpt --recover 15m -o pruned
               flash-llm prune ./model --sparsity 0.7 --method alps --allocation damage -o pruned
               flash-llm prune ./model --method sparsegpt --structure 2:4 -o pruned
+              flash-llm prune ./model --budget 90MB --head i8 --values i8 --method alps --allocation damage -o pruned
               flash-llm prune ./model --sparsity 0.5 --method alps --values i4 -o pruned
               flash-llm prune ./model --sparsity 0.5 -o pruned --force --json | jq .zeros
             """)
@@ -41,6 +42,8 @@ struct PruneCommand: ParsableCommand {
         parsing: .unconditional,
         help: ArgumentHelp("The share of zeros: at least 0, less than 1; 0.5 zeroes half of the weights."))
     var sparsity: Double?
+
+    @OptionGroup var budget: BudgetOptions
 
     @Option(help: "How to choose the weights.")
     var method = PruningMethod.magnitude.rawValue
@@ -105,7 +108,11 @@ struct PruneCommand: ParsableCommand {
         _ = try chosenMethod()
         _ = try chosenOrder()
         _ = try chosenAllocation()
-        _ = try target()
+        if budget.budget == nil {
+            _ = try target()
+        } else if sparsity != nil || MaskStructure(structure)?.sparsity != nil {
+            throw ValidationError("--budget decides on the share of zeros: leave out --sparsity and N:M structures")
+        }
         _ = try values.grid()
     }
 
@@ -121,21 +128,23 @@ struct PruneCommand: ParsableCommand {
         try named(allocation, "allocation", among: SparsityAllocation.allCases.map { ($0.rawValue, $0) })
     }
 
-    private func target() throws(ValidationError) -> PruningTarget {
+    /// - Parameter fitting: the share of zeros that a budget leads to.
+    private func target(fitting: Double? = nil) throws(ValidationError) -> PruningTarget {
         guard let structure = MaskStructure(structure) else {
             throw ValidationError(
                 "--structure must be row, matrix or a pattern such as 2:4, where 2 of 4 become zero, found "
                     + "'\(structure)'")
         }
-        if case .pattern(let zeros, let size) = structure {
-            let share = Double(zeros) / Double(size)
+        if let share = structure.sparsity {
             if let sparsity, sparsity != share {
                 throw ValidationError(
-                    "--structure \(zeros):\(size) is a sparsity of \(share), found --sparsity \(sparsity)")
+                    "--structure \(self.structure) is a sparsity of \(share), found --sparsity \(sparsity)")
             }
             return PruningTarget(sparsity: share, structure: structure)
         }
-        guard let sparsity else { throw ValidationError("--sparsity is missing: the share of zeros, such as 0.5") }
+        guard let sparsity = sparsity ?? fitting else {
+            throw ValidationError("--sparsity is missing: the share of zeros, such as 0.5 (or --budget)")
+        }
         return PruningTarget(sparsity: sparsity, structure: structure)
     }
 
@@ -151,9 +160,13 @@ struct PruneCommand: ParsableCommand {
         }
         let label = "pruning \(model.model)"
         let needsTokens = ModelPruner.needsTokens(method, try chosenAllocation(), try values.grid())
+        let budget = try budget.budget(
+            files.configuration, path: path, values: try values.grid(), pool: pool, console: console,
+            progress: progress)
+        let fitting = try budget?.uniformSparsity(files.configuration)
         let pruner = try ModelPruner(
-            files.checkpoint, configuration: files.configuration, method: method, target: try target(),
-            order: try chosenOrder(), compensation: compensation, allocation: try chosenAllocation(),
+            files.checkpoint, configuration: files.configuration, method: method, target: try target(fitting: fitting),
+            order: try chosenOrder(), compensation: compensation, allocation: try chosenAllocation(), budget: budget,
             values: try values.grid(), calibration: needsTokens ? try tokens(128) : nil,
             recovery: try recover.map { .init(length: $0, calibration: try tokens($0.sequenceCount)) },
             arithmetic: Arithmetic(pool: pool))
@@ -172,7 +185,11 @@ struct PruneCommand: ParsableCommand {
 
     private var settings: [(name: String, value: String)] {
         [
-            ("method", method), ("sparsity", sparsity.map { "\($0)" } ?? structure), ("structure", structure),
+            ("method", method),
+            (
+                "sparsity",
+                sparsity.map { "\($0)" } ?? budget.budget.map { "what \($0.description) take" } ?? structure
+            ), ("structure", structure),
             ("allocation", allocation), ("order", order), ("compensation", "\(compensation)"),
             ("values", values.description),
             ("recover", recover?.description ?? "none"), ("seed", "\(calibration.seed)"),
