@@ -236,11 +236,28 @@ import Testing
         #expect(abs(try #require(fast["sparsity"]?.doubleValue) - sparsity) < 0.1)
     }
 
+    /// A bound on what is lost: the folder has the best attempt and nothing of the others.
+    @Test func prunesToAPerplexity() throws {
+        try TinyModel(type: .f16).write(to: scratch.path("model"))
+        let arguments = ["prune", "model", "--budget", "1.002x", "-o", "pruned", "--json"]
+        let json = try Tool.run(arguments, in: scratch).json()
+        let (before, after) = (json["perplexity_before"]?.doubleValue, json["perplexity_after"]?.doubleValue)
+        #expect(try #require(after) <= 1.002 * (try #require(before)) && json["sparsity"]!.doubleValue! > 0)
+        let names = [
+            "config.json", "model.safetensors", "report.html", "report.json", "tokenizer.json", "tokenizer_config.json",
+        ]
+        #expect(scratch.entries("pruned").sorted() == names && scratch.entries(".").sorted() == ["model", "pruned"])
+        try Tool.run(arguments, in: scratch).expectFailure("a new or empty folder")
+        try Tool.run(arguments + ["--force", "--budget-text", "none.txt"], in: scratch).expectFailure("none.txt")
+        #expect(scratch.entries("pruned").sorted() == names && scratch.entries(".").count == 2)
+    }
+
     @Test(
         arguments: [
             (["--budget", "80"], "80MB"), (["--budget", "-1MB"], "80MB"), (["--budget", "fast"], "200t/s"),
             (["--budget", "80MB", "--sparsity", "0.5"], "leave out --sparsity"),
-            (["--budget", "80MB", "--structure", "2:4"], "N:M"),
+            (["--budget", "80MB", "--structure", "2:4"], "N:M"), (["--budget", "1.2y"], "1.2x"),
+            (["--budget", "80MB", "--budget-text", "book.txt"], "--budget-text"),
             (["--sparsity", "0.5", "--head", "i8"], "--budget"), ([], "--sparsity is missing"),
         ])
     func refusesBudgetsThatSayNothing(options: [String], part: String) throws {
@@ -254,6 +271,8 @@ import Testing
             .expectFailure("takes without pruning")
         try Tool.run("prune", "model", "-o", "pruned", "--budget", "1kB", in: scratch)
             .expectFailure("with 98 % zeros")
+        try Tool.run("prune", "model", "-o", "pruned", "--budget", "0.5x", in: scratch)
+            .expectFailure("which the dense model has")
         #expect(scratch.entries(".") == ["model"])
     }
 }

@@ -1,4 +1,5 @@
 import Checkpoints
+import Foundation
 import LinearAlgebra
 import ModelFixtures
 import Sparse
@@ -127,5 +128,45 @@ import Transformer
             _ = try SparsityBudget(.seconds(overhead), estimate: timed, overheadSeconds: overhead)
                 .uniformSparsity(configuration)
         }
+    }
+}
+
+/// The search for a perplexity: few attempts, near to the bound, whatever the curve.
+@Suite struct PerplexitySearchTests {
+    /// - Returns: the best sparsity and the number of attempts.
+    private func found(limit: Double, _ perplexity: (Double) -> Double) -> (best: Double?, attempts: Int) {
+        var search = PerplexitySearch(dense: 20, limit: limit)
+        var tried: [Double] = []
+        while let sparsity = search.next {
+            #expect(sparsity > 0 && sparsity <= PerplexitySearch.most && !tried.contains(sparsity), "\(tried)")
+            tried.append(sparsity)
+            search.add(sparsity: sparsity, perplexity: perplexity(sparsity))
+        }
+        if let best = search.best { #expect(tried.contains(best) && perplexity(best) <= limit) }
+        return (search.best, tried.count)
+    }
+
+    @Test(arguments: [0.02, 0.1, 0.4, 2], [2.0, 6, 9])
+    func findsTheBoundInAFewAttempts(scale: Double, slope: Double) throws {
+        // 0.5 nats more than dense is where the curve has `scale * exp(slope * s) = 0.5`, or the most there can be.
+        func curve(_ sparsity: Double) -> Double { 20 * exp(scale * exp(slope * (sparsity - 0.5))) }
+        let exact = 0.5 + log(0.5 / scale) / slope
+        let (best, attempts) = found(limit: 20 * exp(0.5), curve)
+        #expect(attempts <= PerplexitySearch.attemptLimit)
+        if exact <= 0 {
+            #expect(best == nil)
+        } else {
+            #expect(abs(try #require(best) - min(exact, PerplexitySearch.most)) <= 0.03, "\(exact)")
+        }
+    }
+
+    @Test func endsWhereNothingFitsOrEverythingDoes() {
+        #expect(found(limit: 21) { _ in 1e30 }.best == nil)
+        #expect(found(limit: 21) { _ in .nan }.best == nil)
+        #expect(found(limit: 21) { _ in .infinity }.best == nil)
+        #expect(found(limit: 21) { _ in 20 }.best == PerplexitySearch.most)
+        // A cliff.
+        let cliff = found(limit: 21) { $0 < 0.63 ? 20 : 1e9 }
+        #expect(cliff.best.map { $0 > 0.5 && $0 < 0.63 } == true)
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import LinearAlgebra
 import OrderedJSON
 import Pruning
@@ -30,6 +31,7 @@ struct PruneCommand: ParsableCommand {
               flash-llm prune ./model --sparsity 0.5 --method sparsegpt --recover 15m -o pruned
               flash-llm prune ./model --sparsity 0.7 --method alps --allocation damage -o pruned
               flash-llm prune ./model --method sparsegpt --structure 2:4 -o pruned
+              flash-llm prune ./model --budget 1.2x --method sparsegpt -o pruned
               flash-llm prune ./model --budget 90MB --head i8 --values i8 --method alps --allocation damage -o pruned
               flash-llm prune ./model --sparsity 0.5 --method alps --values i4 -o pruned
               flash-llm prune ./model --sparsity 0.5 -o pruned --force --json | jq .zeros
@@ -156,7 +158,7 @@ struct PruneCommand: ParsableCommand {
         let method = try chosenMethod()
         let progress = ProgressReporter(traits: console.errors)
         func tokens(_ count: Int) throws -> CalibrationTokens {
-            try calibration.tokens(files, path: path, count: count, pool: pool, progress: progress)
+            try self.calibration.tokens(files, path: path, count: count, pool: pool, progress: progress)
         }
         let label = "pruning \(model.model)"
         let needsTokens = ModelPruner.needsTokens(method, try chosenAllocation(), try values.grid())
@@ -164,14 +166,23 @@ struct PruneCommand: ParsableCommand {
             files.configuration, path: path, values: try values.grid(), pool: pool, console: console,
             progress: progress)
         let fitting = try budget?.uniformSparsity(files.configuration)
-        let pruner = try ModelPruner(
-            files.checkpoint, configuration: files.configuration, method: method, target: try target(fitting: fitting),
-            order: try chosenOrder(), compensation: compensation, allocation: try chosenAllocation(), budget: budget,
-            values: try values.grid(), calibration: needsTokens ? try tokens(128) : nil,
-            recovery: try recover.map { .init(length: $0, calibration: try tokens($0.sequenceCount)) },
-            arithmetic: Arithmetic(pool: pool))
-        let (result, seconds) = try output.write(label, copying: files, console: console) {
-            try pruner.prune(to: $0) { progress.update($0, of: model.model) }
+        let calibration = needsTokens ? try tokens(128) : nil
+        let recovery = try recover.map {
+            ModelPruner.RecoveryPlan(length: $0, calibration: try tokens($0.sequenceCount))
+        }
+        func prune(_ sparsity: Double?, to destination: ModelRewriter.Destination) throws -> ModelPruner.Report {
+            try ModelPruner(
+                files.checkpoint, configuration: files.configuration, method: method,
+                target: try target(fitting: sparsity), order: try chosenOrder(), compensation: compensation,
+                allocation: try chosenAllocation(), budget: budget, values: try values.grid(), calibration: calibration,
+                recovery: recovery, arithmetic: Arithmetic(pool: pool)
+            ).prune(to: destination) { progress.update($0, of: model.model) }
+        }
+        let (result, seconds) = try output.write(label, copying: files, console: console) { destination in
+            guard let bound = self.budget.budget?.bound else { return try prune(fitting, to: destination) }
+            return try BoundedPruning(
+                bound: bound, path: path, text: self.budget.budgetText, pool: pool, progress: progress
+            )(to: destination) { try prune($0, to: $1) }
         }
         let quality =
             report ? try QualityComparison(before: path, after: output.output, pool: pool, progress: progress) : nil

@@ -6,15 +6,16 @@ import Tensors
 import Terminal
 import Transformer
 
-/// How much of a model is to be left, said by what it may take.
+/// How much of a model is to be left, said by what it may take or lose.
 struct BudgetOptions: ParsableArguments {
     // Unconditional, so that -1MB is refused as a size and not taken for an option.
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Instead of --sparsity, what the model may take when it is packed: bytes of all weights, such as 80MB, or "
-                + "the speed of one sequence on this machine, such as 200t/s (tokens per second).",
-            valueName: "bytes|speed"), transform: Budget.init(parsing:))
+            "Instead of --sparsity, what the model may take when it is packed: bytes of all weights, such as 80MB; the "
+                + "speed of one sequence on this machine, such as 200t/s (tokens per second); or what it may lose: a "
+                + "perplexity, such as 30ppl, or 1.2x of the dense model's, for which it is pruned several times.",
+            valueName: "amount"), transform: Budget.init(parsing:))
     var budget: Budget?
 
     @Option(
@@ -23,10 +24,19 @@ struct BudgetOptions: ParsableArguments {
             valueName: "f16|i8|i4"))
     var head = "f16"
 
+    @Option(
+        help: ArgumentHelp(
+            "With --budget 30ppl or 1.2x: the text whose perplexity counts. (default: our own short text)",
+            valueName: "file"), completion: .file())
+    var budgetText: String?
+
     @OptionGroup var profile: ProfileOptions
 
     func validate() throws {
         _ = try tableValues()
+        if budgetText != nil, budget?.bound == nil {
+            throw ValidationError("--budget-text is for a --budget of perplexity, such as 30ppl or 1.2x")
+        }
         if budget == nil, head != "f16" || profile.profile != nil {
             throw ValidationError("--head and --profile are for --budget, which is missing")
         }
@@ -36,13 +46,13 @@ struct BudgetOptions: ParsableArguments {
         try ValueOptions.coding(head).map { .quantized($0, .columns128) } ?? .exact
     }
 
-    /// What the options ask for; nil if they ask for nothing.
+    /// What a model may take; nil if that is left open.
     /// - Parameter values: those that the matrices will have.
     func budget(
         _ configuration: ModelConfiguration, path: String, values: ValueGrid?, pool: WorkerPool, console: Console,
         progress: ProgressReporter
     ) throws -> SparsityBudget? {
-        guard let budget else { return nil }
+        guard let budget, let limit = budget.limit else { return nil }
         var choice = FormatChoice.smallest
         var overhead = 0.0
         if case .speed = budget {
@@ -55,7 +65,7 @@ struct BudgetOptions: ParsableArguments {
         if case .speed = budget, profile.file(in: console.environment) == nil {
             overhead = try self.overhead(configuration, path: path, choice: choice, pool: pool)
         }
-        return SparsityBudget(budget.limit, estimate: estimate, overheadSeconds: overhead)
+        return SparsityBudget(limit, estimate: estimate, overheadSeconds: overhead)
     }
 
     /// What a step of this model takes on this machine beside what is predicted for its products.
@@ -80,11 +90,12 @@ enum Budget: Equatable {
     case bytes(Int)
     /// Tokens of one sequence in a second.
     case speed(Double)
+    case quality(BoundedPruning.Bound)
 
     private static let byteUnits = [("GB", 1e9), ("MB", 1e6), ("kB", 1e3)]
     private static let speedUnits = ["tokens/s", "tok/s", "t/s"]
 
-    /// Parses "80MB", "1.5 GB" or "200t/s".
+    /// Parses "80MB", "1.5 GB", "200t/s", "30ppl" or "1.2x".
     /// - Throws: `ValidationError`.
     init(parsing text: String) throws(ValidationError) {
         func number(_ unit: String) -> Double? {
@@ -97,26 +108,42 @@ enum Budget: Equatable {
             self = .speed(speed)
             return
         }
+        if let perplexity = number("ppl") {
+            self = .quality(.perplexity(perplexity))
+            return
+        }
+        if let ratio = number("x") {
+            self = .quality(.ratio(ratio))
+            return
+        }
         for (unit, factor) in Self.byteUnits {
             guard let count = number(unit) else { continue }
             self = .bytes(Int(count * factor))
             return
         }
         throw ValidationError(
-            "--budget must be bytes, such as 80MB or 1.5GB, or a speed, such as 200t/s, found '\(text)'")
+            "--budget must be bytes, such as 80MB or 1.5GB, a speed, such as 200t/s, or a perplexity, such as 30ppl or "
+                + "1.2x, found '\(text)'")
     }
 
-    var limit: SparsityBudget.Limit {
+    /// What the model may take; nil where it is only asked what it may lose.
+    var limit: SparsityBudget.Limit? {
         switch self {
         case .bytes(let count): .bytes(count)
         case .speed(let speed): .seconds(1 / speed)
+        case .quality: nil
         }
     }
+
+    /// What it may lose; nil where it is only asked what it may take.
+    var bound: BoundedPruning.Bound? { if case .quality(let bound) = self { bound } else { nil } }
 
     var description: String {
         switch self {
         case .bytes(let count): Format.bytes(count)
         case .speed(let speed): Format.rate(speed, of: "tokens")
+        case .quality(.perplexity(let limit)): "perplexity \(limit)"
+        case .quality(.ratio(let ratio)): "\(ratio) times the dense perplexity"
         }
     }
 }
