@@ -42,6 +42,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        // What async-http-client is built on: its errors, and the certificates it trusts.
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     ],
     targets: [
         .target(
@@ -91,7 +95,15 @@ let package = Package(
         .target(name: "Charts", swiftSettings: swiftSettings, linkerSettings: [.linkedLibrary("m")]),
         .target(
             name: "Hub",
-            dependencies: ["Terminal", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: [
+                "OrderedJSON", "Terminal",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
             swiftSettings: swiftSettings),
         .target(
             name: "Tokenizers",
@@ -125,6 +137,11 @@ let package = Package(
         .target(
             name: "EmulatedKernels", dependencies: ["CKernels"], path: "Tests/EmulatedKernels",
             cSettings: kernelSettings + [.unsafeFlags(["-fno-sanitize=all"])]),
+        // A hub on this machine.
+        .target(
+            name: "FakeHub", dependencies: ["OrderedJSON", .product(name: "Crypto", package: "swift-crypto")],
+            path: "Tests/FakeHub",
+            swiftSettings: swiftSettings),
         // A driver without a GPU.
         .target(name: "FakeCUDA", dependencies: ["CCUDA"], path: "Tests/FakeCUDA", cSettings: kernelSettings),
         // The GPU on the processor; of all programs only gpu-check carries it.
@@ -214,7 +231,9 @@ let package = Package(
         .testTarget(
             name: "CUDATests", dependencies: ["CCUDA", "CUDA", "FakeCUDA", "ModelFixtures"],
             swiftSettings: swiftSettings),
-        .testTarget(name: "HubTests", dependencies: ["Hub", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "HubTests", dependencies: ["FakeHub", "Hub", "OrderedJSON", "TestSupport"],
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "TokenizersTests", dependencies: ["OrderedJSON", "TestSupport", "Tokenizers"],
             exclude: ["Fixtures"], swiftSettings: swiftSettings),
@@ -223,7 +242,10 @@ let package = Package(
         // Runs the built executable.
         .testTarget(
             name: "CommandTests",
-            dependencies: ["Checkpoints", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "TestSupport"],
+            dependencies: [
+                "Checkpoints", "FakeHub", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors", "Terminal",
+                "TestSupport",
+            ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "EngineTests",

@@ -1,5 +1,3 @@
-import Crypto
-
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -11,7 +9,7 @@ import Darwin
 /// SHA-256 of files, read piece by piece.
 enum FileDigest {
     /// 1 MiB: large enough that the system call is free, small enough to stop within a millisecond or so.
-    private static let chunkByteCount = 1 << 20
+    static let chunkByteCount = 1 << 20
 
     /// Checks size, then SHA-256.
     /// - Parameters:
@@ -35,33 +33,33 @@ enum FileDigest {
 
     /// The SHA-256 of the file at `path` in lower-case hexadecimal digits.
     static func sha256(of path: String, progress: (Int) -> Void = { _ in }) async throws(HubError) -> String {
+        var hashed = 0
+        return try await hash(path, with: ContentHasher(.sha256(""), byteCount: 0)) { count in
+            hashed += count
+            progress(hashed)
+        }
+    }
+
+    /// What `hasher` makes of the file at `path`.
+    /// - Parameter progress: called with the bytes of each step.
+    static func hash(
+        _ path: String, with hasher: ContentHasher, progress: (Int) -> Void
+    ) async throws(HubError) -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileSystem.failure("open", path) }
         defer { close(descriptor) }
         let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkByteCount, alignment: 64)
         defer { chunk.deallocate() }
-        var hasher = SHA256()
-        var hashed = 0
+        var hasher = hasher
         while true {
             if Task.isCancelled { throw .cancelled }
             let count = read(descriptor, chunk.baseAddress, chunk.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw FileSystem.failure("read", path) }
-            guard count > 0 else { return hexadecimal(hasher.finalize()) }
-            hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: chunk[..<count]))
-            hashed += count
-            progress(hashed)
+            guard count > 0 else { return hasher.finish() }
+            hasher.update(UnsafeRawBufferPointer(rebasing: chunk[..<count]))
+            progress(count)
             await Task.yield()
         }
-    }
-
-    private static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        var text: [UInt8] = []
-        for byte in bytes {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 }

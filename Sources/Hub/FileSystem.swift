@@ -12,11 +12,17 @@ import Musl
 import Darwin
 #endif
 
+/// `write` by a name that no function of ours hides.
+private let systemWrite = write(_:_:_:)
+
 /// The few file operations that pulling needs, with errors that name operation, path and reason.
 enum FileSystem {
     static func failure(_ operation: String, _ path: String) -> HubError {
-        HubError.fileFailed(operation: operation, path: path, reason: String(cString: strerror(errno)))
+        HubError.fileFailed(operation: operation, path: path, reason: message(errno))
     }
+
+    /// The system's words for an error number.
+    static func message(_ number: Int32) -> String { String(cString: strerror(number)) }
 
     /// Size of the regular file at `path`, following links; nil if there is none.
     static func byteCount(of path: String) -> Int? {
@@ -112,6 +118,61 @@ enum FileSystem {
             }
         }
         return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Everything before the last component of an absolute path.
+    static func folder(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    }
+
+    /// The content of a regular file of at most `limit` bytes; nil if there is none, or it is larger.
+    static func smallFile(_ path: String, limit: Int) -> [UInt8]? {
+        guard let count = byteCount(of: path), count <= limit, let data = FileManager.default.contents(atPath: path),
+            data.count <= limit
+        else { return nil }
+        return [UInt8](data)
+    }
+
+    /// The text of a file of a few lines; nil if there is none, or it is larger.
+    static func smallText(_ path: String) -> String? {
+        smallFile(path, limit: 64 << 10).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Writes a small file in one step: others see the old content or the new one.
+    static func write(_ text: String, to path: String) throws(HubError) {
+        let temporary = temporaryPath(beside: path)
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw failure("write", temporary) }
+        var text = text
+        let isWritten = text.withUTF8 { systemWrite(descriptor, $0.baseAddress, $0.count) == $0.count }
+        let error = failure("write", temporary)
+        close(descriptor)
+        do throws(HubError) {
+            guard isWritten else { throw error }
+            try move(temporary, to: path)
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    /// Makes a symbolic link in one step: what was at `path` is replaced, and never missing.
+    static func link(_ path: String, to target: String) throws(HubError) {
+        let temporary = temporaryPath(beside: path)
+        guard symlink(target, temporary) == 0 else { throw failure("make the link", path) }
+        do { try move(temporary, to: path) } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    /// Where the symbolic link at `path` points; nil if it is none.
+    static func linkTarget(of path: String) -> String? {
+        try? FileManager.default.destinationOfSymbolicLink(atPath: path)
+    }
+
+    private static func temporaryPath(beside path: String) -> String {
+        "\(path).\(String(UInt32.random(in: .min ... .max), radix: 16)).tmp"
     }
 
     /// `path` with the current folder in front of it if it is relative: it then names the same place for a child

@@ -10,6 +10,8 @@ public enum HubError: Error, Equatable, CustomStringConvertible {
     case missingPath(String)
     /// The catalogue knows it, the cache does not hold it.
     case notPulled(name: String)
+    /// As ``notPulled(name:)``, and it was asked for without the network.
+    case notPulledOffline(name: String)
     /// The cached file is not what it should be.
     case damaged(name: String, path: String, reason: String)
     /// Neither `FLASH_LLM_HOME` nor `HOME` says where the cache is.
@@ -27,6 +29,10 @@ public enum HubError: Error, Equatable, CustomStringConvertible {
     case diskFull(folder: String, neededBytes: Int, freeBytes: Int?)
     /// The system refused something: what was tried, on which path, and what it said.
     case fileFailed(operation: String, path: String, reason: String)
+    /// A repository on the hub, as it was typed, and what failed about it.
+    case repository(String, RepositoryError)
+    /// Something that only a pull from the hub, or only one of the catalogue, can do.
+    case notForThisModel(option: String, name: String, reason: String)
     /// The pulling task was cancelled.
     case cancelled
 
@@ -38,6 +44,8 @@ public enum HubError: Error, Equatable, CustomStringConvertible {
             "\(path.printable) is a path, and only models of the catalogue are pulled: files are used where they lie"
         case .missingPath(let path): "there is no model at \(path.printable): no such file or folder"
         case .notPulled(let name): "\(name) has not been pulled yet: run 'flash-llm pull \(name)'"
+        case .notPulledOffline(let name):
+            "\(name) cannot be pulled with --offline: run 'flash-llm pull \(name)' without it"
         case .damaged(let name, let path, let reason):
             "the cached file \(path) is damaged: \(reason); run 'flash-llm pull \(name) --force'"
         case .noHome: "cannot tell where the model cache is: neither FLASH_LLM_HOME nor HOME is set"
@@ -58,6 +66,8 @@ public enum HubError: Error, Equatable, CustomStringConvertible {
             "not enough space in \(folder): \(Format.bytes(needed)) are needed"
                 + (free.map { ", \(Format.bytes($0)) are free" } ?? "")
         case .fileFailed(let operation, let path, let reason): "cannot \(operation) \(path.printable): \(reason)"
+        case .repository(let name, let error): error.sentence(about: name.printable)
+        case .notForThisModel(let option, let name, let reason): "\(option) is not for \(name.printable): \(reason)"
         case .cancelled: "the pull was stopped before it was done"
         }
     }

@@ -3,6 +3,10 @@ public struct PullProgress: Sendable, Equatable {
     public enum Phase: Sendable, Equatable {
         /// Another process is pulling the same model.
         case waiting
+        /// The hub is asked for its list of files.
+        case asking
+        /// Something failed, and is tried again after a pause.
+        case retrying
         case downloading
         case extracting
         /// Reading a file to compare its SHA-256.

@@ -60,12 +60,16 @@ public struct ModelCache: Sendable {
         return found == entry.file.byteCount ? .present : .damaged(foundBytes: found)
     }
 
-    /// The path of a model given by name or path. What exists in the file system wins over the catalogue; what
-    /// contains a slash is always a path.
-    /// - Throws: `missingPath`, `unknownModel`, `notPulled`, `damaged`.
+    /// The path of a model given by name or path. What exists in the file system wins; `owner/name[@revision]` is
+    /// looked up in the hub's cache, all else with a slash is a path, and what is left is a name of the catalogue.
+    /// - Throws: `missingPath`, `unknownModel`, `notPulled`, `damaged`, `repository`.
     public func resolve(_ nameOrPath: String) throws(HubError) -> ResolvedModel {
         if !nameOrPath.isEmpty, FileSystem.exists(nameOrPath) { return ResolvedModel(path: nameOrPath, entry: nil) }
-        if nameOrPath.contains("/") { throw .missingPath(nameOrPath) }
+        if nameOrPath.contains("/") {
+            guard let reference = try? RepositoryReference(nameOrPath) else { throw .missingPath(nameOrPath) }
+            let path = try RepositoryCache(environment: environment).path(of: reference)
+            return ResolvedModel(path: path, entry: nil)
+        }
         let entry = try entry(named: nameOrPath)
         switch state(of: entry) {
         case .present: return ResolvedModel(path: path(of: entry), entry: entry)

@@ -8,7 +8,8 @@ struct FlashLLMCommand: AsyncParsableCommand {
         commandName: "flash-llm",
         abstract: "Prune, pack and run large language models at the speed their zeros allow.",
         discussion: """
-            A MODEL is the name of a pulled model ('flash-llm models' lists them), a GGUF file or a model folder.
+            A MODEL is the name of a pulled model ('flash-llm models' lists them), such as 'smollm2-135m' or the hub's \
+            'owner/name', a GGUF file or a model folder.
 
             Progress is shown on a terminal only, on standard error; what a command was asked for goes to standard \
             output, plainly when it is piped. Exit codes: 0 success, 1 failure, 2 wrong environment, 64 wrong usage, \

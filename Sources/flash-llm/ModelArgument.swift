@@ -3,7 +3,7 @@ import Hub
 
 /// The model that a command works on, as a person names it.
 struct ModelArgument: ParsableArguments {
-    @Argument(help: "The name of a pulled model, a GGUF file or a model folder.")
+    @Argument(help: "The name of a pulled model ('owner/name' for the hub's), a GGUF file or a model folder.")
     var model: String
 
     /// Where the model lies.

@@ -27,7 +27,7 @@ import Testing
         #expect(try python.cache.resolve(path) == ResolvedModel(path: path, entry: nil))
         #expect(try python.cache.resolve(python.stage.path).path == python.stage.path)
         #expect(try python.cache.resolve("/").entry == nil)
-        for missing in ["\(path).missing", "./tiny", "a/b"] {
+        for missing in ["\(path).missing", "./tiny", "a/b/c"] {
             #expect(throws: HubError.missingPath(missing)) { try python.cache.resolve(missing) }
         }
     }
@@ -67,7 +67,8 @@ import Testing
             .wrongSize(what: "a", expectedBytes: 1, foundBytes: 2), .wrongHash(what: "a", expected: "b", found: "c"),
             .diskFull(folder: "/a", neededBytes: 1, freeBytes: 0),
             .diskFull(folder: "/a", neededBytes: 1, freeBytes: nil),
-            .fileFailed(operation: "open", path: "/a", reason: "b"), .cancelled,
+            .fileFailed(operation: "open", path: "/a", reason: "b"), .cancelled, .notPulledOffline(name: "a"),
+            .notForThisModel(option: "--file", name: "a", reason: "b"),
         ]
         for error in errors {
             let description = error.description
