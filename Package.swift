@@ -184,7 +184,7 @@ let package = Package(
             name: "PruningTests",
             dependencies: [
                 "Checkpoints", "LinearAlgebra", "ModelFixtures", "OrderedJSON", "Pruning", "Sparse", "Tensors",
-                "TestSupport", "Transformer",
+                "TestSupport", "Training", "Transformer",
             ], swiftSettings: vectorSettings),
         .testTarget(
             name: "LinearAlgebraTests",

@@ -148,13 +148,13 @@ static double cached_at(const struct flash_cache_layer *cache, const char *head,
 
 void flash_reference_attend(
     const struct flash_cache_layer *cache, const int32_t *block_table, int64_t kv_head, float scale, const float *query,
-    int64_t length, float *output) {
+    int64_t start, int64_t length, float *output) {
     const int64_t width = cache->head_width, head_bytes = cached_bytes(cache);
     double largest = -INFINITY, sum = 0;
     // Three passes over the tokens: the largest score, the sum of the weights, the weighted values.
     for (int pass = 0; pass < 2 + width; pass++) {
         double result = 0;
-        for (int64_t token = 0; token < length; token++) {
+        for (int64_t token = start; token < length; token++) {
             const int64_t slot = token % FLASH_BLOCK_TOKENS;
             const int64_t block = block_table[token / FLASH_BLOCK_TOKENS];
             const char *keys = (const char *)cache->layer + block / FLASH_SUPERBLOCK * cache->superblock_stride +

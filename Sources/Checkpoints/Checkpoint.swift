@@ -46,7 +46,7 @@ public struct Checkpoint: Sendable {
     public init(_ folder: ModelFolder) throws(CheckpointError) {
         path = folder.path
         configuration = folder.configuration
-        contents = try folder.storedTensors()
+        contents = try FolderLayout.plainTensors(of: folder)
         source = .folder(folder)
     }
 
@@ -111,7 +111,7 @@ extension Checkpoint {
     ) throws(CheckpointError) -> Storage<Element>? {
         precondition(MemoryLayout<Element>.stride == type.byteCount, "\(Element.self) is no \(type)")
         let tensor = try tensor(name)
-        guard tensor.description.encoding.elementType == type, tensor.interleavedHeadSize == nil else { return nil }
+        guard tensor.description.encoding.elementType == type, tensor.isInOrder else { return nil }
         return tensor.bytes.reinterpreted(as: Element.self)
     }
 

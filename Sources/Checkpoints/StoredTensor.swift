@@ -8,6 +8,11 @@ struct StoredTensor: Sendable {
     let byteRange: Range<Int>
     /// Where ggml interleaves the rotary pairs of each head's rows, the rows of one head; nil where rows are in order.
     let interleavedHeadSize: Int?
+    /// Where a matrix's rows are columns in the file; nil where they are rows there, too.
+    var transposition: Transposition? = nil
+
+    /// Whether the elements lie in the file as they are read.
+    var isInOrder: Bool { interleavedHeadSize == nil && transposition == nil }
 
     var bytes: Storage<UInt8> { file.bytes[byteRange] }
 
@@ -20,6 +25,7 @@ struct StoredTensor: Sendable {
             throw unsupported("one of \(StoredTensor.readableTypes)", found: encoding.name)
         }
         let columns = description.columns
+        if let transposition { return try read(transposition, rows: rows, decoder, as: type, to: output) }
         guard let headSize = interleavedHeadSize else {
             return try decode(decoder, storedRow: rows.lowerBound, rows: rows, as: type, to: output)
         }
@@ -56,7 +62,7 @@ struct StoredTensor: Sendable {
     }
 
     /// Element `index` of those at `input` as Float32, for an error message.
-    private func value(_ decoder: weight_encoding, at index: Int, from input: UnsafeRawPointer) -> Float {
+    func value(_ decoder: weight_encoding, at index: Int, from input: UnsafeRawPointer) -> Float {
         let encoding = description.encoding
         let block = index / encoding.elementsPerBlock
         return withUnsafeTemporaryAllocation(of: Float.self, capacity: encoding.elementsPerBlock) { elements in
@@ -71,6 +77,12 @@ struct StoredTensor: Sendable {
         guard let decoder = description.encoding.decoder,
             let type = WeightType.allCases.first(where: { $0.elementType == description.encoding.elementType })
         else { throw unsupported("F32, F16 or BF16", found: description.encoding.name) }
+        if transposition != nil {
+            // Others' columns lie between this one's.
+            var row = [Float](repeating: 0, count: description.columns)
+            for index in 0..<description.rows { try read(rows: index..<index + 1, as: .f32, to: &row) }
+            return
+        }
         let buffer = UnsafeRawBufferPointer(bytes.buffer)
         guard let index = type.firstNonFinite(in: buffer), let address = buffer.baseAddress else { return }
         throw notFinite(
@@ -78,7 +90,7 @@ struct StoredTensor: Sendable {
             value: value(decoder, at: index, from: address))
     }
 
-    private func notFinite(row: Int, column: Int, as type: WeightType, value: Float) -> CheckpointError {
+    func notFinite(row: Int, column: Int, as type: WeightType, value: Float) -> CheckpointError {
         let found = value.isFinite ? "\(value), which \(type) cannot hold" : "\(value)"
         return CheckpointError(
             .notFinite, path: description.path,
@@ -86,7 +98,7 @@ struct StoredTensor: Sendable {
             found: found)
     }
 
-    private func unsupported(_ expected: String, found: String) -> CheckpointError {
+    func unsupported(_ expected: String, found: String) -> CheckpointError {
         CheckpointError(
             .unsupported, path: description.path, subject: "tensor \(description.name.quoted)", expected: expected,
             found: found)

@@ -31,7 +31,8 @@ struct LayerPruner {
         let forward = LayerForward(
             configuration, length: tokens.length, rotaryFactors: try checkpoint.rotaryFactors(configuration),
             arithmetic: arithmetic.with(precision: .bfloat16))
-        let hidden = try checkpoint.embeddings(of: tokens.sequences, configuration: configuration)
+        let hidden = try checkpoint.embeddings(
+            of: tokens.sequences, configuration: configuration, arithmetic: arithmetic)
         self.needs = needs
         self.compensation = compensation
         self.arithmetic = arithmetic
@@ -79,9 +80,11 @@ struct LayerPruner {
         forBoth(LayerStream.attend)
         try look(at: [3], addsToStream: true) { stream in { rows, _ in stream.attended(rows) } }
         forBoth(LayerStream.addAttended)
-        try look(at: [4, 5], LayerStream.mlpInput)
+        try look(at: Array(weights.mlpInputs), LayerStream.mlpInput)
         forBoth(LayerStream.activate)
-        try look(at: [6], addsToStream: true) { stream in { rows, _ in stream.activated(rows) } }
+        try look(at: [weights.mlpInputs.upperBound], addsToStream: true) { stream in
+            { rows, _ in stream.activated(rows) }
+        }
         forBoth(LayerStream.addActivated)
     }
 

@@ -40,7 +40,7 @@ final class LayerStream {
 
     /// What goes into the query, key and value projections, until the next step.
     func attentionInput(_ rows: Range<Int>, _ weights: LayerWeights) -> MatrixSlice {
-        normalized(rows, by: weights.inputNorm)
+        productInput(rows, norm: weights.inputNorm)
     }
 
     /// Computes what goes into the output projection.
@@ -53,22 +53,20 @@ final class LayerStream {
     }
 
     func addAttended(_ rows: Range<Int>, _ weights: LayerWeights) {
-        forward.addProduct(
-            attended(rows), by: weights.output, to: hidden.slice(rows: rows), scratch: slice(buffers.change, rows))
+        forward.addToStream(
+            attended(rows), by: weights.output, bias: weights.outputBias, norm: weights.inputNorm,
+            hidden.slice(rows: rows), scratch: slice(buffers.change, rows))
     }
 
     /// What goes into the gate and up projections, until the next step.
     func mlpInput(_ rows: Range<Int>, _ weights: LayerWeights) -> MatrixSlice {
-        normalized(rows, by: weights.postAttentionNorm)
+        productInput(rows, norm: weights.postAttentionNorm)
     }
 
     /// Computes what goes into the down projection.
     func activate(_ rows: Range<Int>, _ weights: LayerWeights) {
-        let input = mlpInput(rows, weights)
-        let (gate, up) = (activated(rows), slice(buffers.up, rows))
-        forward.arithmetic.multiply(input, transposed: weights.gate.slice, into: gate)
-        forward.arithmetic.multiply(input, transposed: weights.up.slice, into: up)
-        forward.activate(gate: gate, up: up)
+        forward.activate(
+            mlpInput(rows, weights), weights, scratch: slice(buffers.up, rows), into: activated(rows))
     }
 
     func activated(_ rows: Range<Int>) -> MatrixSlice {
@@ -76,14 +74,13 @@ final class LayerStream {
     }
 
     func addActivated(_ rows: Range<Int>, _ weights: LayerWeights) {
-        forward.addProduct(
-            activated(rows), by: weights.down, to: hidden.slice(rows: rows), scratch: slice(buffers.change, rows))
+        forward.addToStream(
+            activated(rows), by: weights.down, bias: weights.downBias, norm: weights.postAttentionNorm,
+            hidden.slice(rows: rows), scratch: slice(buffers.change, rows))
     }
 
-    private func normalized(_ rows: Range<Int>, by weight: Matrix) -> MatrixSlice {
-        let output = slice(buffers.normalized, rows)
-        forward.normalize(hidden.slice(rows: rows), by: weight, into: output)
-        return output
+    private func productInput(_ rows: Range<Int>, norm: LayerWeights.Norm) -> MatrixSlice {
+        forward.productInput(hidden.slice(rows: rows), norm: norm, in: slice(buffers.normalized, rows))
     }
 
     private func slice(_ buffer: Matrix, _ rows: Range<Int>) -> MatrixSlice { buffer.slice(rows: 0..<rows.count) }

@@ -65,6 +65,11 @@ public struct ModelPruner {
             throw PruningError(
                 "a pattern of zeros", expected: "allocation uniform", found: "allocation \(allocation.rawValue)")
         }
+        if allocation == .damage, let departure = configuration.departureFromLlama {
+            throw PruningError(
+                "allocation damage for a model of type \(configuration.family.name)", expected: "llama's decoder",
+                found: departure)
+        }
         self.checkpoint = checkpoint
         self.configuration = configuration
         self.method = method

@@ -4,20 +4,36 @@ import Tensors
 public import Transformer
 
 extension Checkpoint {
-    /// The embeddings of all tokens of some sequences, `[tokens, hiddenSize]`: the residual stream before the first
-    /// layer.
+    /// The embeddings of all tokens of some sequences, `[tokens, hiddenSize]`, and of their positions where these are
+    /// learned: the residual stream before the first layer.
     /// - Throws: `CheckpointError` if they cannot be read, or are not finite.
-    /// - Precondition: all tokens are in the vocabulary.
+    /// - Parameter arithmetic: in float32.
+    /// - Precondition: all tokens are in the vocabulary, and sequences no longer than the model's context.
     public func embeddings(
-        of sequences: [[Int32]], configuration: ModelConfiguration
+        of sequences: [[Int32]], configuration: ModelConfiguration, arithmetic: Arithmetic
     ) throws(CheckpointError) -> Matrix {
-        let tokens = sequences.joined()
-        let stream = Matrix(uninitializedRows: tokens.count, columns: configuration.hiddenSize)
-        for (place, token) in tokens.enumerated() {
-            let row = UnsafeMutableBufferPointer(start: stream.slice.row(place), count: stream.columns)
-            try read(
-                configuration.family.embedding, rows: Int(token)..<Int(token) + 1, as: .f32,
-                into: UnsafeMutableRawBufferPointer(row))
+        let family = configuration.family
+        let tokens = Array(sequences.joined())
+        func rows(_ name: String, _ places: [Int], columns: Int) throws(CheckpointError) -> Matrix {
+            let rows = Matrix(uninitializedRows: places.count, columns: columns)
+            for (index, place) in places.enumerated() {
+                let row = UnsafeMutableBufferPointer(start: rows.slice.row(index), count: columns)
+                try read(name, rows: place..<place + 1, as: .f32, into: UnsafeMutableRawBufferPointer(row))
+            }
+            return rows
+        }
+        var stream = try rows(family.embedding, tokens.map { Int($0) }, columns: configuration.embeddingSize)
+        if configuration.projectsEmbeddings, let name = family.embeddingProjection {
+            let projection = try Matrix(
+                reading: name, rows: configuration.hiddenSize, columns: configuration.embeddingSize, from: self)
+            let projected = Matrix(uninitializedRows: tokens.count, columns: configuration.hiddenSize)
+            arithmetic.multiply(stream.slice, transposed: projection.slice, into: projected.slice)
+            stream = projected
+        }
+        if case .learned(let offset) = configuration.positions, let name = family.positionTable {
+            let places = sequences.flatMap { $0.indices.map { $0 + offset } }
+            let positions = try rows(name, places, columns: configuration.hiddenSize)
+            arithmetic.add(positions.slice, to: stream.slice)
         }
         return stream
     }

@@ -48,7 +48,7 @@ public final class DistillationHead {
             let chunk = 0..<range.count
             let input = normalized.slice(rows: chunk)
             for (stream, logits) in [(teacher, teacherLogits), (student, studentLogits)] {
-                forward.normalize(stream.slice(rows: range), by: norm, into: input)
+                forward.normalize(stream.slice(rows: range), by: LayerWeights.Norm(weight: norm), into: input)
                 arithmetic.multiply(input, transposed: table.slice, into: logits.slice(rows: chunk))
             }
             let losses = Matrix(uninitializedRows: range.count, columns: 1)

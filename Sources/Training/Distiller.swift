@@ -167,7 +167,7 @@ public final class Distiller {
         var stream = try embedded(sequences)
         var next = Matrix(uninitializedRows: stream.rows, columns: stream.columns)
         for index in layers.indices {
-            try dense.read(teacher, family: configuration.family, layer: index)
+            try dense.read(teacher, layer: index)
             pass.run(dense, input: stream, output: next)
             swap(&stream, &next)
             if let kept { arithmetic.copy(stream.slice, into: kept[index].slice) }
@@ -184,7 +184,8 @@ public final class Distiller {
     }
 
     private func embedded(_ sequences: [[Int32]]) throws(CheckpointError) -> Matrix {
-        let stream = try teacher.embeddings(of: sequences, configuration: configuration)
+        let stream = try teacher.embeddings(
+            of: sequences, configuration: configuration, arithmetic: forward.arithmetic)
         precondition(stream.rows == streams[0].rows, "\(stream.rows) tokens, expected \(streams[0].rows)")
         return stream
     }

@@ -14,7 +14,7 @@ public struct LayerGradients: Sendable {
     }
 }
 
-/// One layer forwards, keeping what the way back needs, and backwards.
+/// One layer forwards, keeping what the way back needs, and backwards; of llama's decoder only.
 ///
 /// Between the two lie only the layer's inputs: whoever goes through all layers keeps those and runs each layer forward
 /// again before it goes back through it (activation checkpointing, Chen et al., arXiv:1604.06174).
@@ -38,6 +38,7 @@ public final class LayerBackward {
     /// - Parameter tokens: rows of activations: a whole number of sequences.
     public init(_ forward: LayerForward, tokens: Int) {
         precondition(tokens % forward.length == 0)
+        precondition(forward.configuration.departureFromLlama == nil, "layers that cannot be gone back through")
         self.forward = forward
         self.tokens = tokens
         arithmetic = forward.arithmetic
@@ -64,7 +65,7 @@ public final class LayerBackward {
         forward.addProduct(
             kept.attended.slice, by: weights.output, to: middle.slice, scratch: kept.change.slice)
         forward.normalize(middle.slice, by: weights.postAttentionNorm, into: secondNormalized.slice)
-        arithmetic.multiply(secondNormalized.slice, transposed: weights.gate.slice, into: kept.gate.slice)
+        arithmetic.multiply(secondNormalized.slice, transposed: gate(of: weights).slice, into: kept.gate.slice)
         arithmetic.multiply(secondNormalized.slice, transposed: weights.up.slice, into: kept.up.slice)
         arithmetic.copy(kept.gate.slice, into: activated.slice)
         forward.activate(gate: activated.slice, up: kept.up.slice)
@@ -96,10 +97,10 @@ public final class LayerBackward {
         }
         multiplyOuter(kept.gate.slice, secondNormalized.slice, into: result.projections[4])
         multiplyOuter(kept.up.slice, secondNormalized.slice, into: result.projections[5])
-        multiply(kept.gate.slice, by: weights.gate, into: turned.normalized.slice)
+        multiply(kept.gate.slice, by: gate(of: weights), into: turned.normalized.slice)
         multiply(kept.up.slice, by: weights.up, into: turned.change.slice)
         arithmetic.add(turned.change.slice, to: turned.normalized.slice)
-        goBackThroughNorm(of: middle, weight: weights.postAttentionNorm, turned.normalized, stream: stream)
+        goBackThroughNorm(of: middle, weight: weights.postAttentionNorm.weight, turned.normalized, stream: stream)
     }
 
     private func goBackThroughAttention(
@@ -126,7 +127,12 @@ public final class LayerBackward {
             multiply(gradient.slice, by: weight, into: index == 0 ? turned.normalized.slice : turned.change.slice)
             if index > 0 { arithmetic.add(turned.change.slice, to: turned.normalized.slice) }
         }
-        goBackThroughNorm(of: input, weight: weights.inputNorm, turned.normalized, stream: stream)
+        goBackThroughNorm(of: input, weight: weights.inputNorm.weight, turned.normalized, stream: stream)
+    }
+
+    private func gate(of weights: LayerWeights) -> Matrix {
+        guard let gate = weights.gate else { preconditionFailure("an MLP without a gate backwards") }
+        return gate
     }
 
     private func goBackThroughNorm(of input: Matrix, weight: Matrix, _ gradient: Matrix, stream: Matrix) {

@@ -14,7 +14,8 @@ public struct LayerForward: Sendable {
     /// Tokens of a sequence.
     public let length: Int
     public let arithmetic: Arithmetic
-    private let rotation: Rotation
+    /// nil where positions are learned.
+    private let rotation: Rotation?
 
     /// - Parameter rotaryFactors: what frequencies are divided by besides, from GGUF files; nil for none.
     public init(
@@ -24,21 +25,54 @@ public struct LayerForward: Sendable {
         self.configuration = configuration
         self.length = length
         self.arithmetic = arithmetic
-        rotation = Rotation(configuration, length: length, factors: rotaryFactors)
+        rotation = configuration.rotary.map { rotary in
+            Rotation(rotary.frequencies(headSize: configuration.headSize, factors: rotaryFactors), length: length)
+        }
     }
 
-    /// `output = norm(input) * weight`
-    public func normalize(_ input: MatrixSlice, by weight: Matrix, into output: MatrixSlice) {
+    /// `output = norm(input)`, with its weight and bias; `output` may be `input`.
+    public func normalize(_ input: MatrixSlice, by norm: LayerWeights.Norm, into output: MatrixSlice) {
+        let (table, epsilon) = (arithmetic.kernels.table, configuration.normEpsilon)
+        let (weight, bias, width) = (norm.weight, norm.bias, Int64(input.columns))
+        arithmetic.forEachRow(of: output) { row in
+            if let bias {
+                table.layer_norm(input.row(row), weight.pointer, bias.pointer, width, epsilon, output.row(row))
+            } else {
+                table.rms_norm(input.row(row), weight.pointer, width, epsilon, output.row(row))
+            }
+        }
+    }
+
+    /// What goes into a product behind `norm`, in `output` unless norms stand behind: then it is the stream itself.
+    public func productInput(_ stream: MatrixSlice, norm: LayerWeights.Norm, in output: MatrixSlice) -> MatrixSlice {
+        if !configuration.normsBefore { return stream }
+        normalize(stream, by: norm, into: output)
+        return output
+    }
+
+    /// `output = input * weight^T + bias`
+    public func multiply(_ input: MatrixSlice, by weight: Matrix, bias: Matrix?, into output: MatrixSlice) {
+        arithmetic.multiply(input, transposed: weight.slice, into: output)
+        guard let bias else { return }
         let table = arithmetic.kernels.table
         arithmetic.forEachRow(of: output) { row in
-            table.rms_norm(
-                input.row(row), weight.pointer, Int64(input.columns), configuration.normEpsilon, output.row(row))
+            table.add(output.row(row), bias.pointer, Int64(output.columns))
+        }
+    }
+
+    /// RMS norm of each head by itself, in place.
+    private func normalizeHeads(_ heads: MatrixSlice, by weight: Matrix) {
+        let (table, size, epsilon) = (arithmetic.kernels.table, configuration.headSize, configuration.normEpsilon)
+        arithmetic.forEachRow(of: heads) { row in
+            table.rms_norm_heads(
+                heads.row(row), Int64(heads.columns / size), Int64(size), weight.pointer, epsilon)
         }
     }
 
     /// Rotates queries or keys by their tokens' positions; backwards, their gradients.
     public func rotate(_ heads: MatrixSlice, backwards: Bool = false) {
         let (table, size) = (arithmetic.kernels.table, configuration.headSize)
+        guard let rotation else { preconditionFailure("a rotation of learned positions") }
         let sines = backwards ? rotation.negativeSines : rotation.sines
         arithmetic.forEachRow(of: heads) { row in
             let place = row % length * size / 2
@@ -49,8 +83,11 @@ public struct LayerForward: Sendable {
     }
 
     /// Causal attention of rotated queries and keys. `output` may not be `queries`.
+    /// - Parameter window: how many of the last tokens a query sees; nil for all.
     /// - Complexity: O(tokens * length * queryWidth).
-    public func attend(queries: MatrixSlice, keys: MatrixSlice, values: MatrixSlice, into output: MatrixSlice) {
+    public func attend(
+        queries: MatrixSlice, keys: MatrixSlice, values: MatrixSlice, window: Int? = nil, into output: MatrixSlice
+    ) {
         precondition(queries.rows % length == 0 && keys.rows == queries.rows && values.rows == queries.rows)
         let heads = configuration.keyValueHeadCount
         arithmetic.pool.forEachChunk(queries.rows / length * heads) { task, thread in
@@ -58,7 +95,7 @@ public struct LayerForward: Sendable {
             let rows = sequence * length..<(sequence + 1) * length
             HeadAttention(self, thread: thread).attend(
                 queries: queries.slice(rows: rows), keys: keys.slice(rows: rows), values: values.slice(rows: rows),
-                keyValueHead: head, into: output.slice(rows: rows))
+                keyValueHead: head, window: window, into: output.slice(rows: rows))
         }
     }
 
@@ -68,16 +105,48 @@ public struct LayerForward: Sendable {
         _ stream: MatrixSlice, _ weights: LayerWeights, buffers: LayerBuffers, into output: MatrixSlice
     ) {
         let rows = 0..<stream.rows
-        let input = buffers.normalized.slice(rows: rows)
+        let input = productInput(stream, norm: weights.inputNorm, in: buffers.normalized.slice(rows: rows))
         let (queries, keys) = (buffers.queries.slice(rows: rows), buffers.keys.slice(rows: rows))
         let values = buffers.values.slice(rows: rows)
-        normalize(stream, by: weights.inputNorm, into: input)
-        arithmetic.multiply(input, transposed: weights.query.slice, into: queries)
-        arithmetic.multiply(input, transposed: weights.key.slice, into: keys)
-        arithmetic.multiply(input, transposed: weights.value.slice, into: values)
-        rotate(queries)
-        rotate(keys)
-        attend(queries: queries, keys: keys, values: values, into: output)
+        multiply(input, by: weights.query, bias: weights.queryBias, into: queries)
+        multiply(input, by: weights.key, bias: weights.keyBias, into: keys)
+        multiply(input, by: weights.value, bias: weights.valueBias, into: values)
+        if let norms = weights.headNorms {
+            normalizeHeads(queries, by: norms.query)
+            normalizeHeads(keys, by: norms.key)
+        }
+        if weights.rotates {
+            rotate(queries)
+            rotate(keys)
+        }
+        attend(queries: queries, keys: keys, values: values, window: weights.window, into: output)
+    }
+
+    /// From the MLP's input to what goes into the down projection, through `scratch` of the same shape if there is a
+    /// gate.
+    public func activate(
+        _ input: MatrixSlice, _ weights: LayerWeights, scratch: MatrixSlice, into output: MatrixSlice
+    ) {
+        guard let gate = weights.gate else {
+            multiply(input, by: weights.up, bias: weights.upBias, into: output)
+            return activate(output)
+        }
+        multiply(input, by: gate, bias: weights.gateBias, into: output)
+        multiply(input, by: weights.up, bias: weights.upBias, into: scratch)
+        activate(gate: output, up: scratch)
+    }
+
+    /// The activation of an MLP without a gate, in place.
+    private func activate(_ values: MatrixSlice) {
+        let table = arithmetic.kernels.table
+        arithmetic.forEachRow(of: values) { row in
+            switch configuration.activation {
+            case .relu: table.relu(values.row(row), Int64(values.columns))
+            case .gelu: table.gelu(values.row(row), Int64(values.columns))
+            case .geluTanh: table.gelu_tanh(values.row(row), Int64(values.columns))
+            case .gatedSilu: preconditionFailure("an activation with a gate")
+            }
+        }
     }
 
     /// `gate = silu(gate) * up`
@@ -88,10 +157,21 @@ public struct LayerForward: Sendable {
         }
     }
 
-    /// `target += input * weight^T`, through `scratch`, which has the shape of `target`.
-    public func addProduct(_ input: MatrixSlice, by weight: Matrix, to target: MatrixSlice, scratch: MatrixSlice) {
-        arithmetic.multiply(input, transposed: weight.slice, into: scratch)
+    /// `target += input * weight^T + bias`, through `scratch`, which has the shape of `target`.
+    public func addProduct(
+        _ input: MatrixSlice, by weight: Matrix, bias: Matrix? = nil, to target: MatrixSlice, scratch: MatrixSlice
+    ) {
+        multiply(input, by: weight, bias: bias, into: scratch)
         arithmetic.add(scratch, to: target)
+    }
+
+    /// The same into the residual stream, which is normalised then where norms stand behind.
+    public func addToStream(
+        _ input: MatrixSlice, by weight: Matrix, bias: Matrix?, norm: LayerWeights.Norm, _ stream: MatrixSlice,
+        scratch: MatrixSlice
+    ) {
+        addProduct(input, by: weight, bias: bias, to: stream, scratch: scratch)
+        if !configuration.normsBefore { normalize(stream, by: norm, into: stream) }
     }
 }
 
@@ -101,8 +181,7 @@ private struct Rotation: Sendable {
     let sines: Matrix
     let negativeSines: Matrix
 
-    init(_ configuration: ModelConfiguration, length: Int, factors: [Float]?) {
-        let frequencies = configuration.rotary.frequencies(headSize: configuration.headSize, factors: factors)
+    init(_ frequencies: [Double], length: Int) {
         cosines = Matrix(uninitializedRows: length, columns: frequencies.count)
         sines = Matrix(uninitializedRows: length, columns: frequencies.count)
         negativeSines = Matrix(uninitializedRows: length, columns: frequencies.count)
@@ -131,7 +210,8 @@ struct HeadAttention {
     }
 
     func attend(
-        queries: MatrixSlice, keys: MatrixSlice, values: MatrixSlice, keyValueHead: Int, into output: MatrixSlice
+        queries: MatrixSlice, keys: MatrixSlice, values: MatrixSlice, keyValueHead: Int, window: Int?,
+        into output: MatrixSlice
     ) {
         let configuration = forward.configuration
         let (size, length) = (configuration.headSize, forward.length)
@@ -155,7 +235,11 @@ struct HeadAttention {
                 forward.arithmetic.multiply(
                     queries.slice(rows: rows, columns: columns), transposed: keyRows, rows: 0..<rows.upperBound,
                     into: weights, scratch: scratch)
-                for row in rows { softmax(weights.row(row - first), count: row + 1, length: length) }
+                for row in rows {
+                    let hidden = window.map { max(row + 1 - $0, 0) } ?? 0
+                    softmax(weights.row(row - first) + hidden, count: row + 1 - hidden, length: length - hidden)
+                    weights.row(row - first).update(repeating: 0, count: hidden)
+                }
                 forward.arithmetic.multiply(
                     weights, transposed: valueRows, rows: 0..<size, into: output.slice(rows: rows, columns: columns),
                     scratch: scratch)

@@ -5,8 +5,33 @@ public import Transformer
 
 /// One layer's weights in float32, to be read and changed.
 public struct LayerWeights: Sendable {
-    /// `[hiddenSize]`, as a row.
-    public let inputNorm: Matrix
+    /// A weight and a bias of `[hiddenSize]` each, as rows; no bias for RMS norms.
+    public struct Norm: Sendable {
+        public let weight: Matrix
+        public let bias: Matrix?
+
+        public init(weight: Matrix, bias: Matrix? = nil) {
+            self.weight = weight
+            self.bias = bias
+        }
+
+        init(_ configuration: ModelConfiguration) {
+            weight = Matrix(uninitializedRows: 1, columns: configuration.hiddenSize)
+            bias =
+                configuration.family.norm == .rms
+                ? nil : Matrix(uninitializedRows: 1, columns: configuration.hiddenSize)
+        }
+
+        func read(_ name: String, from checkpoint: Checkpoint) throws(CheckpointError) {
+            try weight.read(name, from: checkpoint)
+            try bias?.read(Family.bias(of: name), from: checkpoint)
+        }
+    }
+
+    /// Whether this layer rotates queries and keys, and how many of the last tokens it looks at; nil for all.
+    let rotates: Bool
+    let window: Int?
+    public let inputNorm: Norm
     /// `[queryWidth, hiddenSize]`
     public let query: Matrix
     /// `[keyValueWidth, hiddenSize]`
@@ -15,14 +40,18 @@ public struct LayerWeights: Sendable {
     public let value: Matrix
     /// `[hiddenSize, queryWidth]`
     public let output: Matrix
-    /// `[hiddenSize]`, as a row.
-    public let postAttentionNorm: Matrix
-    /// `[intermediateSize, hiddenSize]`
-    public let gate: Matrix
+    public let postAttentionNorm: Norm
+    /// `[intermediateSize, hiddenSize]`; nil for an MLP without a gate.
+    public let gate: Matrix?
     /// `[intermediateSize, hiddenSize]`
     public let up: Matrix
     /// `[hiddenSize, intermediateSize]`
     public let down: Matrix
+    /// What is added to products, by the names of the matrices in ``Family``, as rows; none where there is none.
+    private let biases: [String: Matrix]
+    private let family: Family
+    /// `[headSize]` each, as rows: norms of every head's query and key.
+    let headNorms: (query: Matrix, key: Matrix)?
 
     /// Reads a layer from a checkpoint that is not packed.
     /// - Throws: `CheckpointError` naming a tensor that is missing, misshapen or not finite.
@@ -30,50 +59,85 @@ public struct LayerWeights: Sendable {
         let (hidden, inner) = (configuration.hiddenSize, configuration.intermediateSize)
         let (queries, keys) = (configuration.queryWidth, configuration.keyValueWidth)
         func matrix(_ rows: Int, _ columns: Int) -> Matrix { Matrix(uninitializedRows: rows, columns: columns) }
-        inputNorm = matrix(1, hidden)
+        family = configuration.family
+        rotates = configuration.rotates(layer: layer)
+        window = configuration.window(layer: layer)
+        inputNorm = Norm(configuration)
         query = matrix(queries, hidden)
         key = matrix(keys, hidden)
         value = matrix(keys, hidden)
         output = matrix(hidden, queries)
-        postAttentionNorm = matrix(1, hidden)
-        gate = matrix(inner, hidden)
+        postAttentionNorm = Norm(configuration)
+        gate = family.gateProjection.map { _ in matrix(inner, hidden) }
         up = matrix(inner, hidden)
         down = matrix(hidden, inner)
-        try read(checkpoint, family: configuration.family, layer: layer)
+        var biases: [String: Matrix] = [:]
+        if configuration.biases.queryKeyValue {
+            biases[family.queryProjection] = matrix(1, queries)
+            biases[family.keyProjection] = matrix(1, keys)
+            biases[family.valueProjection] = matrix(1, keys)
+        }
+        if configuration.biases.output { biases[family.outputProjection] = matrix(1, hidden) }
+        if configuration.biases.mlp {
+            if let name = family.gateProjection { biases[name] = matrix(1, inner) }
+            biases[family.upProjection] = matrix(1, inner)
+            biases[family.downProjection] = matrix(1, hidden)
+        }
+        self.biases = biases
+        headNorms =
+            family.queryNorm == nil ? nil : (matrix(1, configuration.headSize), matrix(1, configuration.headSize))
+        try read(checkpoint, layer: layer)
     }
 
-    /// Reads another layer, or one of another model of the same shape, in place of this one.
+    /// Reads another layer of the same kind, or one of another model of the same shape, in place of this one.
     /// - Throws: `CheckpointError` as above; then some of the matrices are the new layer's.
-    public func read(_ checkpoint: Checkpoint, family: Family, layer: Int) throws(CheckpointError) {
+    public func read(_ checkpoint: Checkpoint, layer: Int) throws(CheckpointError) {
         let prefix = family.layerPrefix(layer)
         try inputNorm.read(prefix + family.inputNorm, from: checkpoint)
-        try query.read(prefix + family.queryProjection, from: checkpoint)
-        try key.read(prefix + family.keyProjection, from: checkpoint)
-        try value.read(prefix + family.valueProjection, from: checkpoint)
-        try output.read(prefix + family.outputProjection, from: checkpoint)
         try postAttentionNorm.read(prefix + family.postAttentionNorm, from: checkpoint)
-        try gate.read(prefix + family.gateProjection, from: checkpoint)
-        try up.read(prefix + family.upProjection, from: checkpoint)
-        try down.read(prefix + family.downProjection, from: checkpoint)
+        for (name, matrix) in zip(family.projections(layer: layer), projections) {
+            try matrix.read(name, from: checkpoint)
+        }
+        for (name, bias) in biases { try bias.read(prefix + Family.bias(of: name), from: checkpoint) }
+        if let headNorms, let queryNorm = family.queryNorm, let keyNorm = family.keyNorm {
+            try headNorms.query.read(prefix + queryNorm, from: checkpoint)
+            try headNorms.key.read(prefix + keyNorm, from: checkpoint)
+        }
     }
 
-    /// A layer of its own with the same weights.
+    /// A layer of its own with the same projections; norms and biases, which nobody changes, are shared.
     public func copy() -> LayerWeights { LayerWeights(copying: self) }
 
     private init(copying other: LayerWeights) {
-        inputNorm = other.inputNorm.copy()
+        family = other.family
+        rotates = other.rotates
+        window = other.window
+        inputNorm = other.inputNorm
         query = other.query.copy()
         key = other.key.copy()
         value = other.value.copy()
         output = other.output.copy()
-        postAttentionNorm = other.postAttentionNorm.copy()
-        gate = other.gate.copy()
+        postAttentionNorm = other.postAttentionNorm
+        gate = other.gate?.copy()
         up = other.up.copy()
         down = other.down.copy()
+        biases = other.biases
+        headNorms = other.headNorms
     }
 
     /// The projections, in the order of their use and of ``Family/projections(layer:)``.
-    public var projections: [Matrix] { [query, key, value, output, gate, up, down] }
+    public var projections: [Matrix] { [query, key, value, output, gate, up, down].compactMap(\.self) }
+
+    /// Places among ``projections`` of those that read the MLP's input.
+    public var mlpInputs: Range<Int> { 4..<projections.count - 1 }
+
+    public var queryBias: Matrix? { biases[family.queryProjection] }
+    public var keyBias: Matrix? { biases[family.keyProjection] }
+    public var valueBias: Matrix? { biases[family.valueProjection] }
+    public var outputBias: Matrix? { biases[family.outputProjection] }
+    public var gateBias: Matrix? { family.gateProjection.flatMap { biases[$0] } }
+    public var upBias: Matrix? { biases[family.upProjection] }
+    public var downBias: Matrix? { biases[family.downProjection] }
 }
 
 extension Matrix {

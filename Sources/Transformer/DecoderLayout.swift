@@ -14,7 +14,7 @@ public struct DecoderLayout: Sendable {
         public var elementCount: Int { rows * columns }
     }
 
-    /// A tensor that is not pruned: embedding, norm or head.
+    /// A tensor that is not pruned: table, norm, bias or head.
     public struct Tensor: Sendable, Equatable {
         public let name: String
         public let shape: [Int]
@@ -31,26 +31,47 @@ public struct DecoderLayout: Sendable {
         let family = configuration.family
         let (hidden, inner) = (configuration.hiddenSize, configuration.intermediateSize)
         let (queries, keys) = (configuration.queryWidth, configuration.keyValueWidth)
-        let shapes: [(name: String, rows: Int, columns: Int)] = [
-            (family.queryProjection, queries, hidden), (family.keyProjection, keys, hidden),
-            (family.valueProjection, keys, hidden), (family.outputProjection, hidden, queries),
-            (family.gateProjection, inner, hidden), (family.upProjection, inner, hidden),
-            (family.downProjection, hidden, inner),
+        let biases = configuration.biases
+        let shapes: [(name: String?, rows: Int, columns: Int, hasBias: Bool)] = [
+            (family.queryProjection, queries, hidden, biases.queryKeyValue),
+            (family.keyProjection, keys, hidden, biases.queryKeyValue),
+            (family.valueProjection, keys, hidden, biases.queryKeyValue),
+            (family.outputProjection, hidden, queries, biases.output),
+            (family.gateProjection, inner, hidden, biases.mlp), (family.upProjection, inner, hidden, biases.mlp),
+            (family.downProjection, hidden, inner, biases.mlp),
         ]
-        let table = [configuration.vocabularySize, hidden]
+        func norm(_ name: String) -> [Tensor] {
+            let weight = Tensor(name: name, shape: [hidden])
+            return family.norm == .rms ? [weight] : [weight, Tensor(name: Family.bias(of: name), shape: [hidden])]
+        }
+        let table = [configuration.vocabularySize, configuration.embeddingSize]
         var others = [Tensor(name: family.embedding, shape: table)]
+        if let rows = configuration.positionTableRows, let name = family.positionTable {
+            others.append(Tensor(name: name, shape: [rows, hidden]))
+        }
+        if configuration.projectsEmbeddings, let input = family.embeddingProjection, let output = family.headProjection
+        {
+            others.append(Tensor(name: input, shape: [hidden, configuration.embeddingSize]))
+            others.append(Tensor(name: output, shape: [configuration.embeddingSize, hidden]))
+        }
         var projections: [Projection] = []
         for layer in 0..<configuration.layerCount {
             let prefix = family.layerPrefix(layer)
-            projections += shapes.map { shape in
+            for shape in shapes {
+                guard let name = shape.name else { continue }
                 let suffix = ".weight"
-                let module = shape.name.hasSuffix(suffix) ? String(shape.name.dropLast(suffix.count)) : shape.name
-                return Projection(
-                    name: prefix + shape.name, layer: layer, module: module, rows: shape.rows, columns: shape.columns)
+                let module = name.hasSuffix(suffix) ? String(name.dropLast(suffix.count)) : name
+                projections.append(
+                    Projection(
+                        name: prefix + name, layer: layer, module: module, rows: shape.rows, columns: shape.columns))
+                if shape.hasBias { others.append(Tensor(name: prefix + Family.bias(of: name), shape: [shape.rows])) }
             }
-            others += [family.inputNorm, family.postAttentionNorm].map { Tensor(name: prefix + $0, shape: [hidden]) }
+            others += norm(prefix + family.inputNorm) + norm(prefix + family.postAttentionNorm)
+            others += [family.queryNorm, family.keyNorm].compactMap(\.self).map {
+                Tensor(name: prefix + $0, shape: [configuration.headSize])
+            }
         }
-        others.append(Tensor(name: family.finalNorm, shape: [hidden]))
+        if configuration.hasFinalNorm { others += norm(family.finalNorm) }
         if !configuration.tiesHead { others.append(Tensor(name: family.head, shape: table)) }
         self.projections = projections
         self.others = others

@@ -30,20 +30,31 @@ extension DecoderWeights {
             progress(index + 1, configuration.layerCount)
         }
         layers = loaded
-        finalNorm = try loader.vector(family.finalNorm, count: hidden)
-        let table = try loader.matrix(family.embedding, rows: configuration.vocabularySize, columns: hidden)
-        guard table.matrix.format == .dense else {
-            throw ModelError(family.embedding, expected: "a dense matrix", found: table.matrix.format.rawValue)
+        finalNorm = configuration.hasFinalNorm ? try loader.norm(family.finalNorm, configuration) : nil
+        var outside: [PendingChecks.Check] = []
+        func matrix(_ name: String, _ rows: Int, _ columns: Int) throws -> PackedMatrix {
+            let loaded = try loader.matrix(name, rows: rows, columns: columns)
+            outside += loaded.checks
+            return loaded.matrix
         }
-        embedding = table.matrix
+        func table(_ name: String, _ rows: Int, _ columns: Int) throws -> PackedMatrix {
+            let table = try matrix(name, rows, columns)
+            guard table.format == .dense else {
+                throw ModelError(name, expected: "a dense matrix", found: table.format.rawValue)
+            }
+            return table
+        }
+        let (vocabulary, width) = (configuration.vocabularySize, configuration.embeddingSize)
+        embedding = try table(family.embedding, vocabulary, width)
         headIsTied = configuration.tiesHead
-        var outside = table.checks
-        if configuration.tiesHead {
-            head = table.matrix
-        } else {
-            let separate = try loader.matrix(family.head, rows: configuration.vocabularySize, columns: hidden)
-            head = separate.matrix
-            outside += separate.checks
+        head = configuration.tiesHead ? embedding : try matrix(family.head, vocabulary, width)
+        if let rows = configuration.positionTableRows, let name = family.positionTable {
+            positionTable = try table(name, rows, hidden)
+        }
+        if configuration.projectsEmbeddings, let input = family.embeddingProjection, let output = family.headProjection
+        {
+            embeddingProjection = try matrix(input, hidden, width)
+            headProjection = try matrix(output, width, hidden)
         }
         let factors = "rope_freqs.weight"
         rotaryFactors =
@@ -92,26 +103,47 @@ private struct Loader {
         let (queries, keys) = (configuration.queryWidth, configuration.keyValueWidth)
         var checks: [PendingChecks.Check] = []
         func projection(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
-            // Configurations do not always mention biases; left out, one would spoil every answer without a word.
-            let bias = prefix + name.replacing("weight", with: "bias")
-            if checkpoint[bias] != nil {
-                throw ModelError(bias, expected: "no biases in models of type \(family.name)", found: "one")
-            }
             let loaded = try matrix(prefix + name, rows: rows, columns: columns, packer: packer)
             checks += loaded.checks
             return loaded.matrix
         }
-        let layer = DecoderWeights.Layer(
-            inputNorm: try vector(prefix + family.inputNorm, count: hidden),
+        func bias(_ name: String?, _ isThere: Bool, count: Int) throws -> Storage<Float>? {
+            guard let name = name.map({ prefix + Family.bias(of: $0) }) else { return nil }
+            if isThere { return try vector(name, count: count) }
+            // Configurations do not always mention biases; left out, one would spoil every answer without a word.
+            if checkpoint[name] != nil {
+                throw ModelError(name, expected: "no such bias by config.json and type \(family.name)", found: "one")
+            }
+            return nil
+        }
+        var layer = DecoderWeights.Layer(
+            inputNorm: try norm(prefix + family.inputNorm, configuration),
             query: try projection(family.queryProjection, rows: queries, columns: hidden),
             key: try projection(family.keyProjection, rows: keys, columns: hidden),
             value: try projection(family.valueProjection, rows: keys, columns: hidden),
             output: try projection(family.outputProjection, rows: hidden, columns: queries),
-            postAttentionNorm: try vector(prefix + family.postAttentionNorm, count: hidden),
-            gate: try projection(family.gateProjection, rows: inner, columns: hidden),
+            postAttentionNorm: try norm(prefix + family.postAttentionNorm, configuration),
+            gate: try family.gateProjection.map { try projection($0, rows: inner, columns: hidden) },
             up: try projection(family.upProjection, rows: inner, columns: hidden),
             down: try projection(family.downProjection, rows: hidden, columns: inner))
+        let biases = configuration.biases
+        layer.biases.query = try bias(family.queryProjection, biases.queryKeyValue, count: queries)
+        layer.biases.key = try bias(family.keyProjection, biases.queryKeyValue, count: keys)
+        layer.biases.value = try bias(family.valueProjection, biases.queryKeyValue, count: keys)
+        layer.biases.output = try bias(family.outputProjection, biases.output, count: hidden)
+        layer.biases.gate = try bias(family.gateProjection, biases.mlp, count: inner)
+        layer.biases.up = try bias(family.upProjection, biases.mlp, count: inner)
+        layer.biases.down = try bias(family.downProjection, biases.mlp, count: hidden)
+        layer.queryNorm = try family.queryNorm.map { try vector(prefix + $0, count: configuration.headSize) }
+        layer.keyNorm = try family.keyNorm.map { try vector(prefix + $0, count: configuration.headSize) }
         return (layer, checks)
+    }
+
+    func norm(_ name: String, _ configuration: ModelConfiguration) throws -> DecoderWeights.Norm {
+        let hidden = configuration.hiddenSize
+        return DecoderWeights.Norm(
+            weight: try vector(name, count: hidden),
+            bias: configuration.family.norm == .rms ? nil : try vector(Family.bias(of: name), count: hidden))
     }
 
     func matrix(

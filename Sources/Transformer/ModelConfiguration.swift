@@ -2,9 +2,37 @@ public import OrderedJSON
 
 /// The sizes and constants of a decoder, checked and limited, from a Hugging Face `config.json`.
 public struct ModelConfiguration: Sendable {
+    /// How a token's position comes in.
+    public enum Positions: Sendable, Equatable {
+        /// Queries and keys are rotated.
+        case rotary(RotaryParameters)
+        /// The row of a table that is so many behind the position's is added to the embedding.
+        case learned(offset: Int)
+    }
+
+    /// What stands between the MLP's products.
+    public enum Activation: Sendable, Equatable {
+        /// silu(gate) * up
+        case gatedSilu
+        case relu
+        /// With the error function.
+        case gelu
+        /// With tanh in its place.
+        case geluTanh
+    }
+
+    /// Which products a bias is added to.
+    public struct Biases: Sendable, Equatable {
+        public let queryKeyValue: Bool
+        public let output: Bool
+        public let mlp: Bool
+    }
+
     public let family: Family
     /// Width of the residual stream.
     public let hiddenSize: Int
+    /// Width of the embedding table and the head; where it is not ``hiddenSize``, projections stand between.
+    public let embeddingSize: Int
     /// Width of the MLP between its two products.
     public let intermediateSize: Int
     public let layerCount: Int
@@ -17,67 +45,137 @@ public struct ModelConfiguration: Sendable {
     /// Tokens of the longest sequence the model was made for.
     public let maximumContext: Int
     public let normEpsilon: Float
-    public let rotary: RotaryParameters
+    /// Whether norms stand before attention and MLP; else behind what these are added to.
+    public let normsBefore: Bool
+    public let hasFinalNorm: Bool
+    public let positions: Positions
+    public let activation: Activation
+    public let biases: Biases
     /// The head is the embedding table.
     public let tiesHead: Bool
     public let beginningID: Int?
     /// Tokens that end a text.
     public let endIDs: [Int]
+    private let rotatingLayers: [Bool]
+    private let windows: [Int?]
 
     public var queryWidth: Int { headCount * headSize }
     public var keyValueWidth: Int { keyValueHeadCount * headSize }
+    /// Whether ``embeddingSize`` is another width than the residual stream's.
+    public var projectsEmbeddings: Bool { embeddingSize != hiddenSize }
+    /// Rows of the table of learned positions; nil where there is none.
+    public var positionTableRows: Int? {
+        if case .learned(let offset) = positions { maximumContext + offset } else { nil }
+    }
+    /// nil where positions are learned.
+    public var rotary: RotaryParameters? { if case .rotary(let parameters) = positions { parameters } else { nil } }
+    /// Whether a layer rotates queries and keys.
+    public func rotates(layer: Int) -> Bool { rotatingLayers[layer] }
+    /// How many of the last tokens a layer looks at, a token itself included; nil for all.
+    public func window(layer: Int) -> Int? { windows[layer] }
 
-    /// Limits far above every real model, so that no product of sizes can overflow or ask for absurd memory.
-    private static let sizeLimit = 1 << 20
     private static let layerLimit = 1024
     private static let contextLimit = 1 << 24
 
-    /// - Throws: `ModelError` naming the first entry that is missing, out of range or contradicts another.
+    /// - Throws: `ModelError` naming the first entry that is missing, out of range, contradicts another or says
+    ///   something that is not implemented.
     public init(_ json: JSON) throws(ModelError) {
-        func integer(_ key: String, default fallback: Int? = nil, limit: Int = Self.sizeLimit) throws(ModelError) -> Int
-        {
-            guard let entry = json[key], !entry.isNull else {
-                guard let fallback else {
-                    throw ModelError("\(key) in config.json", expected: "an integer", found: "no entry")
-                }
-                return fallback
-            }
-            guard let value = entry.intValue, value >= 1, value <= limit else {
-                throw ModelError("\(key) in config.json", expected: "an integer in 1...\(limit)", found: entry.text())
-            }
-            return value
-        }
-        func require(_ key: String, _ condition: Bool, expected: String, found: String) throws(ModelError) {
-            if !condition { throw ModelError("\(key) in config.json", expected: expected, found: found) }
-        }
         guard let type = json["model_type"]?.stringValue else {
             throw ModelError("model_type in config.json", expected: "a string", found: "no entry")
         }
         family = try Family.named(type)
-        hiddenSize = try integer("hidden_size")
-        intermediateSize = try integer("intermediate_size")
-        layerCount = try integer("num_hidden_layers", limit: Self.layerLimit)
-        headCount = try integer("num_attention_heads")
-        keyValueHeadCount = try integer("num_key_value_heads", default: headCount)
-        headSize = try integer("head_dim", default: max(hiddenSize / headCount, 1))
-        vocabularySize = try integer("vocab_size", limit: 1 << 23)
-        maximumContext = try integer("max_position_embeddings", default: 2048, limit: Self.contextLimit)
-        try require(
+        let reader = ConfigurationReader(json: json)
+        let keys = family.keys
+        let width = try reader.integer(keys.hiddenSize)
+        hiddenSize = width
+        if let key = keys.embeddingSize {
+            embeddingSize = try reader.integer(key, default: width)
+        } else {
+            embeddingSize = width
+        }
+        intermediateSize = try reader.integer(
+            keys.intermediateSize, default: family.defaultIntermediateRatio.map { $0 * width })
+        layerCount = try reader.integer(keys.layerCount, limit: Self.layerLimit)
+        headCount = try reader.integer(keys.headCount)
+        let quotient = max(hiddenSize / headCount, 1)
+        if family.hasKeyValueHeads {
+            keyValueHeadCount = try reader.integer("num_key_value_heads", default: headCount)
+            headSize = try reader.integer("head_dim", default: family.defaultHeadSize ?? quotient)
+        } else {
+            (keyValueHeadCount, headSize) = (headCount, quotient)
+            try reader.require(
+                keys.headCount, headCount * quotient == hiddenSize,
+                expected: "a divisor of the width, \(hiddenSize)", found: "\(headCount)")
+        }
+        vocabularySize = try reader.integer("vocab_size", limit: 1 << 23)
+        maximumContext = try reader.integer(keys.maximumContext, default: 2048, limit: Self.contextLimit)
+        try reader.require(
             "num_key_value_heads", headCount % keyValueHeadCount == 0, expected: "a divisor of \(headCount) heads",
             found: "\(keyValueHeadCount)")
-        try require("head_dim", headSize % 2 == 0 && headSize <= 4096, expected: "an even width", found: "\(headSize)")
-        let epsilon = json["rms_norm_eps"]?.doubleValue ?? 1e-6
-        try require("rms_norm_eps", epsilon > 0 && epsilon < 1, expected: "between 0 and 1", found: "\(epsilon)")
-        normEpsilon = Float(epsilon)
-        rotary = try RotaryParameters(json)
-        tiesHead = json["tie_word_embeddings"]?.boolValue ?? false
-        let activation = json["hidden_act"]?.stringValue ?? "silu"
-        try require("hidden_act", activation == "silu", expected: "\"silu\"", found: "\"\(activation)\"")
-        for key in ["attention_bias", "mlp_bias"] where json[key]?.boolValue == true {
-            throw ModelError("\(key) in config.json", expected: "false", found: "true")
+        try reader.require(
+            "head_dim", headSize % 2 == 0 && headSize <= 4096, expected: "an even width", found: "\(headSize)")
+        normEpsilon = try reader.normEpsilon(family)
+        switch family.positions {
+        case .rotary(let base): positions = .rotary(try RotaryParameters(json, defaultBase: base))
+        case .learned(let offset): positions = .learned(offset: offset)
+        }
+        rotatingLayers = try reader.rotatingLayers(family, layerCount: layerCount)
+        windows = try reader.windows(
+            family, layerCount: layerCount, context: maximumContext, rotating: rotatingLayers)
+        normsBefore = try reader.flag(family.normsBefore)
+        let omitsFinalNorm = try reader.flag(family.omitsFinalNorm)
+        hasFinalNorm = normsBefore && !omitsFinalNorm
+        activation = try reader.activation(family)
+        biases = Biases(
+            queryKeyValue: try reader.flag(family.queryKeyValueBias), output: try reader.flag(family.outputBias),
+            mlp: try reader.flag(family.mlpBias))
+        tiesHead = try reader.flag("tie_word_embeddings", default: family.tiesHeadByDefault)
+        for (key, value) in family.required {
+            let found = try reader.flag(key, default: value)
+            try reader.require(key, found == value, expected: "\(value)", found: "\(found)")
         }
         beginningID = json["bos_token_id"]?.intValue
         let ends = json["eos_token_id"]
         endIDs = ends?.arrayValue?.compactMap(\.intValue) ?? [ends?.intValue].compactMap(\.self)
+    }
+}
+
+extension ConfigurationReader {
+    fileprivate func normEpsilon(_ family: Family) throws(ModelError) -> Float {
+        guard let key = family.keys.normEpsilon else { return Float(family.defaultNormEpsilon) }
+        let epsilon = json[key]?.doubleValue ?? family.defaultNormEpsilon
+        try require(key, epsilon > 0 && epsilon < 1, expected: "between 0 and 1", found: "\(epsilon)")
+        return Float(epsilon)
+    }
+
+    fileprivate func activation(_ family: Family) throws(ModelError) -> ModelConfiguration.Activation {
+        let key = family.keys.activation
+        let name = entry(key).map { $0.stringValue ?? $0.text() } ?? family.defaultActivation
+        if family.gateProjection != nil {
+            try require(key, name == "silu", expected: "\"silu\"", found: "\"\(name)\"")
+            return .gatedSilu
+        }
+        switch name {
+        case "relu": return .relu
+        case "gelu": return .gelu
+        case "gelu_new", "gelu_fast", "gelu_pytorch_tanh": return .geluTanh
+        default: throw error(key, expected: "\"relu\", \"gelu\" or \"gelu_new\"", found: "\"\(name)\"")
+        }
+    }
+}
+
+extension ModelConfiguration {
+    /// What this decoder does that llama's does not, in words; nil if nothing: what knows llama alone runs it.
+    public var departureFromLlama: String? {
+        if family.norm != .rms { return "layer norms" }
+        if rotary == nil { return "learned positions" }
+        if activation != .gatedSilu { return "an MLP without a gate" }
+        if biases != Biases(queryKeyValue: false, output: false, mlp: false) { return "biases" }
+        if family.queryNorm != nil { return "norms of heads" }
+        if !normsBefore || !hasFinalNorm { return "norms in other places" }
+        if projectsEmbeddings { return "projected embeddings" }
+        if rotatingLayers.contains(false) { return "layers without rotation" }
+        if let window = windows.compactMap(\.self).first { return "a window of \(window) tokens" }
+        return nil
     }
 }

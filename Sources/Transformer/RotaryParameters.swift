@@ -23,11 +23,12 @@ public struct RotaryParameters: Sendable, Equatable {
     public let scaling: Scaling
 
     /// Reads both spellings: `rope_theta` with `rope_scaling`, and `rope_parameters` that holds all.
-    init(_ json: JSON) throws(ModelError) {
-        let parameters = json["rope_parameters"].flatMap { $0.isNull ? nil : $0 }
-        let section = parameters ?? json["rope_scaling"].flatMap { $0.isNull ? nil : $0 }
+    /// - Parameter defaultBase: the base where there is no entry.
+    init(_ json: JSON, defaultBase: Double = 10_000) throws(ModelError) {
+        let parameters = json.entry("rope_parameters")
+        let section = parameters ?? json.entry("rope_scaling")
         func number(_ key: String, in section: JSON?, default fallback: Double? = nil) throws(ModelError) -> Double {
-            guard let entry = section?[key] else {
+            guard let entry = section?[key], !entry.isNull else {
                 if let fallback { return fallback }
                 throw ModelError("\(key) of the rotary scaling in config.json", expected: "a number", found: "no entry")
             }
@@ -36,7 +37,18 @@ public struct RotaryParameters: Sendable, Equatable {
             }
             return value
         }
-        let top = try number("rope_theta", in: json, default: 10_000)
+        // Of models that rotate their layers differently.
+        if let name = parameters?.objectValue?.first(where: { $0.value.objectValue != nil })?.key {
+            throw ModelError(
+                "rope_parameters in config.json", expected: "the same for all layers", found: "\"\(name)\"")
+        }
+        for place in [json, section] {
+            let share = try number("partial_rotary_factor", in: place, default: 1)
+            guard share == 1 else {
+                throw ModelError("partial_rotary_factor in config.json", expected: "1", found: "\(share)")
+            }
+        }
+        let top = try number("rope_theta", in: json, default: defaultBase)
         base = try number("rope_theta", in: parameters, default: top)
         let kind = section?["rope_type"]?.stringValue ?? section?["type"]?.stringValue ?? "default"
         switch kind {

@@ -69,7 +69,7 @@ import Testing
         let architecture: Set<String> = ["general.architecture"]
         #expect(
             try sentence({ $0.add("general.architecture", "mamba") }, except: architecture).contains(
-                "the architecture: expected llama, found \"mamba\""))
+                "the architecture: expected llama or qwen2 or qwen3, found \"mamba\""))
         #expect(try sentence { $0.add("llama.expert_count", UInt32(8)) }.contains("a model without experts, found 8"))
         #expect(try sentence { $0.add("split.count", UInt32(3)) }.contains("one file with all tensors"))
         #expect(try sentence { $0.add("llama.rope.dimension_count", UInt32(16)) }.contains("the size of a head, 32"))
@@ -107,6 +107,22 @@ import Testing
             "blk.*.attn_q.weight": "blk.*.attn_q.weight", "blk.1.attn_q": "blk.1.attn_q", "": "", "...": "...",
         ]
         for (gguf, expected) in names { #expect(GGUFArchitecture.llama.configurationName(of: gguf) == expected) }
+    }
+
+    /// Rows are in order there; biases and norms of heads have Hugging Face's names.
+    @Test(arguments: ["qwen2", "qwen3"]) func readsQwen(name: String) throws {
+        var builder = GGUFBuilder.llama(architecture: name)
+        builder.addTensor("token_embd.weight", [64, 5], floats: [Float](repeating: 0, count: 320))
+        let bias = (0..<64).map { Float($0) }
+        builder.addTensor("blk.0.attn_q.bias", [64], floats: bias)
+        let norm = bias[..<32].map { $0 + 1 }
+        builder.addTensor("blk.0.attn_q_norm.weight", [32], floats: norm)
+        let checkpoint = try open(builder)
+        #expect(checkpoint.configuration["model_type"] == .string(name))
+        #expect(checkpoint.configuration["head_dim"] == 32)
+        #expect(try checkpoint.floats("model.layers.0.self_attn.q_proj.bias") == bias)
+        let normName = name == "qwen3" ? "model.layers.0.self_attn.q_norm.weight" : "blk.0.attn_q_norm.weight"
+        #expect(try checkpoint.floats(normName) == norm)
     }
 
     /// Rows of queries and keys, interleaved as llama.cpp's converter does it: reshape to [heads, 2, size / 2,

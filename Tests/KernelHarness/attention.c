@@ -97,15 +97,20 @@ struct queries {
     struct guarded queries;
     const float *pointers[FLASH_ATTENTION_QUERIES];
     int64_t lengths[FLASH_ATTENTION_QUERIES];
+    int64_t starts[FLASH_ATTENTION_QUERIES];
+    int has_window;
 };
 
 static struct queries queries_make(const struct cache *cache, int64_t count) {
     const int64_t width = cache->layer.head_width;
-    struct queries queries = {.count = count, .queries = guarded_make((size_t)(count * width) * sizeof(float), 0)};
+    struct queries queries = {
+        .count = count, .queries = guarded_make((size_t)(count * width) * sizeof(float), 0),
+        .has_window = random_below(2) == 0};
     for (int64_t i = 0; i < count * width; i++) ((float *)queries.queries.bytes)[i] = random_float(-1, 1);
     for (int64_t i = 0; i < count; i++) {
         queries.pointers[i] = (const float *)queries.queries.bytes + i * width;
         queries.lengths[i] = random_below(3) == 0 ? 1 + random_below(cache->tokens) : cache->tokens;
+        queries.starts[i] = queries.has_window ? random_below(queries.lengths[i]) : 0;
     }
     return queries;
 }
@@ -126,7 +131,8 @@ static int attend_in_parts(
         const struct flash_attention attention = {
             .block_table = cache->blocks, .kv_head = head, .scale = scale, .first_token = first,
             .end_token = end < cache->tokens ? end : cache->tokens, .query_count = count,
-            .queries = queries->pointers, .lengths = queries->lengths, .outputs = pointers, .is_part = 1,
+            .queries = queries->pointers, .lengths = queries->lengths,
+            .starts = queries->has_window ? queries->starts : NULL, .outputs = pointers, .is_part = 1,
             .scratch = fresh_scratch(),
             // What comes next may be anything, and changes nothing.
             .next_block_table = random_below(2) ? cache->blocks : NULL, .next_kv_head = head,
@@ -157,7 +163,8 @@ static void check_attention(const struct cache *cache, int64_t count, int64_t pa
         const struct flash_attention attention = {
             .block_table = cache->blocks, .kv_head = head, .scale = scale, .first_token = 0,
             .end_token = cache->tokens, .query_count = count, .queries = queries.pointers, .lengths = queries.lengths,
-            .outputs = pointers, .is_part = 0, .scratch = fresh_scratch()};
+            .starts = queries.has_window ? queries.starts : NULL, .outputs = pointers, .is_part = 0,
+            .scratch = fresh_scratch()};
         kernels->attend(&cache->layer, &attention);
     }
     // The reference reads all keys once for every element: a few queries of the call are enough.
@@ -165,7 +172,8 @@ static void check_attention(const struct cache *cache, int64_t count, int64_t pa
     for (int64_t i = 0; i < count; i += 1 + random_below(9)) {
         float expected[512];
         flash_reference_attend(
-            &cache->layer, cache->blocks, head, scale, queries.pointers[i], queries.lengths[i], expected);
+            &cache->layer, cache->blocks, head, scale, queries.pointers[i], queries.starts[i],
+            queries.lengths[i], expected);
         for (int64_t d = 0; d < width; d++) {
             const double error = fabs((double)((const float *)outputs.bytes)[i * width + d] - expected[d]);
             if (!(error <= worst)) worst = error;

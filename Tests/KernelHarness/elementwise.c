@@ -71,6 +71,53 @@ static void check_activation(int64_t width, float magnitude) {
     guarded_free(&up);
 }
 
+static void check_layer_norm(int64_t width, float magnitude) {
+    struct guarded values = random_floats(width, magnitude), weight = random_floats(width, 2);
+    struct guarded bias = random_floats(width, 1);
+    float before[MOST];
+    memcpy(before, values.bytes, values.count);
+    const float epsilon = 1e-6f;
+    double mean = 0, variance = 0;
+    for (int64_t i = 0; i < width; i++) mean += before[i];
+    mean /= (double)width;
+    for (int64_t i = 0; i < width; i++) variance += (before[i] - mean) * (before[i] - mean);
+    const double factor = 1 / sqrt(variance / (double)width + epsilon);
+    float *x = (float *)values.bytes;
+    kernels->layer_norm(x, (const float *)weight.bytes, (const float *)bias.bytes, width, epsilon, x);
+    int isRight = guarded_is_intact(&values);
+    for (int64_t i = 0; i < width; i++) {
+        const double expected =
+            (before[i] - mean) * factor * ((const float *)weight.bytes)[i] + ((const float *)bias.bytes)[i];
+        isRight &= fabs(x[i] - expected) <= 1e-5;
+    }
+    check(isRight, "layer_norm: %lld elements up to %g", (long long)width, magnitude);
+    guarded_free(&values);
+    guarded_free(&weight);
+    guarded_free(&bias);
+}
+
+static void check_plain_activations(int64_t width, float magnitude) {
+    for (int kind = 0; kind < 3; kind++) {
+        struct guarded values = random_floats(width, magnitude);
+        float before[MOST];
+        memcpy(before, values.bytes, values.count);
+        void (*const kernel)(float *, int64_t) =
+            kind == 0 ? kernels->relu : kind == 1 ? kernels->gelu : kernels->gelu_tanh;
+        kernel((float *)values.bytes, width);
+        int isRight = guarded_is_intact(&values);
+        for (int64_t i = 0; i < width; i++) {
+            const double x = before[i], u = sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
+            const double expected =
+                kind == 0 ? fmax(x, 0) : kind == 1 ? x * erfc(-x / sqrt(2)) / 2 : x / (1 + exp(-2 * u));
+            // An exponent of 80 has lost digits before it is one: tails are right to fewer.
+            const double error = fabs(((const float *)values.bytes)[i] - expected);
+            isRight &= error <= 3e-5 * fabs(expected) + 1e-36 * (1 + fabs(x)) && error <= 1e-6 * fmax(1, fabs(x));
+        }
+        check(isRight, "activation %d: %lld elements up to %g", kind, (long long)width, magnitude);
+        guarded_free(&values);
+    }
+}
+
 static void check_softmax(int64_t width, float magnitude) {
     struct guarded scores = random_floats(width, magnitude);
     float before[MOST];
@@ -212,6 +259,8 @@ void test_elementwise(void) {
             check_norm(width, magnitudes[m]);
             check_activation(width, magnitudes[m]);
             check_softmax(width, magnitudes[m]);
+            check_layer_norm(width, magnitudes[m]);
+            check_plain_activations(width, magnitudes[m]);
             check_activation_gradient(width, magnitudes[m]);
             check_addition(width, magnitudes[m]);
         }

@@ -44,7 +44,7 @@ import Testing
             forward.addProduct(
                 buffers.attended.slice, by: weights.output, to: stream.slice, scratch: buffers.change.slice)
             forward.normalize(stream.slice, by: weights.postAttentionNorm, into: buffers.normalized.slice)
-            arithmetic.multiply(buffers.normalized.slice, transposed: weights.gate.slice, into: buffers.gate.slice)
+            arithmetic.multiply(buffers.normalized.slice, transposed: weights.gate!.slice, into: buffers.gate.slice)
             arithmetic.multiply(buffers.normalized.slice, transposed: weights.up.slice, into: buffers.up.slice)
             forward.activate(gate: buffers.gate.slice, up: buffers.up.slice)
             forward.addProduct(buffers.gate.slice, by: weights.down, to: stream.slice, scratch: buffers.change.slice)
@@ -87,7 +87,7 @@ import Testing
             reading: configuration.family.embedding, rows: configuration.vocabularySize,
             columns: configuration.hiddenSize, from: checkpoint)
         let normalized = Matrix(uninitializedRows: stream.rows, columns: stream.columns)
-        forward.normalize(stream.slice, by: norm, into: normalized.slice)
+        forward.normalize(stream.slice, by: LayerWeights.Norm(weight: norm), into: normalized.slice)
         let found = Matrix(uninitializedRows: stream.rows, columns: table.rows)
         forward.arithmetic.multiply(normalized.slice, transposed: table.slice, into: found.slice)
         for (index, sequence) in sequences.enumerated() {

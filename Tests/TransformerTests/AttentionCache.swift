@@ -102,24 +102,28 @@ final class AttentionCache {
         kernels.table.append(&layer, Int64(blocks[token / 16]), Int64(token % 16), keys, values)
     }
 
-    func reference(head: Int, scale: Float, query: [Float], length: Int) -> [Float] {
+    func reference(head: Int, scale: Float, query: [Float], start: Int = 0, length: Int) -> [Float] {
         var output = [Float](repeating: .nan, count: width)
-        flash_reference_attend(&layer, blocks, Int64(head), scale, query, Int64(length), &output)
+        flash_reference_attend(&layer, blocks, Int64(head), scale, query, Int64(start), Int64(length), &output)
         return output
     }
 
-    /// One row for every query, through one call of the kernel.
-    func attend(_ kernels: Kernels, head: Int, scale: Float, queries: [[Float]], lengths: [Int]) -> [[Float]] {
-        call(kernels, head, scale, queries, lengths, tokens: 0..<lengths.max()!, isPart: false)
+    /// One row for every query, through one call of the kernel over the whole context or the blocks that it needs.
+    func attend(
+        _ kernels: Kernels, head: Int, scale: Float, queries: [[Float]], lengths: [Int], starts: [Int]? = nil
+    ) -> [[Float]] {
+        let first = (starts?.min() ?? 0) / 16 * 16
+        return call(kernels, head, scale, queries, lengths, starts, tokens: first..<lengths.max()!, isPart: false)
     }
 
     /// The same in parts that end at the given tokens, then joined.
     func attendInParts(
-        _ kernels: Kernels, head: Int, scale: Float, queries: [[Float]], lengths: [Int], ends: [Int]
+        _ kernels: Kernels, head: Int, scale: Float, queries: [[Float]], lengths: [Int], starts: [Int]? = nil,
+        ends: [Int]
     ) -> [[Float]] {
         var parts: [[[Float]]] = []
         for (first, end) in zip([0] + ends, ends) {
-            parts.append(call(kernels, head, scale, queries, lengths, tokens: first..<end, isPart: true))
+            parts.append(call(kernels, head, scale, queries, lengths, starts, tokens: first..<end, isPart: true))
         }
         return queries.indices.map { query in
             // Rows farther apart than they are long; what lies between must not matter.
@@ -134,9 +138,10 @@ final class AttentionCache {
     }
 
     private func call(
-        _ kernels: Kernels, _ head: Int, _ scale: Float, _ queries: [[Float]], _ lengths: [Int], tokens: Range<Int>,
-        isPart: Bool
+        _ kernels: Kernels, _ head: Int, _ scale: Float, _ queries: [[Float]], _ lengths: [Int], _ starts: [Int]?,
+        tokens: Range<Int>, isPart: Bool
     ) -> [[Float]] {
+        let firsts = starts.map { GuardedBuffer($0.map { Int64($0) }) }
         let inputs = queries.map { GuardedBuffer($0) }
         let outputs = queries.map { _ in GuardedBuffer([Float](repeating: .nan, count: width + (isPart ? 2 : 0))) }
         let inputPointers = inputs.map { Optional(UnsafePointer($0.pointer)) }
@@ -149,15 +154,15 @@ final class AttentionCache {
                             block_table: blocks.baseAddress, kv_head: Int64(head), scale: scale,
                             first_token: Int64(tokens.lowerBound), end_token: Int64(tokens.upperBound),
                             query_count: Int64(queries.count), queries: inputs.baseAddress,
-                            lengths: lengths.baseAddress, outputs: outputs.baseAddress, is_part: isPart ? 1 : 0,
-                            scratch: scratch.pointer, next_block_table: nil, next_kv_head: 0, next_first_token: 0,
-                            next_end_token: 0)
+                            lengths: lengths.baseAddress, starts: firsts.map { UnsafePointer($0.pointer) },
+                            outputs: outputs.baseAddress, is_part: isPart ? 1 : 0, scratch: scratch.pointer,
+                            next_block_table: nil, next_kv_head: 0, next_first_token: 0, next_end_token: 0)
                         kernels.table.attend(&layer, &attention)
                     }
                 }
             }
         }
-        return withExtendedLifetime(inputs) { outputs.map { Array($0.elements) } }
+        return withExtendedLifetime((inputs, firsts)) { outputs.map { Array($0.elements) } }
     }
 }
 

@@ -113,6 +113,34 @@ import Testing
         }
     }
 
+    /// A query sees its window and nothing before it, whole or in parts, some of which a query sees nothing of.
+    @Test(arguments: [1, 16, 17, 40, 129, 300], types) func seesAWindowOnly(length: Int, type: flash_cache_type) {
+        for width in [8, 30] {
+            let cache = AttentionCache(tokens: length, heads: 2, width: width, type: type, seed: 14)
+            for window in [1, 2, 15, 16, 17, 100] {
+                let lengths = (0..<13).map { max(length - $0 * 3, 1) }
+                let starts = lengths.map { max($0 - window, 0) }
+                let queries = lengths.indices.map { randomValues(width, seed: UInt64($0)) }
+                let expected = lengths.indices.map { query in
+                    cache.reference(
+                        head: 1, scale: 0.3, query: queries[query], start: starts[query], length: lengths[query]
+                    ).map(Double.init)
+                }
+                let ends = stride(from: 128, to: length, by: 128) + [length]
+                for kernels in Kernels.underTest {
+                    let whole = cache.attend(
+                        kernels, head: 1, scale: 0.3, queries: queries, lengths: lengths, starts: starts)
+                    let parts = cache.attendInParts(
+                        kernels, head: 1, scale: 0.3, queries: queries, lengths: lengths, starts: starts, ends: ends)
+                    for found in [whole, parts] {
+                        let error = largestDifference(found, expected)
+                        #expect(error <= Self.tolerance(type), "\(kernels.instructionSet), \(width), \(window)")
+                    }
+                }
+            }
+        }
+    }
+
     /// The weight of one token is all of it, and scores far beyond the range of exp do no harm.
     @Test func standsLargeScores() {
         for scale: Float in [1e4, -1e4, 0] {

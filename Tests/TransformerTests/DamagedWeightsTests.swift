@@ -121,7 +121,7 @@ import Transformer
         for name in TinyModel().projections.map({ $0.name.replacing("weight", with: "bias") }) {
             var model = TinyModel()
             model.added = [(name, [64])]
-            let error = ModelError(name, expected: "no biases in models of type llama", found: "one")
+            let error = ModelError(name, expected: "no such bias by config.json and type llama", found: "one")
             #expect(throws: error) { try OpenModel(model) }
         }
     }

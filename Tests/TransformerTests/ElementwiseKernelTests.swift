@@ -31,6 +31,83 @@ import Testing
         }
     }
 
+    /// Also where the mean is large beside what lies around it, and in place.
+    @Test(arguments: widths) func normalizesAroundTheMean(width: Int) {
+        for (scale, shift, epsilon) in [(1, 0, 1e-5), (1, 50, 1e-5), (1e-4, 0, 1e-6), (0, 3, 1e-5)]
+            as [(
+                Float, Float, Float
+            )]
+        {
+            let input = randomValues(width, seed: 1).map { $0 * scale + shift }
+            let (weight, bias) = (randomValues(width, seed: 2), randomValues(width, seed: 3))
+            let mean = input.reduce(0.0) { $0 + Double($1) } / Double(width)
+            let variance = input.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(width)
+            let factor = 1 / (variance + Double(epsilon)).squareRoot()
+            let expected = input.indices.map {
+                (Double(input[$0]) - mean) * factor * Double(weight[$0]) + Double(bias[$0])
+            }
+            // A float32 mean is off by its last bit, which the factor may enlarge.
+            let tolerance = 3e-6 + Double(shift) * factor * 1e-6
+            for kernels in Kernels.underTest {
+                let (x, w, b) = (GuardedBuffer(input), GuardedBuffer(weight), GuardedBuffer(bias))
+                kernels.table.layer_norm(x.pointer, w.pointer, b.pointer, Int64(width), epsilon, x.pointer)
+                let error = largestDifference([Array(x.elements)], [expected])
+                #expect(error <= tolerance, "\(kernels.instructionSet), \(scale), \(shift)")
+            }
+        }
+    }
+
+    @Test(arguments: widths) func normalizesHeads(width: Int) {
+        let heads = 3
+        let input = randomValues(heads * width, seed: 1)
+        let weight = randomValues(width, seed: 2)
+        for kernels in Kernels.underTest {
+            let (x, w) = (GuardedBuffer(input), GuardedBuffer(weight))
+            kernels.table.rms_norm_heads(x.pointer, Int64(heads), Int64(width), w.pointer, 1e-5)
+            for head in 0..<heads {
+                let part = GuardedBuffer(Array(input[head * width..<(head + 1) * width]))
+                kernels.table.rms_norm(part.pointer, w.pointer, Int64(width), 1e-5, part.pointer)
+                #expect(Array(x.elements[head * width..<(head + 1) * width]) == Array(part.elements))
+            }
+        }
+    }
+
+    private static let activations: [(name: String, exact: @Sendable (Double) -> Double)] = [
+        ("relu", { max($0, 0) }), ("gelu", { $0 * erfc(-$0 / 2.0.squareRoot()) / 2 }),
+        (
+            "gelu_tanh",
+            { x in
+                let u = (2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)
+                return x / (1 + exp(-2 * u))
+            }
+        ),
+    ]
+
+    /// Both tails keep their digits until nothing is left of them.
+    @Test(arguments: widths, [0, 1, 2]) func activatesWithoutAGate(width: Int, index: Int) {
+        let (name, exact) = Self.activations[index]
+        for range: Float in [1e-3, 1, 2.5, 7, 80, 1e20] {
+            let input = randomValues(width, seed: 5).map { $0 / 2 * range }
+            let expected = input.map { exact(Double($0)) }
+            for kernels in Kernels.underTest {
+                let table = kernels.table
+                let kernel = index == 0 ? table.relu : index == 1 ? table.gelu : table.gelu_tanh
+                let values = GuardedBuffer(input)
+                kernel!(values.pointer, Int64(width))
+                for (index, y) in expected.enumerated() {
+                    // An exponent of 80 has lost digits before it is one: tails are right to fewer.
+                    let error = abs(Double(values.elements[index]) - y)
+                    let size = max(Double(abs(input[index])), 1)
+                    let tolerance = min(3e-5 * abs(y) + 2e-36 * size, 1e-6 * size)
+                    #expect(error <= tolerance, "\(name), \(kernels.instructionSet), \(range)")
+                }
+                values.elements[width - 1] = .nan
+                kernel!(values.pointer, Int64(width))
+                #expect(values.elements[width - 1].isNaN, "\(name), \(kernels.instructionSet)")
+            }
+        }
+    }
+
     @Test(arguments: widths) func rotates(half: Int) {
         let heads = 3
         let input = randomValues(heads * 2 * half, seed: 3)

@@ -31,7 +31,7 @@ import ModelFixtures
         #expect(try Self.configuration("head_dim", nil).headSize == 16)
         #expect(try Self.configuration("max_position_embeddings", nil).maximumContext == 2048)
         #expect(try Self.configuration("rms_norm_eps", nil).normEpsilon == 1e-6)
-        #expect(try Self.configuration("rope_theta", nil).rotary.base == 10_000)
+        #expect(try Self.configuration("rope_theta", nil).rotary?.base == 10_000)
         #expect(try Self.configuration("tie_word_embeddings", nil).tiesHead == false)
         #expect(try Self.configuration("eos_token_id", nil).endIDs == [])
         #expect(try Self.configuration("eos_token_id", .null).endIDs == [])
@@ -73,9 +73,10 @@ import ModelFixtures
             ("head_dim", 15, "an even width", "15"), ("head_dim", 1, "an even width", "1"),
             ("rms_norm_eps", 0, "between 0 and 1", "0.0"), ("rms_norm_eps", -1e-5, "between 0 and 1", "-1e-05"),
             ("rms_norm_eps", 1, "between 0 and 1", "1.0"), ("rms_norm_eps", .number(.nan), "between 0 and 1", "nan"),
-            ("hidden_act", "gelu", "\"silu\"", "\"gelu\""), ("attention_bias", true, "false", "true"),
-            ("mlp_bias", true, "false", "true"),
-            ("model_type", "mamba", "one of llama", "\"mamba\""), ("model_type", nil, "a string", "no entry"),
+            ("hidden_act", "gelu", "\"silu\"", "\"gelu\""), ("attention_bias", 1, "true or false", "1"),
+            (
+                "model_type", "mamba", "one of llama, mistral, qwen2, qwen3, smollm3, phi3, opt, gpt2", "\"mamba\""
+            ), ("model_type", nil, "a string", "no entry"),
             ("model_type", 3, "a string", "no entry"),
         ] as [(String, JSON?, String, String)])
     func refusesWhatItCannotRun(key: String, value: JSON?, expected: String, found: String) {

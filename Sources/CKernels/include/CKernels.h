@@ -183,6 +183,7 @@ struct flash_attention {
     int64_t query_count;             // 1...FLASH_ATTENTION_QUERIES
     const float *const *queries;     // each `[head_width]`
     const int64_t *lengths;          // query i sees the sequence's tokens before lengths[i]: with is_part maybe none
+    const int64_t *starts;           // and none before starts[i] (a sliding window); NULL: all from the first on
     float *const *outputs;           // each `[head_width]`; with is_part two more
     // If set, an output is the sum of weights * values, behind it the largest score and the sum of the weights.
     int is_part;
@@ -237,13 +238,25 @@ struct flash_kernels {
     void (*append)(
         const struct flash_cache_layer *, int64_t block, int64_t slot, const float *keys, const float *values);
 
-    // output[i] = input[i] * weight[i] / sqrt(mean(input^2) + epsilon)
+    // output[i] = input[i] * weight[i] / sqrt(mean(input^2) + epsilon); `output` may be `input`.
     void (*rms_norm)(const float *input, const float *weight, int64_t width, float epsilon, float *output);
+    // The same for each head by itself, in place: `[heads, head_width]`, weight `[head_width]`.
+    void (*rms_norm_heads)(
+        float *heads, int64_t head_count, int64_t head_width, const float *weight, float epsilon);
+    // output[i] = (input[i] - mean) * weight[i] / sqrt(variance + epsilon) + bias[i]; `output` may be `input`.
+    void (*layer_norm)(
+        const float *input, const float *weight, const float *bias, int64_t width, float epsilon, float *output);
     // Rotates `heads` heads in place; element i pairs with i + head_width / 2 (Hugging Face's order); `cosines` and
     // `sines` hold head_width / 2 elements each.
     void (*rotate)(float *heads, int64_t head_count, int64_t head_width, const float *cosines, const float *sines);
     // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i]
     void (*silu_multiply)(float *gate, const float *up, int64_t count);
+    // values[i] = max(values[i], 0); NaN stays NaN.
+    void (*relu)(float *values, int64_t count);
+    // values[i] = values[i] * (1 + erf(values[i] / sqrt(2))) / 2
+    void (*gelu)(float *values, int64_t count);
+    // values[i] = values[i] * (1 + tanh(sqrt(2 / pi) * (values[i] + 0.044715 * values[i]^3))) / 2
+    void (*gelu_tanh)(float *values, int64_t count);
     // scores[i] = exp(scale * scores[i]) / sum over all of the same
     void (*softmax)(float *scores, int64_t count, float scale);
     // target[i] += addend[i]
@@ -290,10 +303,10 @@ void flash_reference_quantized(
     int64_t tokens);
 // All elements of a quantised matrix as its integers, row-major `[rows, columns]`.
 void flash_quantized_integers(const struct flash_quantized *, int16_t *output);
-// Attention for one query, double precision.
+// Attention for one query over the tokens [start, length), double precision.
 void flash_reference_attend(
     const struct flash_cache_layer *, const int32_t *block_table, int64_t kv_head, float scale, const float *query,
-    int64_t length, float *output);
+    int64_t start, int64_t length, float *output);
 // Reads `count` elements as fast as this machine can and returns a checksum: the bandwidth ceiling. The elements are
 // consumed by plain vector loads from four streams; nothing else limits the loop.
 uint64_t flash_read_bandwidth(const void *bytes, int64_t byte_count);

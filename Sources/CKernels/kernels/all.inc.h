@@ -6,6 +6,7 @@
 #include "panel.inc.h"
 #include "dense.inc.h"
 #include "elementwise.inc.h"
+#include "activations.inc.h"
 #include "gradients.inc.h"
 #include "cache.inc.h"
 #include "attention_stretch.inc.h"
@@ -26,7 +27,8 @@
         .product_tiled_bitmap = product_tiled_bitmap, .product_tiled_csl = product_tiled_csl,                      \
         .product_sliced_ellpack = product_sliced_ellpack, .product_quantized = product_quantized,                  \
         .transpose = transpose, .quantize = quantize, .attend = attend, .join_attention = join_attention,          \
-        .append = append, .rms_norm = rms_norm, .rotate = rotate, .silu_multiply = silu_multiply,                  \
+        .append = append, .rms_norm = rms_norm, .rms_norm_heads = rms_norm_heads, .layer_norm = layer_norm,        \
+        .rotate = rotate, .silu_multiply = silu_multiply, .relu = relu, .gelu = gelu, .gelu_tanh = gelu_tanh,      \
         .softmax = softmax, .add = add, .rms_norm_gradient = rms_norm_gradient, .silu_gradient = silu_gradient,    \
         .softmax_gradient = softmax_gradient, .widen = widen, .fit_scales = fit_scales,                            \
         .round_weights = round_weights,                                                                            \

@@ -30,17 +30,18 @@ ALWAYS_INLINE void scale_output(float *output, int64_t width, float factor) {
     for (; d < width; d++) output[d] *= factor;
 }
 
-// Turns one query's scores into weights and moves its running maximum and sum along. Tokens from `visible` on count
-// nothing; their scores may be anything, NaN included. A NaN among the others is not the maximum, but its weight, the
-// sum and so the output are NaN.
+// Turns one query's scores into weights and moves its running maximum and sum along. Tokens before `skipped` and from
+// `visible` on count nothing; their scores may be anything, NaN included. A NaN among the others is not the maximum,
+// but its weight, the sum and so the output are NaN.
 ALWAYS_INLINE void softmax_of_stretch(
     const struct flash_cache_layer *cache, const enum flash_cache_type type, const struct stretch *stretch,
-    float *scores, int64_t visible, float *output, float *maximum, float *sum) {
+    float *scores, int64_t skipped, int64_t visible, float *output, float *maximum, float *sum) {
     const int64_t end = stretch->blocks * FLASH_BLOCK_TOKENS;
-    if (visible <= 0) {
+    if (visible <= 0 || skipped >= visible) {
         for (int64_t i = 0; i < end; i += LANES) vec_store(scores + i, vec_zero());
         return;
     }
+    for (int64_t i = 0; i < skipped; i++) scores[i] = -INFINITY;
     for (int64_t i = visible; i < end; i++) scores[i] = -INFINITY;
     vec maxima = vec_broadcast(*maximum);
     for (int64_t i = 0; i < end; i += LANES) maxima = vec_max(vec_load(scores + i), maxima);
@@ -78,8 +79,8 @@ ALWAYS_INLINE void attend_stretch(
     scores_of_stretch(cache, type, stretch, block, scores, count);
     for (int q = 0; q < count; q++)
         softmax_of_stretch(
-            cache, type, stretch, scores[q], block->visible[q], block->outputs[q], &block->maxima[q],
-            &block->sums[q]);
+            cache, type, stretch, scores[q], block->skipped[q], block->visible[q], block->outputs[q],
+            &block->maxima[q], &block->sums[q]);
     if (type == FLASH_CACHE_I8)
         integer_values_of_stretch(cache, stretch, block, scores, count, next);
     else
@@ -140,15 +141,17 @@ ALWAYS_INLINE void attend_cached(
         const struct stretch *next =
             next_stretch(&stretches[at ^ 1], &stretches[at], cache, type, attention, start);
         for (int64_t first = 0; first < padded_count; first += count) {
-            int64_t visible[QUERY_BLOCK];
+            int64_t skipped[QUERY_BLOCK], visible[QUERY_BLOCK];
             for (int64_t q = 0; q < count; q++) {
                 const int64_t seen = first + q < query_count ? attention->lengths[first + q] - start : 0;
                 visible[q] = seen < stretches[at].tokens ? seen : stretches[at].tokens;
+                skipped[q] = attention->starts && first + q < query_count ? attention->starts[first + q] - start : 0;
             }
             const int64_t query_bytes = cache_width(cache, type) * (type == FLASH_CACHE_I8 ? 2 : 4);
             const struct query_block queries = {
                 .queries = (const char *)attention->scratch + first * query_bytes, .query_scales = scales + first,
-                .visible = visible, .outputs = outputs + first, .maxima = maxima + first, .sums = sums + first};
+                .skipped = skipped, .visible = visible, .outputs = outputs + first, .maxima = maxima + first,
+                .sums = sums + first};
             switch (count) {
                 STRETCH_CASE(1)
                 STRETCH_CASE(2)

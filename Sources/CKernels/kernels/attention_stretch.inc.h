@@ -74,7 +74,8 @@ ALWAYS_INLINE const struct stretch *next_stretch(
 struct query_block {
     const void *queries;        // scaled: `[width, count]` float32, or `[width / 2, count]` pairs of integers
     const float *query_scales;  // of integers
-    const int64_t *visible;     // tokens of the stretch that a query sees
+    const int64_t *skipped;     // tokens at the stretch's beginning that a query does not see; below 0: none
+    const int64_t *visible;     // tokens of the stretch that a query sees, those included
     float *const *outputs;
     float *maxima, *sums;
 };

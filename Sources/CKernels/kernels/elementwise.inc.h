@@ -40,6 +40,38 @@ static void rms_norm(const float *input, const float *weight, int64_t width, flo
     }
 }
 
+static void rms_norm_heads(
+    float *heads, int64_t head_count, int64_t head_width, const float *weight, float epsilon) {
+    for (int64_t head = 0; head < head_count; head++)
+        rms_norm(heads + head * head_width, weight, head_width, epsilon, heads + head * head_width);
+}
+
+// The variance is summed up around the mean, in a pass of its own: squares less the mean's square would lose digits.
+static void layer_norm(
+    const float *input, const float *weight, const float *bias, int64_t width, float epsilon, float *output) {
+    vec sums = vec_zero();
+    float rest = 0;
+    int64_t i = 0;
+    for (; i + LANES <= width; i += LANES) sums = vec_add(sums, vec_load(input + i));
+    for (; i < width; i++) rest += input[i];
+    const float mean = (vec_sum(sums) + rest) / (float)width;
+    const vec means = vec_broadcast(mean);
+    sums = vec_zero();
+    rest = 0;
+    for (i = 0; i + LANES <= width; i += LANES) {
+        const vec x = vec_sub(vec_load(input + i), means);
+        sums = vec_fma(x, x, sums);
+    }
+    for (; i < width; i++) rest += (input[i] - mean) * (input[i] - mean);
+    const float factor = 1 / sqrtf((vec_sum(sums) + rest) / (float)width + epsilon);
+    const vec factors = vec_broadcast(factor);
+    for (i = 0; i + LANES <= width; i += LANES) {
+        const vec x = vec_mul(vec_sub(vec_load(input + i), means), factors);
+        vec_store(output + i, vec_fma(x, vec_load(weight + i), vec_load(bias + i)));
+    }
+    for (; i < width; i++) output[i] = (input[i] - mean) * factor * weight[i] + bias[i];
+}
+
 // Masked loads and stores take many times as long as whole ones: only the last vector of a row is loaded in part.
 ALWAYS_INLINE vec load_up_to(const float *p, int64_t count) {
     return count >= LANES ? vec_load(p) : vec_load_part(p, count);

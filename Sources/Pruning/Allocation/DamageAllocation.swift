@@ -67,7 +67,8 @@ struct DamageAllocation {
     private func damages(sparsity: Double, progress: (Int, Int) -> Void) throws -> [Double] {
         let (layers, forward) = (observation.layers, observation.forward)
         let head = try DistillationHead(checkpoint, forward: forward)
-        let start = try checkpoint.embeddings(of: probe, configuration: forward.configuration)
+        let start = try checkpoint.embeddings(
+            of: probe, configuration: forward.configuration, arithmetic: arithmetic)
         let stream = LayerStream(forward: forward, hidden: start.copy())
         var dense = [start]
         for weights in layers {

@@ -3,6 +3,9 @@ import Tensors
 /// A batch's activations, allocated once for the largest batch; memory that no batch reaches is never committed.
 /// All float32, row-major; a step overwrites its outputs whole for the tokens of the batch.
 final class ActivationBuffers {
+    /// `[tokens, embeddingSize]`: rows of the embedding table before, or what the head reads behind their projections;
+    /// empty where there are none.
+    let embedded: AlignedBuffer<Float>
     /// `[tokens, hiddenSize]`: the residual stream.
     let hidden: AlignedBuffer<Float>
     /// `[tokens, hiddenSize]`: hidden, normalised.
@@ -17,9 +20,9 @@ final class ActivationBuffers {
     let attended: AlignedBuffer<Float>
     /// `[tokens, hiddenSize]`: what is added to hidden.
     let addend: AlignedBuffer<Float>
-    /// `[tokens, intermediateSize]`: gate, then silu(gate) * up.
+    /// `[tokens, intermediateSize]`: gate, then silu(gate) * up; without a gate what the MLP's activation gives.
     let gate: AlignedBuffer<Float>
-    /// `[tokens, intermediateSize]`
+    /// `[tokens, intermediateSize]`; empty without a gate.
     let up: AlignedBuffer<Float>
     /// `[tokens, headSize / 2]`
     let cosines: AlignedBuffer<Float>
@@ -30,6 +33,7 @@ final class ActivationBuffers {
 
     init(_ configuration: ModelConfiguration, tokens: Int, logitsTokens: Int) {
         func rows(of width: Int) -> AlignedBuffer<Float> { AlignedBuffer(uninitializedCount: tokens * width) }
+        embedded = rows(of: configuration.projectsEmbeddings ? configuration.embeddingSize : 0)
         hidden = rows(of: configuration.hiddenSize)
         normalized = rows(of: configuration.hiddenSize)
         queries = rows(of: configuration.queryWidth)
@@ -38,7 +42,7 @@ final class ActivationBuffers {
         attended = rows(of: configuration.queryWidth)
         addend = rows(of: configuration.hiddenSize)
         gate = rows(of: configuration.intermediateSize)
-        up = rows(of: configuration.intermediateSize)
+        up = rows(of: configuration.activation == .gatedSilu ? configuration.intermediateSize : 0)
         cosines = rows(of: configuration.headSize / 2)
         sines = rows(of: configuration.headSize / 2)
         logits = AlignedBuffer(uninitializedCount: logitsTokens * configuration.vocabularySize)

@@ -1,7 +1,7 @@
 import CKernels
 import Tensors
 
-/// How a batch's attention is cut into tasks, the same for all layers.
+/// How a batch's attention is cut into tasks, the same for all layers that look at as many tokens.
 ///
 /// A task is some tokens of one run, all query heads of one key-value head (they share the loads of keys and values),
 /// and a part of the context. One part would leave most threads idle where a few tokens look back at a long context, so
@@ -45,6 +45,8 @@ struct AttentionPlan {
     /// One for each token of the batch.
     private(set) var cachePlaces: [CachePlace] = []
 
+    /// How many of the last tokens each token looks at; nil for all.
+    let window: Int?
     private let keyValueHeadCount: Int
     private let group: Int
     /// Tokens of one task: enough queries to share the loads, few enough tasks' worth to spread a prompt over threads.
@@ -56,7 +58,8 @@ struct AttentionPlan {
     /// Tasks of one run and head that the cut aims at: with a few heads enough for dozens of threads.
     static let wantedTasks = 16
 
-    init(_ configuration: ModelConfiguration) {
+    init(_ configuration: ModelConfiguration, window: Int? = nil) {
+        self.window = window
         keyValueHeadCount = configuration.keyValueHeadCount
         group = configuration.headCount / configuration.keyValueHeadCount
         taskTokens = min(max(48 / group, 1), 16)
@@ -89,7 +92,10 @@ struct AttentionPlan {
 
     private mutating func append(_ tokens: Range<Int>, of run: Batch.Run, index: Int, pieces: Int, head: Int) {
         let position = run.firstPosition + tokens.lowerBound - run.tokens.lowerBound
-        let length = position + tokens.count
+        // Of a window the first token's, from a whole block on.
+        let blockTokens = KeyValueCache.blockTokens
+        let begin = window.map { max(position + 1 - $0, 0) / blockTokens * blockTokens } ?? 0
+        let length = position + tokens.count - begin
         let most = max(Self.wantedTasks / pieces, 1)
         // Whole stretches of the kernel: a multiple of the shortest part.
         let step = ((length + most - 1) / most + Self.partTokens - 1) / Self.partTokens * Self.partTokens
@@ -105,7 +111,7 @@ struct AttentionPlan {
             tasks.append(
                 Task(
                     run: index, keyValueHead: head, tokens: tokens, firstPosition: position,
-                    context: part * step..<min((part + 1) * step, length), part: part, join: join))
+                    context: begin + part * step..<begin + min((part + 1) * step, length), part: part, join: join))
         }
     }
 }

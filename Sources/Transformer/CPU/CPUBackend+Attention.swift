@@ -8,8 +8,10 @@ extension CPUBackend {
             batch.runs.withUnsafeBufferPointer { runs in
                 batch.blocks.withUnsafeBufferPointer { blocks in
                     guard let blocks = blocks.baseAddress else { return }
-                    let loop = AttentionLoop(backend: self, cacheLayer: cacheLayer, runs: runs, blocks: blocks)
-                    pool.run(loop, chunkCount: attentionPlan.tasks.count)
+                    let plan = attentionPlanOfLayer[index]
+                    let loop = AttentionLoop(
+                        backend: self, plan: plan, cacheLayer: cacheLayer, runs: runs, blocks: blocks)
+                    pool.run(loop, chunkCount: attentionPlans[plan].tasks.count)
                 }
             }
         }
@@ -23,16 +25,20 @@ extension CPUBackend {
     /// The task's (token, query head) pairs; then, if it finishes the last part of their context, their join. `next`
     /// is what this thread will probably be asked for after it.
     func attend(
-        _ task: AttentionPlan.Task, cacheLayer: UnsafePointer<flash_cache_layer>, blockTable: UnsafePointer<Int32>,
+        _ task: AttentionPlan.Task, ofPlan plan: Int, cacheLayer: UnsafePointer<flash_cache_layer>,
+        blockTable: UnsafePointer<Int32>,
         scratch: UnsafeMutableRawPointer, next: (task: AttentionPlan.Task, blockTable: UnsafePointer<Int32>)?
     ) {
         let group = configuration.headCount / configuration.keyValueHeadCount
         let pairs = task.tokens.count * group
         let limit = Self.queryLimit(headSize: configuration.headSize)
-        let join = task.join.map { attentionPlan.joins[$0] }
+        let join = task.join.map { attentionPlans[plan].joins[$0] }
+        let window = attentionPlans[plan].window
         withUnsafeTemporaryAllocation(of: UnsafePointer<Float>?.self, capacity: limit) { queries in
             withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>?.self, capacity: limit) { outputs in
-                withUnsafeTemporaryAllocation(of: Int64.self, capacity: limit) { lengths in
+                // Behind the lengths the beginnings of windows.
+                withUnsafeTemporaryAllocation(of: Int64.self, capacity: 2 * limit) { lengths in
+                    let starts = UnsafePointer(lengths.baseAddress! + limit)
                     for first in stride(from: 0, to: pairs, by: limit) {
                         let count = min(limit, pairs - first)
                         for slot in 0..<count {
@@ -41,14 +47,17 @@ extension CPUBackend {
                             let partial = join.map { attentionPartials[$0.firstPartial + task.part * pairs + pair] }
                             queries.initializeElement(at: slot, to: buffers.queries.pointer + place)
                             outputs.initializeElement(at: slot, to: partial ?? buffers.attended.pointer + place)
-                            lengths.initializeElement(at: slot, to: Int64(task.firstPosition + pair / group + 1))
+                            let length = task.firstPosition + pair / group + 1
+                            lengths.initializeElement(at: slot, to: Int64(length))
+                            if let window { lengths.initializeElement(at: limit + slot, to: Int64(length - window)) }
                         }
                         var attention = flash_attention(
                             block_table: blockTable, kv_head: Int64(task.keyValueHead),
                             scale: 1 / Float(configuration.headSize).squareRoot(),
                             first_token: Int64(task.context.lowerBound), end_token: Int64(task.context.upperBound),
                             query_count: Int64(count), queries: queries.baseAddress, lengths: lengths.baseAddress,
-                            outputs: outputs.baseAddress, is_part: join == nil ? 0 : 1, scratch: scratch,
+                            starts: window == nil ? nil : starts, outputs: outputs.baseAddress,
+                            is_part: join == nil ? 0 : 1, scratch: scratch,
                             next_block_table: next?.blockTable,
                             next_kv_head: Int64(next?.task.keyValueHead ?? 0),
                             next_first_token: Int64(next?.task.context.lowerBound ?? 0),

@@ -7,11 +7,22 @@ extension CPUBackend {
     public func embed(_ batch: Batch) {
         // Kernels trust the block table: a block outside the cache would be somebody else's memory.
         for block in batch.blocks { precondition(block >= 0 && block < cache.blockCount, "cache block \(block)") }
-        attentionPlan.update(for: batch)
-        attentionPartials.reserve(partials: attentionPlan.partialCount, joins: attentionPlan.joins.count)
+        for index in attentionPlans.indices {
+            attentionPlans[index].update(for: batch)
+            attentionPartials.reserve(
+                partials: attentionPlans[index].partialCount, joins: attentionPlans[index].joins.count)
+        }
+        let tokens = batch.tokens.count
         // Sines and cosines take long.
-        let width = configuration.hiddenSize + 16 * configuration.headSize
-        pool.forEachToken(batch.tokens.count, width: width, EmbedStep(backend: self, batch: batch))
+        let width = configuration.embeddingSize + 32 * rotaryFrequencies.count
+        let projected = OutputRows(pointer: buffers.hidden.pointer, stride: configuration.hiddenSize)
+        let rows = embeddingProducts == nil ? buffers.hidden.pointer : buffers.embedded.pointer
+        pool.forEachToken(tokens, width: width, EmbedStep(backend: self, batch: batch, output: rows))
+        if let embeddingProducts { multiply(embeddingProducts, by: .embedded, tokens: tokens, into: projected) }
+        guard case .learned(let offset) = configuration.positions, let table = weights.positionTable else { return }
+        pool.forEachToken(
+            tokens, width: configuration.hiddenSize,
+            PositionStep(backend: self, batch: batch, table: table, offset: offset))
     }
 
     public func projectAttention(layer index: Int, _ batch: Batch) {
@@ -20,45 +31,64 @@ extension CPUBackend {
         let keys = OutputRows(pointer: buffers.keys.pointer, stride: configuration.keyValueWidth)
         let values = OutputRows(pointer: buffers.values.pointer, stride: configuration.keyValueWidth)
         let group = layerProducts[index].queryKeyValue
-        prepareInput(.hidden(norm: weights.layers[index].inputNorm), forms: group.forms, tokens: tokens)
+        let norm = configuration.normsBefore ? weights.layers[index].inputNorm : nil
+        prepareInput(.hidden(norm: norm), forms: group.forms, tokens: tokens)
         let loop = ProductLoop(backend: self, group: group, tokens: tokens, outputs: (queries, keys, values))
         pool.run(loop, chunkCount: group.chunks.count)
         var cacheLayer = cache.kernelLayer(index)
         withUnsafePointer(to: &cacheLayer) { cacheLayer in
             let width = configuration.queryWidth + 2 * configuration.keyValueWidth
-            pool.forEachToken(tokens, width: width, AppendStep(backend: self, cacheLayer: cacheLayer))
+            let step = AppendStep(
+                backend: self, cacheLayer: cacheLayer, rotates: configuration.rotates(layer: index),
+                queryNorm: weights.layers[index].queryNorm?.pointer, keyNorm: weights.layers[index].keyNorm?.pointer)
+            pool.forEachToken(tokens, width: width, step)
         }
     }
 
     public func addAttention(layer index: Int, _ batch: Batch) {
-        addToHidden(layerProducts[index].output, tokens: batch.tokens.count, input: .attended)
+        addToHidden(
+            layerProducts[index].output, tokens: batch.tokens.count, input: .attended,
+            norm: weights.layers[index].inputNorm)
     }
 
     public func addMLP(layer index: Int, _ batch: Batch) {
         let tokens = batch.tokens.count
         let products = layerProducts[index]
-        prepareInput(
-            .hidden(norm: weights.layers[index].postAttentionNorm), forms: products.gateUpForms, tokens: tokens)
-        let loop = GatedLoop(
-            backend: self, products: products, gate: buffers.gate.pointer, up: buffers.up.pointer,
-            width: configuration.intermediateSize, tokens: tokens)
-        pool.run(loop, chunkCount: products.gateUpRows.count)
-        addToHidden(products.down, tokens: tokens, input: .gated)
+        let norm = weights.layers[index].postAttentionNorm
+        let source = InputSource.hidden(norm: configuration.normsBefore ? norm : nil)
+        switch products.inner {
+        case .gated(let gated):
+            prepareInput(source, forms: gated.forms, tokens: tokens)
+            let loop = GatedLoop(
+                backend: self, products: gated, gate: buffers.gate.pointer, up: buffers.up.pointer,
+                width: configuration.intermediateSize, tokens: tokens)
+            pool.run(loop, chunkCount: gated.rows.count)
+        case .plain(let up):
+            let output = OutputRows(pointer: buffers.gate.pointer, stride: configuration.intermediateSize)
+            multiply(up, by: source, tokens: tokens, into: output, finish: .activation)
+        }
+        addToHidden(products.down, tokens: tokens, input: .activated, norm: norm)
     }
 
     public func logits(ofTokens tokens: [Int]) -> UnsafeBufferPointer<Float> {
         let width = configuration.hiddenSize
         for (row, token) in tokens.enumerated() {
             precondition(token >= 0 && token < maximumBatchTokens)
-            kernels.table.rms_norm(
-                buffers.hidden.pointer + token * width, weights.finalNorm.pointer, Int64(width),
-                configuration.normEpsilon, buffers.normalized.pointer + row * width)
+            let (input, output) = (buffers.hidden.pointer + token * width, buffers.normalized.pointer + row * width)
+            if let norm = weights.finalNorm {
+                normalize(input, by: norm, into: output)
+            } else {
+                output.update(from: input, count: width)
+            }
         }
-        prepareInput(.normalized, forms: headProducts.forms, tokens: tokens.count)
+        if let headProjectionProducts {
+            let projected = OutputRows(pointer: buffers.embedded.pointer, stride: configuration.embeddingSize)
+            multiply(headProjectionProducts, by: .normalized, tokens: tokens.count, into: projected)
+        }
         let output = OutputRows(pointer: buffers.logits.pointer, stride: configuration.vocabularySize)
-        let loop = ProductLoop(
-            backend: self, group: headProducts, tokens: tokens.count, outputs: (output, output, output))
-        pool.run(loop, chunkCount: headProducts.chunks.count)
+        multiply(
+            headProducts, by: headProjectionProducts == nil ? .normalized : .embedded, tokens: tokens.count,
+            into: output)
         return UnsafeBufferPointer(start: buffers.logits.pointer, count: tokens.count * configuration.vocabularySize)
     }
 }

@@ -15,14 +15,19 @@ public final class CPUBackend: Backend {
     let buffers: ActivationBuffers
     /// Each layer's products, cut into chunks once; they name the arrays of `weights`.
     let layerProducts: [LayerProducts]
+    /// Between the embedding table and the residual stream, and between that and the head; nil where nothing stands.
+    let embeddingProducts: ProductGroup?
+    let headProjectionProducts: ProductGroup?
     let headProducts: ProductGroup
+    /// None where positions are learned.
     let rotaryFrequencies: [Double]
     /// The input of the current group of products.
     let preparedInput: PreparedInput
     /// ``Kernels/scratchByteCount`` bytes for every thread, behind each other.
     let scratch: AlignedBuffer<UInt8>
-    /// What the attention of the current batch is cut into.
-    var attentionPlan: AttentionPlan
+    /// What the attention of the current batch is cut into, for each window that layers have.
+    var attentionPlans: [AttentionPlan]
+    let attentionPlanOfLayer: [Int]
     let attentionPartials: AttentionPartials
 
     /// - Parameters:
@@ -43,13 +48,19 @@ public final class CPUBackend: Backend {
         buffers = ActivationBuffers(
             configuration, tokens: maximumBatchTokens, logitsTokens: self.maximumLogitsTokens)
         layerProducts = weights.layers.map { LayerProducts($0, threadCount: pool.threadCount) }
-        headProducts = ProductGroup([weights.head], threadCount: pool.threadCount)
-        rotaryFrequencies = configuration.rotary.frequencies(
-            headSize: configuration.headSize, factors: weights.rotaryFactors)
+        func group(_ matrix: PackedMatrix) -> ProductGroup { ProductGroup([matrix], threadCount: pool.threadCount) }
+        embeddingProducts = weights.embeddingProjection.map(group)
+        headProjectionProducts = weights.headProjection.map(group)
+        headProducts = group(weights.head)
+        rotaryFrequencies =
+            configuration.rotary?.frequencies(headSize: configuration.headSize, factors: weights.rotaryFactors) ?? []
         preparedInput = PreparedInput(
-            for: weights.layers.flatMap(\.matrices) + [weights.head], maximumTokens: maximumBatchTokens,
+            for: weights.layers.flatMap(\.matrices) + weights.outerMatrices, maximumTokens: maximumBatchTokens,
             kernels: kernels)
-        attentionPlan = AttentionPlan(configuration)
+        let windows = (0..<configuration.layerCount).map { configuration.window(layer: $0) }
+        let distinct = Array(Set(windows))
+        attentionPlans = distinct.map { AttentionPlan(configuration, window: $0) }
+        attentionPlanOfLayer = windows.map { window in distinct.firstIndex { $0 == window }! }
         attentionPartials = AttentionPartials(headSize: configuration.headSize)
         scratch = AlignedBuffer(uninitializedCount: pool.threadCount * Kernels.scratchByteCount)
     }
@@ -70,21 +81,60 @@ public final class CPUBackend: Backend {
         switch source {
         case .hidden(let norm):
             columns = configuration.hiddenSize
-            pool.forEachToken(tokens, width: columns, NormStep(backend: self, weight: norm))
-            input = UnsafePointer(buffers.normalized.pointer)
+            if let norm { normalizeHidden(by: norm, tokens: tokens, into: buffers.normalized.pointer) }
+            input = UnsafePointer(norm == nil ? buffers.hidden.pointer : buffers.normalized.pointer)
+        case .embedded: (input, columns) = (UnsafePointer(buffers.embedded.pointer), configuration.embeddingSize)
         case .normalized: (input, columns) = (UnsafePointer(buffers.normalized.pointer), configuration.hiddenSize)
         case .attended: (input, columns) = (UnsafePointer(buffers.attended.pointer), configuration.queryWidth)
-        case .gated: (input, columns) = (UnsafePointer(buffers.gate.pointer), configuration.intermediateSize)
+        case .activated: (input, columns) = (UnsafePointer(buffers.gate.pointer), configuration.intermediateSize)
         }
         preparedInput.prepare(input, columns: columns, tokens: tokens, forms: forms, pool: pool)
     }
 
-    /// hidden += group * input
-    func addToHidden(_ group: ProductGroup, tokens: Int, input source: InputSource) {
+    func normalizeHidden(by norm: DecoderWeights.Norm, tokens: Int, into output: UnsafeMutablePointer<Float>) {
+        pool.forEachToken(
+            tokens, width: configuration.hiddenSize, NormStep(backend: self, norm: norm, output: output))
+    }
+
+    /// One row of the residual stream's width.
+    func normalize(
+        _ input: UnsafePointer<Float>, by norm: DecoderWeights.Norm, into output: UnsafeMutablePointer<Float>
+    ) {
+        let (width, epsilon) = (Int64(configuration.hiddenSize), configuration.normEpsilon)
+        if let bias = norm.bias {
+            kernels.table.layer_norm(input, norm.weight.pointer, bias.pointer, width, epsilon, output)
+        } else {
+            kernels.table.rms_norm(input, norm.weight.pointer, width, epsilon, output)
+        }
+    }
+
+    /// The activation of an MLP without a gate, in place.
+    func activate(_ values: UnsafeMutablePointer<Float>, count: Int64) {
+        switch configuration.activation {
+        case .relu: kernels.table.relu(values, count)
+        case .gelu: kernels.table.gelu(values, count)
+        case .geluTanh: kernels.table.gelu_tanh(values, count)
+        case .gatedSilu: preconditionFailure("an activation with a gate")
+        }
+    }
+
+    /// output = group * input, of a group of one matrix.
+    func multiply(
+        _ group: ProductGroup, by source: InputSource, tokens: Int, into output: OutputRows,
+        finish: ProductLoop.Finish = .nothing
+    ) {
         prepareInput(source, forms: group.forms, tokens: tokens)
-        let addend = OutputRows(pointer: buffers.addend.pointer, stride: configuration.hiddenSize)
         let loop = ProductLoop(
-            backend: self, group: group, tokens: tokens, outputs: (addend, addend, addend), addsToHidden: true)
+            backend: self, group: group, tokens: tokens, outputs: (output, output, output), finish: finish)
         pool.run(loop, chunkCount: group.chunks.count)
+    }
+
+    /// hidden += group * input, then its norm where that stands behind.
+    func addToHidden(
+        _ group: ProductGroup, tokens: Int, input source: InputSource, norm: DecoderWeights.Norm
+    ) {
+        let addend = OutputRows(pointer: buffers.addend.pointer, stride: configuration.hiddenSize)
+        multiply(group, by: source, tokens: tokens, into: addend, finish: .addition)
+        if !configuration.normsBefore { normalizeHidden(by: norm, tokens: tokens, into: buffers.hidden.pointer) }
     }
 }

@@ -12,8 +12,16 @@ struct ProductLoop: ChunkedLoop {
     let tokens: Int
     /// Where each of the group's matrices writes; those that it lacks are ignored.
     let outputs: (OutputRows, OutputRows, OutputRows)
-    /// Whether the finished rows are added to the residual stream.
-    var addsToHidden = false
+    /// What is done with the finished rows.
+    enum Finish {
+        case nothing
+        /// They are added to the residual stream.
+        case addition
+        /// They go through the MLP's activation.
+        case activation
+    }
+
+    var finish = Finish.nothing
 
     func run(chunk index: Int, thread: Int) {
         let chunk = group.chunks[index]
@@ -26,11 +34,28 @@ struct ProductLoop: ChunkedLoop {
                 for: matrix, output: output.pointer, outputStride: output.stride,
                 scratch: backend.scratch(ofThread: thread)),
             kernels: kernels)
-        guard addsToHidden else { return }
+        let count = Int64(chunk.rows.count)
+        if let bias = group.biases[chunk.matrix] {
+            kernels.add(bias, to: output, rows: chunk.rows, tokens: tokens)
+        }
+        if finish == .nothing { return }
         for token in 0..<tokens {
             let first = token * output.stride + chunk.rows.lowerBound
-            kernels.table.add(
-                backend.buffers.hidden.pointer + first, output.pointer + first, Int64(chunk.rows.count))
+            if finish == .addition {
+                kernels.table.add(backend.buffers.hidden.pointer + first, output.pointer + first, count)
+            } else {
+                backend.activate(output.pointer + first, count: count)
+            }
+        }
+    }
+}
+
+extension Kernels {
+    /// Adds a bias to some rows of a product.
+    fileprivate func add(_ bias: UnsafePointer<Float>, to output: OutputRows, rows: Range<Int>, tokens: Int) {
+        for token in 0..<tokens {
+            table.add(
+                output.pointer + token * output.stride + rows.lowerBound, bias + rows.lowerBound, Int64(rows.count))
         }
     }
 }
@@ -38,7 +63,7 @@ struct ProductLoop: ChunkedLoop {
 /// silu(gate * x) * (up * x), the same rows of both products in one chunk.
 struct GatedLoop: ChunkedLoop {
     unowned(unsafe) let backend: CPUBackend
-    unowned(unsafe) let products: LayerProducts
+    unowned(unsafe) let products: GatedProducts
     /// `[tokens, width]`
     let gate: UnsafeMutablePointer<Float>
     let up: UnsafeMutablePointer<Float>
@@ -46,9 +71,9 @@ struct GatedLoop: ChunkedLoop {
     let tokens: Int
 
     func run(chunk: Int, thread: Int) {
-        let rows = products.gateUpRows[chunk]
-        multiply(products.gate, rows, into: gate, thread: thread)
-        multiply(products.up, rows, into: up, thread: thread)
+        let rows = products.rows[chunk]
+        multiply(products.gate, products.gateBias, rows, into: gate, thread: thread)
+        multiply(products.up, products.upBias, rows, into: up, thread: thread)
         for token in 0..<tokens {
             let first = token * width + rows.lowerBound
             backend.kernels.table.silu_multiply(gate + first, up + first, Int64(rows.count))
@@ -56,28 +81,33 @@ struct GatedLoop: ChunkedLoop {
     }
 
     private func multiply(
-        _ matrix: MatrixView, _ rows: Range<Int>, into output: UnsafeMutablePointer<Float>, thread: Int
+        _ matrix: MatrixView, _ bias: UnsafePointer<Float>?, _ rows: Range<Int>,
+        into output: UnsafeMutablePointer<Float>, thread: Int
     ) {
         let operands = backend.preparedInput.operands(
             for: matrix, output: output, outputStride: width, scratch: backend.scratch(ofThread: thread))
         matrix.multiply(rows: rows, operands, kernels: backend.kernels)
+        guard let bias else { return }
+        backend.kernels.add(bias, to: OutputRows(pointer: output, stride: width), rows: rows, tokens: tokens)
     }
 }
 
 /// The attention tasks of a batch in one layer.
 struct AttentionLoop: ChunkedLoop {
     unowned(unsafe) let backend: CPUBackend
+    /// The place among the backend's plans.
+    let plan: Int
     let cacheLayer: UnsafePointer<flash_cache_layer>
     /// The batch's runs and block ids.
     let runs: UnsafeBufferPointer<Batch.Run>
     let blocks: UnsafePointer<Int32>
 
     func run(chunk: Int, thread: Int) {
-        let tasks = backend.attentionPlan.tasks
+        let tasks = backend.attentionPlans[plan].tasks
         // Tasks are claimed in order: while this one ran, the other threads took those behind it.
         let next = chunk + backend.pool.threadCount
         backend.attend(
-            tasks[chunk], cacheLayer: cacheLayer, blockTable: blockTable(of: tasks[chunk]),
+            tasks[chunk], ofPlan: plan, cacheLayer: cacheLayer, blockTable: blockTable(of: tasks[chunk]),
             scratch: backend.scratch(ofThread: thread),
             next: next < tasks.count ? (tasks[next], blockTable(of: tasks[next])) : nil)
     }

@@ -13,12 +13,16 @@ final class ProductGroup {
 
     /// The matrices, which outlive this: see ``CPUBackend/weights``.
     let matrices: [MatrixView]
+    /// What is added to each matrix's product; they outlive this, too.
+    let biases: [UnsafePointer<Float>?]
     let chunks: [Chunk]
     /// The forms in which the matrices read their input.
     let forms: InputForms
 
-    init(_ matrices: [PackedMatrix], threadCount: Int) {
+    /// - Parameter biases: one for each matrix; nil if there are none at all.
+    init(_ matrices: [PackedMatrix], biases: [Storage<Float>?]? = nil, threadCount: Int) {
         self.matrices = matrices.map(\.view)
+        self.biases = biases?.map { $0?.pointer } ?? matrices.map { _ in nil }
         forms = InputForms(of: matrices)
         let total = matrices.reduce(0) { $0 + $1.rows * $1.columns }
         let wanted = max(total / (threadCount * 4), 1)
@@ -48,35 +52,63 @@ final class ProductGroup {
 final class LayerProducts {
     let queryKeyValue: ProductGroup
     let output: ProductGroup
-    let gate: MatrixView
-    let up: MatrixView
-    /// Rows that are computed of gate and up together.
-    let gateUpRows: [Range<Int>]
-    let gateUpForms: InputForms
+    /// The products before the MLP's activation.
+    enum Inner {
+        case gated(GatedProducts)
+        case plain(ProductGroup)
+    }
+
+    let inner: Inner
     let down: ProductGroup
 
     init(_ layer: DecoderWeights.Layer, threadCount: Int) {
-        queryKeyValue = ProductGroup([layer.query, layer.key, layer.value], threadCount: threadCount)
-        output = ProductGroup([layer.output], threadCount: threadCount)
-        gate = layer.gate.view
-        up = layer.up.view
-        gateUpRows = ProductGroup.rowRanges(
-            of: [layer.gate, layer.up], elementsPerChunk: gate.rows * gate.columns / (threadCount * 4))
-        gateUpForms = InputForms(of: [layer.gate, layer.up])
-        down = ProductGroup([layer.down], threadCount: threadCount)
+        let biases = layer.biases
+        queryKeyValue = ProductGroup(
+            [layer.query, layer.key, layer.value], biases: [biases.query, biases.key, biases.value],
+            threadCount: threadCount)
+        output = ProductGroup([layer.output], biases: [biases.output], threadCount: threadCount)
+        if let gate = layer.gate {
+            inner = .gated(GatedProducts(gate: gate, up: layer.up, biases: biases, threadCount: threadCount))
+        } else {
+            inner = .plain(ProductGroup([layer.up], biases: [biases.up], threadCount: threadCount))
+        }
+        down = ProductGroup([layer.down], biases: [biases.down], threadCount: threadCount)
+    }
+}
+
+/// The products of gate and up, the same rows of both in one chunk.
+final class GatedProducts {
+    let gate: MatrixView
+    let up: MatrixView
+    let gateBias: UnsafePointer<Float>?
+    let upBias: UnsafePointer<Float>?
+    /// Rows that are computed together.
+    let rows: [Range<Int>]
+    let forms: InputForms
+
+    init(gate: PackedMatrix, up: PackedMatrix, biases: DecoderWeights.Biases, threadCount: Int) {
+        self.gate = gate.view
+        self.up = up.view
+        gateBias = biases.gate?.pointer
+        upBias = biases.up?.pointer
+        rows = ProductGroup.rowRanges(
+            of: [gate, up], elementsPerChunk: gate.rows * gate.columns / (threadCount * 4))
+        forms = InputForms(of: [gate, up])
     }
 }
 
 /// What a group of products multiplies its matrices with.
 enum InputSource {
-    /// The residual stream, normalised.
-    case hidden(norm: Storage<Float>)
+    /// The residual stream, normalised; as it is where norms stand behind.
+    case hidden(norm: DecoderWeights.Norm?)
     /// What was normalised before.
     case normalized
+    /// Rows of the embedding table, or what their head reads.
+    case embedded
     /// What attention gives.
     case attended
-    /// silu(gate) * up
-    case gated
+    /// silu(gate) * up, or what another activation gives.
+    case activated
 }
 
 /// A place for results: rows `stride` elements apart.

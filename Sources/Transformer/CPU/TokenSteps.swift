@@ -10,17 +10,19 @@ import Musl
 import Darwin
 #endif
 
-/// hidden = the token's row of the embedding table; the rotation of its position.
+/// output = the token's row of the embedding table; the rotation of its position.
 struct EmbedStep: TokenStep {
     let backend: CPUBackend
     let batch: Batch
+    /// `[tokens, embeddingSize]`
+    let output: UnsafeMutablePointer<Float>
 
     func run(token: Int) {
-        let width = backend.configuration.hiddenSize
-        let half = backend.configuration.headSize / 2
+        let width = backend.configuration.embeddingSize
+        let half = backend.rotaryFrequencies.count
         let buffers = backend.buffers
         backend.weights.embedding.widenRow(
-            Int(batch.tokens[token]), into: buffers.hidden.pointer + token * width, kernels: backend.kernels)
+            Int(batch.tokens[token]), into: output + token * width, kernels: backend.kernels)
         // In double precision: at position 100,000 a float32 angle is off by a hundredth of a turn.
         let position = Double(batch.positions[token])
         for pair in 0..<half {
@@ -31,38 +33,64 @@ struct EmbedStep: TokenStep {
     }
 }
 
-/// normalized = norm of hidden.
-struct NormStep: TokenStep {
+/// hidden += the row of the table of learned positions. Its float32 form passes through `addend`, which is free yet.
+struct PositionStep: TokenStep {
     let backend: CPUBackend
-    let weight: Storage<Float>
+    let batch: Batch
+    let table: PackedMatrix
+    let offset: Int
 
     func run(token: Int) {
         let width = backend.configuration.hiddenSize
-        backend.kernels.table.rms_norm(
-            backend.buffers.hidden.pointer + token * width, weight.pointer, Int64(width),
-            backend.configuration.normEpsilon, backend.buffers.normalized.pointer + token * width)
+        let row = backend.buffers.addend.pointer + token * width
+        table.widenRow(Int(batch.positions[token]) + offset, into: row, kernels: backend.kernels)
+        backend.kernels.table.add(backend.buffers.hidden.pointer + token * width, row, Int64(width))
     }
 }
 
-/// Rotates the token's queries and keys and stores its keys and values in the cache.
+/// output = norm of hidden, of which it may take the place.
+struct NormStep: TokenStep {
+    let backend: CPUBackend
+    let norm: DecoderWeights.Norm
+    /// `[tokens, hiddenSize]`
+    let output: UnsafeMutablePointer<Float>
+
+    func run(token: Int) {
+        let place = token * backend.configuration.hiddenSize
+        backend.normalize(backend.buffers.hidden.pointer + place, by: norm, into: output + place)
+    }
+}
+
+/// Normalises and rotates the token's queries and keys, where a layer does, and stores its keys and values in the
+/// cache.
 struct AppendStep: TokenStep {
     let backend: CPUBackend
     let cacheLayer: UnsafePointer<flash_cache_layer>
+    let rotates: Bool
+    /// nil where heads have no norms.
+    let queryNorm: UnsafePointer<Float>?
+    let keyNorm: UnsafePointer<Float>?
 
     func run(token: Int) {
-        let configuration = backend.configuration
         let (buffers, table) = (backend.buffers, backend.kernels.table)
-        let headSize = configuration.headSize
-        let place = backend.attentionPlan.cachePlaces[token]
-        let keys = buffers.keys.pointer + token * configuration.keyValueWidth
-        let cosines = buffers.cosines.pointer + token * (headSize / 2)
-        let sines = buffers.sines.pointer + token * (headSize / 2)
-        table.rotate(
-            buffers.queries.pointer + token * configuration.queryWidth, Int64(configuration.headCount),
-            Int64(headSize), cosines, sines)
-        table.rotate(keys, Int64(configuration.keyValueHeadCount), Int64(headSize), cosines, sines)
-        table.append(
-            cacheLayer, Int64(place.block), Int64(place.slot), keys,
-            buffers.values.pointer + token * configuration.keyValueWidth)
+        let headSize = Int64(backend.configuration.headSize)
+        let headCount = Int64(backend.configuration.headCount)
+        let keyValueHeadCount = Int64(backend.configuration.keyValueHeadCount)
+        let place = backend.attentionPlans[0].cachePlaces[token]  // the same in all
+        let queries = buffers.queries.pointer + token * backend.configuration.queryWidth
+        let keys = buffers.keys.pointer + token * backend.configuration.keyValueWidth
+        let values = buffers.values.pointer + token * backend.configuration.keyValueWidth
+        if let queryNorm, let keyNorm {
+            let epsilon = backend.configuration.normEpsilon
+            table.rms_norm_heads(queries, headCount, headSize, queryNorm, epsilon)
+            table.rms_norm_heads(keys, keyValueHeadCount, headSize, keyNorm, epsilon)
+        }
+        if rotates {
+            let cosines = buffers.cosines.pointer + token * backend.rotaryFrequencies.count
+            let sines = buffers.sines.pointer + token * backend.rotaryFrequencies.count
+            table.rotate(queries, headCount, headSize, cosines, sines)
+            table.rotate(keys, keyValueHeadCount, headSize, cosines, sines)
+        }
+        table.append(cacheLayer, Int64(place.block), Int64(place.slot), keys, values)
     }
 }

@@ -45,8 +45,8 @@ public final class CUDABackend: Backend {
     ///   - maximumBatchTokens: longer prompts are run in several batches.
     ///   - recordsSteps: whether a decoding step becomes one launch.
     ///   - cublas: makes the products of long prompts; nil where it is not there.
-    /// - Throws: `ModelError` for weights that are damaged or that 16 bits cannot hold, for heads beyond the kernels'
-    ///   limits, or if the GPU's memory is full.
+    /// - Throws: `ModelError` for a decoder that is not llama's, for weights that are damaged or that 16 bits cannot
+    ///   hold, for heads beyond the kernels' limits, or if the GPU's memory is full.
     public init(
         configuration: ModelConfiguration, weights: DecoderWeights, library: KernelLibrary, blockCount: Int,
         pool: WorkerPool, maximumBatchTokens: Int = 512, maximumLogitsTokens: Int = 16, recordsSteps: Bool = true,
@@ -58,13 +58,17 @@ public final class CUDABackend: Backend {
         self.maximumLogitsTokens = min(maximumLogitsTokens, maximumBatchTokens)
         self.configuration = configuration
         self.blockCount = blockCount
+        guard configuration.departureFromLlama == nil, let rotary = configuration.rotary else {
+            throw ModelError(
+                "a model of type \(configuration.family.name) on a GPU", expected: "llama's decoder",
+                found: configuration.departureFromLlama ?? "learned positions")
+        }
         geometry = try Self.geometry(of: configuration)
         let geometry = geometry
         let logitsTokens = self.maximumLogitsTokens
         do throws(CUDAError) { stream = try CUDA.Stream(in: library.context) } catch { throw ModelError(error) }
         self.weights = try DeviceWeights(weights, configuration: configuration, pool: pool, on: stream)
-        let frequencies = configuration.rotary.frequencies(
-            headSize: configuration.headSize, factors: weights.rotaryFactors)
+        let frequencies = rotary.frequencies(headSize: configuration.headSize, factors: weights.rotaryFactors)
         schedule = AttentionSchedule([], geometry: geometry, wantedBlocks: 1)
         recordings = recordsSteps ? StepRecordings() : nil
         products = Products(library)

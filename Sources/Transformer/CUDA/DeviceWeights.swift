@@ -50,21 +50,25 @@ struct DeviceWeights {
             func matrix(_ matrices: (PackedMatrix, name: String)...) throws(ModelError) -> DeviceMatrix {
                 try uploader.matrix(matrices.map(\.0), matrices.map { prefix + $0.name })
             }
+            guard let gate = layer.gate, let gateName = family.gateProjection else {
+                preconditionFailure("an MLP without a gate on a GPU")
+            }
             layers.append(
                 Layer(
-                    inputNorm: try uploader.vector(layer.inputNorm),
+                    inputNorm: try uploader.vector(layer.inputNorm.weight),
                     queryKeyValue: try matrix(
                         (layer.query, family.queryProjection), (layer.key, family.keyProjection),
                         (layer.value, family.valueProjection)),
                     output: try matrix((layer.output, family.outputProjection)),
-                    postAttentionNorm: try uploader.vector(layer.postAttentionNorm),
-                    gateUp: try matrix((layer.gate, family.gateProjection), (layer.up, family.upProjection)),
+                    postAttentionNorm: try uploader.vector(layer.postAttentionNorm.weight),
+                    gateUp: try matrix((gate, gateName), (layer.up, family.upProjection)),
                     down: try matrix((layer.down, family.downProjection))))
         }
         try weights.pendingChecks.run(weights.layers.count, on: pool)
         self.layers = layers
         valueType = uploader.valueType
-        finalNorm = try uploader.vector(weights.finalNorm)
+        guard let norm = weights.finalNorm else { preconditionFailure("no final norm on a GPU") }
+        finalNorm = try uploader.vector(norm.weight)
         embedding = try uploader.matrix([weights.embedding], [family.embedding], layout: .dense)
         head = weights.headIsTied ? embedding : try uploader.matrix([weights.head], [family.head])
     }

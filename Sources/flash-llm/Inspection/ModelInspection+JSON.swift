@@ -50,7 +50,7 @@ extension ModelInspection {
     }
 
     private var rotary: JSON {
-        let rotary = files.configuration.rotary
+        guard let rotary = files.configuration.rotary else { return .null }
         let base = JSON.number(rotary.base)
         switch rotary.scaling {
         case .none: return ["base": base, "scaling": "none"]

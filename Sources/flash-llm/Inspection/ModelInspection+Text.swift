@@ -31,7 +31,7 @@ extension ModelInspection {
                 "\(configuration.headCount) heads, \(configuration.keyValueHeadCount) for keys and values, head size "
                     + "\(configuration.headSize)"
             ),
-            ("context", "\(configuration.maximumContext) tokens, rotary base \(rotary)"),
+            ("context", "\(configuration.maximumContext) tokens, \(positions)"),
             (
                 "vocabulary",
                 "\(configuration.vocabularySize) tokens, "
@@ -47,14 +47,16 @@ extension ModelInspection {
         }.joined()
     }
 
-    private var rotary: String {
-        let rotary = files.configuration.rotary
+    private var positions: String {
+        guard let rotary = files.configuration.rotary else { return "learned positions" }
         func number(_ value: Double) -> String { Int(exactly: value).map(String.init) ?? "\(value)" }
+        let base = "rotary base \(number(rotary.base))"
         switch rotary.scaling {
-        case .none: return number(rotary.base)
-        case .linear(let factor): return "\(number(rotary.base)), linear scaling by \(number(factor))"
+        case .none: return base
+        case .linear(let factor): return "\(base), linear scaling by \(number(factor))"
         case .llama3(let factor, _, _, let context):
-            return "\(number(rotary.base)), Llama 3 scaling by \(number(factor)) from \(number(context)) tokens"
+            return
+                "\(base), Llama 3 scaling by \(number(factor)) from \(number(context)) tokens"
         }
     }
 

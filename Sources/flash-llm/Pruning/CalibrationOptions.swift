@@ -155,10 +155,11 @@ struct WrittenTexts {
     init(model: LanguageModel, length: Int, seed: UInt64) {
         folder = (try? ModelCache(environment: ProcessInfo.processInfo.environment)).map { $0.root + "/calibration" }
         self.length = length
-        // The last norm tells models of one configuration apart.
+        // A norm tells models of one configuration apart.
         var checksum = CRC32C()
         Array(model.checkpoint.configuration.text().utf8).withUnsafeBytes { checksum.update($0) }
-        checksum.update(UnsafeRawBufferPointer(model.weights.finalNorm.buffer))
+        let norm = model.weights.finalNorm ?? model.weights.layers[0].inputNorm
+        checksum.update(UnsafeRawBufferPointer(norm.weight.buffer))
         name = "\(checksum.checksum)-\(length)-seed-\(seed).json"
     }
 

@@ -64,24 +64,26 @@ struct GGUFBuilder {
 }
 
 extension GGUFBuilder {
-    /// The metadata of a Llama model of the given sizes, without tensors.
+    /// The metadata of a model of the given sizes, without tensors; of Llama or an architecture with the same keys.
     static func llama(
-        width: UInt32 = 64, heads: UInt32 = 2, keyValueHeads: UInt32 = 1, layers: UInt32 = 1,
+        architecture: String = "llama", width: UInt32 = 64, heads: UInt32 = 2, keyValueHeads: UInt32 = 1,
+        layers: UInt32 = 1,
         except: Set<String> = []
     ) -> GGUFBuilder {
         var builder = GGUFBuilder()
         func add(_ key: String, _ body: (inout GGUFBuilder) -> Void) {
             if !except.contains(key) { body(&builder) }
         }
-        add("general.architecture") { $0.add("general.architecture", "llama") }
-        add("llama.rope.freq_base") { $0.add("llama.rope.freq_base", Float(100_000)) }
-        add("llama.attention.layer_norm_rms_epsilon") { $0.add("llama.attention.layer_norm_rms_epsilon", Float(1e-5)) }
+        add("general.architecture") { $0.add("general.architecture", architecture) }
+        let prefix = architecture + "."
+        let numbers: [(String, Float)] = [("rope.freq_base", 100_000), ("attention.layer_norm_rms_epsilon", 1e-5)]
+        for (key, value) in numbers { add(prefix + key) { $0.add(prefix + key, value) } }
         let sizes: [(String, UInt32)] = [
             ("block_count", layers), ("context_length", 2048), ("embedding_length", width),
             ("feed_forward_length", 96), ("attention.head_count", heads), ("attention.head_count_kv", keyValueHeads),
             ("vocab_size", 5),
         ]
-        for (key, value) in sizes { add("llama." + key) { $0.add("llama." + key, value) } }
+        for (key, value) in sizes { add(prefix + key) { $0.add(prefix + key, value) } }
         return builder
     }
 }
