@@ -8,6 +8,8 @@ struct StoredTensor: Sendable {
     let byteRange: Range<Int>
     /// Where ggml interleaves the rotary pairs of each head's rows, the rows of one head; nil where rows are in order.
     let interleavedHeadSize: Int?
+    /// Where only some of the elements are stored; `file` and `byteRange` are the stored values then.
+    var bitmask: BitmaskTensor?
 
     var bytes: Storage<UInt8> { file.bytes[byteRange] }
 
@@ -15,6 +17,7 @@ struct StoredTensor: Sendable {
     func read(
         rows: Range<Int>, as type: WeightType, to output: UnsafeMutableRawPointer
     ) throws(CheckpointError) {
+        if let bitmask { return try bitmask.read(rows: rows, as: type, to: output, of: description.name) }
         let encoding = description.encoding
         guard let decoder = encoding.decoder else {
             throw unsupported("one of \(StoredTensor.readableTypes)", found: encoding.name)
@@ -55,6 +58,11 @@ struct StoredTensor: Sendable {
             value: value(decoder, at: index, from: input))
     }
 
+    /// Tells the system that the mapped pages are not needed any more.
+    func release() {
+        if let bitmask { bitmask.release() } else { file.release(byteRange) }
+    }
+
     /// Element `index` of those at `input` as Float32, for an error message.
     private func value(_ decoder: weight_encoding, at index: Int, from input: UnsafeRawPointer) -> Float {
         let encoding = description.encoding
@@ -68,6 +76,7 @@ struct StoredTensor: Sendable {
 
     /// Checks elements that are used as they lie in the file.
     func checkFinite() throws(CheckpointError) {
+        if let bitmask { return try bitmask.checkFinite(description.name) }
         guard let decoder = description.encoding.decoder,
             let type = WeightType.allCases.first(where: { $0.elementType == description.encoding.elementType })
         else { throw unsupported("F32, F16 or BF16", found: description.encoding.name) }
