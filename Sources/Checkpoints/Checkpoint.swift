@@ -45,8 +45,11 @@ public struct Checkpoint: Sendable {
 
     public init(_ folder: ModelFolder) throws(CheckpointError) {
         path = folder.path
-        configuration = folder.configuration
-        contents = try FolderLayout.plainTensors(of: folder)
+        let compression = try CompressionConfiguration(folder.configuration, folder: folder.path)
+        configuration = compression.plainConfiguration
+        let stored = try folder.storedTensors()
+        contents = try FolderLayout.plainTensors(
+            of: try compression.layout?.joined(stored) ?? stored, configuration: compression.plainConfiguration)
         source = .folder(folder)
     }
 
@@ -115,7 +118,8 @@ extension Checkpoint {
         return tensor.bytes.reinterpreted(as: Element.self)
     }
 
-    /// A tensor's bytes where they lie in the mapped file: encoded, and in the file's order of rows.
+    /// A tensor's bytes where they lie in the mapped file: encoded, and in the file's order of rows. Of a sparse matrix
+    /// of compressed-tensors these are the stored values.
     public func mappedBytes(_ name: String) throws(CheckpointError) -> Storage<UInt8> { try tensor(name).bytes }
 
     /// Checks that a weight which is used as it lies in the file, stored as F32, F16 or BF16, has no NaN or infinity.
@@ -126,8 +130,7 @@ extension Checkpoint {
     /// Tells the system that a tensor's mapped pages are not needed any more, so that they stop counting as memory of
     /// this process. They are read anew when touched. An unknown name does nothing.
     public func release(_ name: String) {
-        guard let tensor = contents[name] else { return }
-        tensor.file.release(tensor.byteRange)
+        contents[name]?.release()
     }
 }
 

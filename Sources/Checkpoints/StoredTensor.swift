@@ -10,9 +10,11 @@ struct StoredTensor: Sendable {
     let interleavedHeadSize: Int?
     /// Where a matrix's rows are columns in the file; nil where they are rows there, too.
     var transposition: Transposition? = nil
+    /// Where only some of the elements are stored; `file` and `byteRange` are the stored values then.
+    var bitmask: BitmaskTensor? = nil
 
     /// Whether the elements lie in the file as they are read.
-    var isInOrder: Bool { interleavedHeadSize == nil && transposition == nil }
+    var isInOrder: Bool { interleavedHeadSize == nil && transposition == nil && bitmask == nil }
 
     var bytes: Storage<UInt8> { file.bytes[byteRange] }
 
@@ -20,6 +22,7 @@ struct StoredTensor: Sendable {
     func read(
         rows: Range<Int>, as type: WeightType, to output: UnsafeMutableRawPointer
     ) throws(CheckpointError) {
+        if let bitmask { return try bitmask.read(rows: rows, as: type, to: output, of: description.name) }
         let encoding = description.encoding
         guard let decoder = encoding.decoder else {
             throw unsupported("one of \(StoredTensor.readableTypes)", found: encoding.name)
@@ -61,6 +64,11 @@ struct StoredTensor: Sendable {
             value: value(decoder, at: index, from: input))
     }
 
+    /// Tells the system that the mapped pages are not needed any more.
+    func release() {
+        if let bitmask { bitmask.release() } else { file.release(byteRange) }
+    }
+
     /// Element `index` of those at `input` as Float32, for an error message.
     func value(_ decoder: weight_encoding, at index: Int, from input: UnsafeRawPointer) -> Float {
         let encoding = description.encoding
@@ -74,6 +82,7 @@ struct StoredTensor: Sendable {
 
     /// Checks elements that are used as they lie in the file.
     func checkFinite() throws(CheckpointError) {
+        if let bitmask { return try bitmask.checkFinite(description.name) }
         guard let decoder = description.encoding.decoder,
             let type = WeightType.allCases.first(where: { $0.elementType == description.encoding.elementType })
         else { throw unsupported("F32, F16 or BF16", found: description.encoding.name) }

@@ -46,4 +46,27 @@ public struct GGUFTokenizer: Sendable, Equatable {
     public let addsSpacePrefix: Bool?
     /// Jinja.
     public let chatTemplate: String?
+
+    /// A tokenizer that a GGUF file is to have.
+    public init(
+        model: String, pre: String?, tokens: [String], tokenTypes: [Int], scores: [Float], merges: [String],
+        beginningID: Int?, endID: Int?, endOfTurnID: Int?, unknownID: Int?, paddingID: Int?, addsBeginning: Bool?,
+        addsEnd: Bool?, addsSpacePrefix: Bool?, chatTemplate: String?
+    ) {
+        self.model = model
+        self.pre = pre
+        self.tokens = tokens
+        self.tokenTypes = tokenTypes
+        self.scores = scores
+        self.merges = merges
+        self.beginningID = beginningID
+        self.endID = endID
+        self.endOfTurnID = endOfTurnID
+        self.unknownID = unknownID
+        self.paddingID = paddingID
+        self.addsBeginning = addsBeginning
+        self.addsEnd = addsEnd
+        self.addsSpacePrefix = addsSpacePrefix
+        self.chatTemplate = chatTemplate
+    }
 }

@@ -22,7 +22,7 @@ public enum WeightType: String, Sendable, CaseIterable {
         precondition(elements.count % byteCount == 0)
         guard let address = elements.baseAddress else { return nil }
         let count = elements.count / byteCount
-        let index = Int(first_nonfinite_weight(encoding, address, Int64(count)))
+        let index = Int(first_nonfinite_weight(storedEncoding, address, Int64(count)))
         return index < count ? index : nil
     }
 
@@ -58,11 +58,12 @@ public enum WeightType: String, Sendable, CaseIterable {
     public func widen(_ bytes: Storage<UInt8>, into output: UnsafeMutableBufferPointer<Float>) -> Bool {
         guard bytes.count == output.count * byteCount, let address = output.baseAddress else { return false }
         return withExtendedLifetime(bytes) {
-            WeightType.f32.decode(encoding, from: $0.pointer, count: output.count, to: address) == nil
+            WeightType.f32.decode(storedEncoding, from: $0.pointer, count: output.count, to: address) == nil
         }
     }
 
-    private var encoding: weight_encoding {
+    /// What the decoder calls elements of this type.
+    var storedEncoding: weight_encoding {
         switch self {
         case .f32: WEIGHT_F32
         case .f16: WEIGHT_F16

@@ -36,7 +36,8 @@ public final class MappedFile: @unchecked Sendable {
     /// - Throws: `FileError` if it cannot be opened, is no regular file, or cannot be mapped. An empty file is mapped
     ///   as no bytes.
     public init(path: String) throws(FileError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // A named pipe would be waited for; regular files do not know the difference.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .current("open", path) }
         defer { close(descriptor) }
         var status = stat()

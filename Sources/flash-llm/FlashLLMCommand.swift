@@ -20,7 +20,8 @@ struct FlashLLMCommand: AsyncParsableCommand {
             """,
         subcommands: [
             PullCommand.self, ModelsCommand.self, InspectCommand.self, PruneCommand.self, RecoverCommand.self,
-            PackCommand.self, ParetoCommand.self, RunCommand.self, PerplexityCommand.self, BenchCommand.self,
+            PackCommand.self, ExportCommand.self, ParetoCommand.self, RunCommand.self, PerplexityCommand.self,
+            BenchCommand.self,
             ProfileCommand.self, DevicesCommand.self, MakeSyntheticCommand.self, DemoCommand.self,
             CompileKernelsCommand.self,
         ])

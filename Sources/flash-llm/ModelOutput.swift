@@ -45,11 +45,13 @@ struct ModelOutput: ParsableArguments {
     }
 
     /// Bytes of all files in the written folder.
-    var writtenByteCount: Int {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: output)) ?? []
+    var writtenByteCount: Int { Self.byteCount(ofFolder: output) }
+
+    static func byteCount(ofFolder path: String) -> Int {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         return names.reduce(0) { sum, name in
             var status = stat()
-            return stat("\(output)/\(name)", &status) == 0 ? sum + Int(status.st_size) : sum
+            return stat("\(path)/\(name)", &status) == 0 ? sum + Int(status.st_size) : sum
         }
     }
 }

@@ -6,7 +6,7 @@ import Testing
 @Suite struct OutputFolderTests {
     private let scratch = ScratchFolder()
 
-    private static let commands = [["prune", "--sparsity", "0.5", "--no-report"], ["pack"]]
+    private static let commands = [["prune", "--sparsity", "0.5", "--no-report"], ["pack"], ["export"]]
 
     private func run(
         _ command: [String], _ model: String = "model", to output: String, _ options: String...

@@ -60,18 +60,17 @@ struct FolderLayout: Sendable {
     private static let all = [llamaLike, phi3, opt, gpt2]
 
     /// A folder's tensors in its order, those of the table's model types as plain ones.
-    /// - Throws: `CheckpointError` as ``ModelFolder/storedTensors()``, for a fused tensor that cannot be cut as the
-    ///   configuration says, and if two tensors have one name.
+    /// - Throws: `CheckpointError` for a fused tensor that cannot be cut as the configuration says, and if two tensors
+    ///   have one name.
     static func plainTensors(
-        of folder: ModelFolder
+        of stored: OrderedDictionary<String, StoredTensor>, configuration: JSON
     ) throws(CheckpointError) -> OrderedDictionary<String, StoredTensor> {
-        let stored = try folder.storedTensors()
-        guard let type = folder.configuration["model_type"]?.stringValue,
+        guard let type = configuration["model_type"]?.stringValue,
             let layout = all.first(where: { $0.modelTypes.contains(type) })
         else { return stored }
         var plain: OrderedDictionary<String, StoredTensor> = [:]
         for tensor in stored.values {
-            for part in try layout.parts(of: tensor, configuration: folder.configuration) {
+            for part in try layout.parts(of: tensor, configuration: configuration) {
                 let name = part.description.name
                 guard plain.updateValue(part, forKey: name) == nil else {
                     throw CheckpointError(
@@ -136,18 +135,21 @@ private struct LayerName {
 
 extension StoredTensor {
     fileprivate func named(_ name: String) -> StoredTensor {
-        name == description.name ? self : part(name, shape: description.shape, byteRange: byteRange)
+        if name == description.name { return self }
+        return part(
+            name, shape: description.shape, byteRange: byteRange, byteCount: description.byteCount, bitmask: bitmask)
     }
 
     private func part(
         _ name: String, shape: [Int], byteRange: Range<Int>, byteCount: Int? = nil,
-        transposition: Transposition? = nil
+        transposition: Transposition? = nil, bitmask: BitmaskTensor? = nil
     ) -> StoredTensor {
         StoredTensor(
             description: TensorDescription(
                 name: name, shape: shape, encoding: description.encoding, byteCount: byteCount ?? byteRange.count,
                 path: description.path),
-            file: file, byteRange: byteRange, interleavedHeadSize: interleavedHeadSize, transposition: transposition)
+            file: file, byteRange: byteRange, interleavedHeadSize: interleavedHeadSize, transposition: transposition,
+            bitmask: bitmask)
     }
 
     /// The rows as several tensors below each other.
@@ -168,6 +170,7 @@ extension StoredTensor {
         let columns = isTransposed ? description.shape[0] : description.columns
         let total = parts.reduce(0) { $0 + $1.units }
         guard total > 0, rows % total == 0 else { throw damaged("a multiple of \(total) rows in \(parts.count) parts") }
+        if let bitmask { return try cut(bitmask, into: parts, rowsPerUnit: rows / total, isTransposed: isTransposed) }
         let encoding = description.encoding
         guard !isTransposed || encoding.elementsPerBlock == 1, byteRange.count % max(rows, 1) == 0 else {
             throw damaged("elements stored one by one, or rows of whole blocks")
@@ -185,6 +188,26 @@ extension StoredTensor {
             }
             let start = byteRange.lowerBound + first * rowBytes
             return self.part(part.name, shape: shape, byteRange: start..<start + count * rowBytes)
+        }
+    }
+
+    /// The same of a matrix without its zeros.
+    private func cut(
+        _ bitmask: BitmaskTensor, into parts: [(name: String, units: Int)], rowsPerUnit: Int, isTransposed: Bool
+    ) throws(CheckpointError) -> [StoredTensor] {
+        guard !isTransposed, !bitmask.isVector else {
+            throw CheckpointError(
+                .unsupported, path: description.path, subject: "tensor \(description.name.quoted)",
+                expected: isTransposed ? "a transposed matrix with its zeros" : "a vector with its zeros",
+                found: "one without them")
+        }
+        var first = 0
+        return parts.map { part in
+            let count = rowsPerUnit * part.units
+            defer { first += count }
+            return self.part(
+                part.name, shape: [count, bitmask.columns], byteRange: byteRange,
+                byteCount: description.byteCount / bitmask.rows * count, bitmask: bitmask.from(row: first))
         }
     }
 }

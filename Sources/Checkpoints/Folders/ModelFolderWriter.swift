@@ -16,17 +16,18 @@ public final class ModelFolderWriter {
     ///   - overwriting: whether an existing model folder may be replaced.
     ///   - kept: files and folders that are being read: the new folder may neither replace them nor lie in them.
     ///   - names: of all tensors that may come.
+    ///   - alignment: of the tensors; see ``SafetensorsWriter``.
     ///   - started: called with ``folder`` before anything is written.
     /// - Throws: `CheckpointError` if the target is taken or cannot be written.
     public init(
         path: String, overwriting: Bool, keeping kept: [String], names: [String],
-        started: (FolderWriter) -> Void = { _ in }
+        alignment: Int? = SafetensorsWriter.alignment, started: (FolderWriter) -> Void = { _ in }
     ) throws(CheckpointError) {
         folder = try FolderWriter(path: path, overwriting: overwriting, keeping: kept, started: started)
         do throws(CheckpointError) {
             tensors = try SafetensorsWriter(
                 path: folder.partialPath(of: ModelFolder.weightsName), names: names,
-                metadata: ["format": "pt", "producer": "flash-llm"])
+                metadata: ["format": "pt", "producer": "flash-llm"], alignment: alignment)
         } catch {
             folder.abandon()  // whom `started` has given it to may keep it
             throw error

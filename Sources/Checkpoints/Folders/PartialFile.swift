@@ -12,7 +12,7 @@ import Tensors
 final class PartialFile {
     /// Where the file will be.
     let path: String
-    private let partialPath: String
+    let partialPath: String
     private var descriptor: Int32
     private(set) var byteCount = 0
 

@@ -16,6 +16,7 @@ public final class SafetensorsWriter {
     public static let alignment = 64
 
     private let file: PartialFile
+    private let alignment: Int
     private let metadata: OrderedDictionary<String, String>
     private let dataStart: Int
     private var remainingNames: Set<String>
@@ -27,9 +28,12 @@ public final class SafetensorsWriter {
     ///   - path: where the file will be; an existing file is replaced by ``finish()``.
     ///   - names: every tensor that may come, in any order. Those that never come only cost room in the header.
     ///   - metadata: the texts under `__metadata__`.
+    ///   - alignment: of the tensors, a power of two; nil for no gaps, and so no tensors that fill them: then whoever
+    ///     wants tensors to be aligned to their elements writes those of larger elements first.
     /// - Throws: `CheckpointError` if the file cannot be created, or a name is reserved or announced twice.
     public init(
-        path: String, names: some Sequence<String>, metadata: OrderedDictionary<String, String> = ["format": "pt"]
+        path: String, names: some Sequence<String>, metadata: OrderedDictionary<String, String> = ["format": "pt"],
+        alignment tensorAlignment: Int? = SafetensorsWriter.alignment
     ) throws(CheckpointError) {
         var remainingNames: Set<String> = []
         // The worst that can come: shapes and offsets of the most digits, and a gap before every tensor.
@@ -59,6 +63,7 @@ public final class SafetensorsWriter {
                 expected: "names that fit \(SafetensorsHeader.maximumByteCount) bytes", found: "\(dataStart - 8) bytes")
         }
         self.remainingNames = remainingNames
+        self.alignment = tensorAlignment ?? 1
         self.metadata = metadata
         file = try PartialFile(path: path)
         try file.append(repeating: UInt8(ascii: " "), count: dataStart)
@@ -82,9 +87,7 @@ public final class SafetensorsWriter {
     public func begin(_ name: String, type: ElementType) throws(CheckpointError) {
         precondition(current == nil, "tensor \(current?.name ?? "") is not ended")
         precondition(remainingNames.remove(name) != nil, "tensor \(name) was not announced or is written already")
-        let gap =
-            (SafetensorsWriter.alignment - file.byteCount % SafetensorsWriter.alignment)
-            % SafetensorsWriter.alignment
+        let gap = (alignment - file.byteCount % alignment) % alignment
         if gap > 0 {
             let start = file.byteCount
             try file.append(repeating: 0, count: gap)

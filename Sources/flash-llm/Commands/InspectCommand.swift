@@ -15,7 +15,8 @@ struct InspectCommand: ParsableCommand {
             most sparse one, the bytes of 16-bit weights and of the packed ones.
 
             All weights of a model that is not packed are read, to count zeros, and a NaN or an infinity among them is \
-            an error. Of a packed model only its description is read, unless --verify asks for more.
+            an error. Of models of more than 1 GiB a sample is read, 64 rows of each matrix, unless --exact asks for \
+            all. Of a packed model only its description is read, unless --verify asks for more.
 
             A second table says why: a product takes as long as its bytes take to come from memory or its instructions \
             to run, whichever is longer, and the format of the least predicted time is taken. Of a packed model it \
@@ -34,6 +35,9 @@ struct InspectCommand: ParsableCommand {
 
     @Flag(help: "Show every matrix, not one row for the same matrix of all layers.")
     var all = false
+
+    @Flag(help: "Read all weights of a large model that is not packed, not a sample.")
+    var exact = false
 
     @Flag(help: "Read a packed model whole and check every checksum and format.")
     var verify = false
@@ -58,7 +62,7 @@ struct InspectCommand: ParsableCommand {
         let costs =
             try files.packed == nil
             ? CostModel(profile: profile.load(threads: pool.threadCount, console: console, progress: progress)) : nil
-        var inspection = try ModelInspection(files, costs: costs, pool: pool) { done, total in
+        var inspection = try ModelInspection(files, costs: costs, exact: exact, pool: pool) { done, total in
             progress.update("reading", completed: done, of: total, unit: .things("tensors"))
         }
         inspection.verifiedCount = verifiedCount

@@ -24,6 +24,7 @@ extension ModelInspection {
             "rotary": rotary,
             "tokenizer": tokenizer.map(Self.tokenizer) ?? .null,
             "profile": choice.map { CostModel.json(of: $0.machine, tokenCounts: $0.tokenCounts) } ?? .null,
+            "sampled_rows": sampledRows.map(JSON.integer) ?? .null,
             "matrices": .array(matrices.map(\.json)),
             "other_tensors": .array(
                 others.map { tensor in

@@ -125,7 +125,10 @@ extension ModelInspection {
     private var notes: String {
         let dense = "Dense counts 16 bits per weight."
         if files.packed == nil {
-            return "\(dense) Packed size and format are what 'flash-llm pack' would choose on that machine.\n"
+            let sample =
+                sampledRows.map { " Counted and estimated from \($0) rows of each matrix; --exact reads all weights." }
+                ?? ""
+            return "\(dense) Packed size and format are what 'flash-llm pack' would choose on that machine.\(sample)\n"
         }
         if let verifiedCount {
             return "\(dense) Verified: all \(verifiedCount) matrices and tensors match their checksums and formats.\n"

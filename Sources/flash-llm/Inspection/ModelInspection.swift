@@ -47,6 +47,15 @@ struct ModelInspection {
 
     /// What chooses formats for a model that is not packed.
     private let costs: CostModel?
+    /// How many rows of each matrix were read, where that was not all; nil where nothing is an estimate.
+    let sampledRows: Int?
+
+    /// Models of more bytes are looked at by a sample: reading all of them takes longer than a person wants to wait.
+    private static let exactByteLimit = 1 << 30
+    /// Of 64 rows of some thousand weights the share of zeros is known within some tenths of a percent.
+    private static let sampleRowCount = 64
+    /// Other tensors, if they are smaller, are read whole even then: the norms.
+    private static let sampleByteLimit = 1 << 20
 
     /// What chose the formats, or would; nil if that was the number of bytes or a person.
     var choice: (machine: MachineProfile.Machine, tokenCounts: [Int])? {
@@ -54,25 +63,33 @@ struct ModelInspection {
             ?? files.packed?.manifest.choice.map { ($0.machine, $0.tokenCounts) }
     }
 
-    /// Reads all weights of a model that is not packed, to count zeros and to find what is not finite; of a packed one
-    /// it reads what was written down about them.
+    /// Reads the weights of a model that is not packed, to count zeros and to find what is not finite: all of them, or
+    /// of a large model some rows of each matrix. Of a packed one it reads what was written down about them.
     /// - Parameters:
+    ///   - exact: whether all weights are read, however large the model is.
     ///   - costs: what chooses formats for a model that is not packed; without it that is the number of bytes.
     ///   - progress: called with the number of tensors read and to read, from several threads.
     /// - Throws: the first error in the order of the layers.
     init(
-        _ files: ModelFiles, costs: CostModel?, pool: WorkerPool, progress: @Sendable (Int, Int) -> Void
+        _ files: ModelFiles, costs: CostModel?, exact: Bool, pool: WorkerPool, progress: @Sendable (Int, Int) -> Void
     ) throws {
         self.files = files
         self.costs = costs
         tokenizer = try files.hasTokenizer ? try files.tokenizer() : nil
         let checkpoint = files.checkpoint
         let projections = files.layout.projections
+        let byteCount = checkpoint.tensors.reduce(0) { $0 + $1.byteCount }
+        let sampledRows =
+            files.packed == nil && !exact && byteCount > Self.exactByteLimit ? Self.sampleRowCount : nil
+        self.sampledRows = sampledRows
         let names = Set(projections.map(\.name))
         let otherNames = (files.packed?.names ?? checkpoint.tensors.map(\.name)).filter { !names.contains($0) }
         others = try otherNames.compactMap { try Self.other($0, files) }
         let unchecked =
-            files.packed == nil ? otherNames.compactMap { checkpoint[$0] }.filter(\.encoding.isReadable) : []
+            files.packed == nil
+            ? otherNames.compactMap { checkpoint[$0] }.filter {
+                $0.encoding.isReadable && (sampledRows == nil || $0.byteCount <= Self.sampleByteLimit)
+            } : []
         let total = projections.count + unchecked.count
         // The pool is busy with whole matrices, so each thread works on its own one alone.
         let alone = (0..<pool.threadCount).map { _ in WorkerPool(threadCount: 1) }
@@ -80,7 +97,8 @@ struct ModelInspection {
         let done = Atomic(0)
         try pool.forEachIndex(total) { index, thread in
             if index < projections.count {
-                let matrix = try Self.inspect(projections[index], files, costs: costs, pool: alone[thread])
+                let matrix = try Self.inspect(
+                    projections[index], files, costs: costs, sampledRows: sampledRows, pool: alone[thread])
                 found.withLock { $0[index] = matrix }
             } else {
                 try Self.checkFinite(unchecked[index - projections.count], checkpoint, pool: alone[thread])
@@ -92,7 +110,8 @@ struct ModelInspection {
     }
 
     private static func inspect(
-        _ projection: DecoderLayout.Projection, _ files: ModelFiles, costs: CostModel?, pool: WorkerPool
+        _ projection: DecoderLayout.Projection, _ files: ModelFiles, costs: CostModel?, sampledRows: Int?,
+        pool: WorkerPool
     ) throws(CheckpointError) -> Matrix {
         let name = projection.name
         if let entry = files.packed?.manifest.matrices[name], let matrix = try files.packed?.matrix(name) {
@@ -102,7 +121,12 @@ struct ModelInspection {
                 reason: entry.reason)
         }
         defer { files.checkpoint.release(name) }
-        let (nonzeroCount, sizes) = try files.checkpoint.packedSizes(name, pool: pool)
+        let (nonzeroCount, sizes) =
+            if let sampledRows {
+                try files.checkpoint.packedSizes(name, sampledRows: sampledRows, pool: pool)
+            } else {
+                try files.checkpoint.packedSizes(name, pool: pool)
+            }
         let decision = costs?.decide(
             sizes: sizes, coding: nil, weights: projection.elementCount, nonzeroCount: nonzeroCount)
         return Matrix(

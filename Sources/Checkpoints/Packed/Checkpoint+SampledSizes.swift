@@ -1,0 +1,32 @@
+public import Sparse
+public import Tensors
+
+extension Checkpoint {
+    /// ``packedSizes(_:pool:)``, estimated from some of the matrix's rows, evenly spread: nothing else is read.
+    /// - Parameter sampledRows: at least one; of a matrix with no more rows all are read, and nothing is estimated.
+    /// - Throws: `CheckpointError`, also for a NaN or an infinity in these rows, with the matrix's name.
+    /// - Complexity: O(sampled elements).
+    public func packedSizes(
+        _ name: String, sampledRows: Int, pool: WorkerPool
+    ) throws(CheckpointError) -> (nonzeroCount: Int, sizes: [(format: PackedFormat, byteCount: Int)]) {
+        precondition(sampledRows >= 1, "\(sampledRows) rows")
+        guard let description = self[name], description.shape.count == 2, description.rows > sampledRows,
+            description.columns > 0
+        else { return try packedSizes(name, pool: pool) }
+        let (rows, columns) = (description.rows, description.columns)
+        let type = sixteenBitType(of: name)
+        let sample = AlignedBuffer<UInt16>(uninitializedCount: sampledRows * columns)
+        for index in 0..<sampledRows {
+            let row = index * rows / sampledRows
+            let line = UnsafeMutableRawBufferPointer(
+                start: sample.pointer + index * columns, count: columns * type.byteCount)
+            try read(name, rows: row..<row + 1, as: type, into: line)
+        }
+        let found = try naming(name) { () throws(SparseError) in
+            try PackedMatrix.sizes(
+                rows: sampledRows, columns: columns, elements: sample.frozen(), valueType: type.elementType, pool: pool)
+        }
+        func scaled(_ count: Int) -> Int { Int(Double(count) * Double(rows) / Double(sampledRows)) }
+        return (scaled(found.nonzeroCount), found.sizes.map { ($0.format, scaled($0.byteCount)) })
+    }
+}
