@@ -1,6 +1,8 @@
 import Checkpoints
 import ModelFixtures
 import OrderedJSON
+import Sparse
+import Tensors
 import Testing
 
 @Suite struct InspectTests {
@@ -35,6 +37,28 @@ import Testing
         #expect(matrices[6]["columns"] == 100)
         let others = try #require(json["other_tensors"]?.arrayValue)
         #expect(Set(others.compactMap { $0["name"]?.stringValue }) == Set(model.others.map(\.name)))
+    }
+
+    /// Of every family: the same matrices before and after packing, and no tensor that is not listed.
+    @Test(arguments: FamilyFixture.all) func describesEveryFamily(fixture: FamilyFixture) throws {
+        let checkpoint = try fixture.checkpoint
+        func names(_ json: JSON, _ key: String) throws -> [String] {
+            try #require(json[key]?.arrayValue).compactMap { $0["name"]?.stringValue }
+        }
+        let dense = try Tool.run("inspect", fixture.path, "--json", in: scratch).json()
+        #expect(dense["architecture"] == checkpoint.configuration["model_type"])
+        #expect(dense["parameters"]?.intValue == checkpoint.tensors.reduce(0) { $0 + $1.elementCount })
+        let listed = try names(dense, "matrices") + names(dense, "other_tensors")
+        #expect(Set(listed) == Set(checkpoint.tensors.map(\.name)) && Set(listed).count == listed.count)
+        let packer = ModelPacker(
+            checkpoint, matrices: try names(dense, "matrices"), pool: WorkerPool(threadCount: 1))
+        let destination = ModelRewriter.Destination(
+            path: scratch.path("packed"), overwriting: false, companions: { _ in })
+        _ = try packer.pack(to: destination, choice: .fixed(.tiledBitmap))
+        let packed = try Tool.run("inspect", "packed", "--json", in: scratch).json()
+        #expect(try names(packed, "matrices") == names(dense, "matrices"))
+        #expect(try Set(names(packed, "other_tensors")) == Set(names(dense, "other_tensors")))
+        #expect(packed["parameters"] == dense["parameters"])
     }
 
     @Test(arguments: WeightType.allCases) func countsZerosInEveryType(type: WeightType) throws {
