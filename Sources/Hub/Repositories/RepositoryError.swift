@@ -16,8 +16,8 @@ public enum RepositoryError: Error, Equatable, Sendable {
     case incomplete(missing: String)
     /// The cache holds several GGUF files of it; their absolute paths.
     case severalCached([String])
-    /// The hub must not be asked, and `missing` is not in the cache.
-    case offline(missing: String)
+    /// The hub must not be asked, and `missing`, or all of it, is not in the cache.
+    case offline(missing: String?)
     /// The hub wants a token, or refuses the one that it got.
     case denied(host: String, hasToken: Bool, isGated: Bool)
     /// The hub does not accept the token.
@@ -59,7 +59,8 @@ public enum RepositoryError: Error, Equatable, Sendable {
         case .severalCached(let paths):
             return "the cache holds several GGUF files of \(name): name one by its path: \(Self.list(paths))"
         case .offline(let missing):
-            return "\(missing) of \(name) is not in the cache, and --offline or HF_HUB_OFFLINE forbids asking the hub"
+            return (missing.map { "\($0) of " } ?? "")
+                + "\(name) is not in the cache, and --offline or HF_HUB_OFFLINE forbids asking the hub"
         case .denied, .badToken, .notFound, .noRevision: return accessSentence(about: name)
         case .refused(let host, let status, let what):
             return "\(host) refused \(what) of \(name) with status \(status)"
