@@ -75,6 +75,8 @@ public enum HubError: Error, Equatable, CustomStringConvertible {
     private static func describeUnknown(_ name: String, nearest: String?, known: [String]) -> String {
         let start = "no model is called '\(name)'"
         let list = known.joined(separator: ", ")
-        return nearest.map { "\(start): did you mean '\($0)'? (known: \(list))" } ?? "\(start): known are \(list)"
+        let hub = "owner/name for the hub's"
+        return nearest.map { "\(start): did you mean '\($0)'? (known: \(list); \(hub))" }
+            ?? "\(start): known are \(list), and \(hub)"
     }
 }

@@ -103,7 +103,13 @@ final class LoopbackServer: Sendable {
             guard let head = readHead(connection, &received) else { return }
             let lines = head.split(separator: "\r\n")
             let words = lines.first?.split(separator: " ") ?? []
-            guard words.count == 3, words[0] == "GET" else { return }
+            guard words.count == 3 else { return }
+            if words[0] == "CONNECT" {
+                // It plays a proxy, and the server behind it.
+                guard send(Array("HTTP/1.1 200 OK\r\n\r\n".utf8), connection) else { return }
+                continue
+            }
+            guard words[0] == "GET" else { return }
             var headers: [String: String] = [:]
             for line in lines.dropFirst() {
                 let pair = line.split(separator: ":", maxSplits: 1)

@@ -124,5 +124,8 @@ import Foundation
         #expect(try models.resolve("owner/tiny") == ResolvedModel(path: path, entry: nil))
         #expect(try models.resolve("owner/tiny@\(Self.commits[0])").path == path)
         #expect(throws: HubError.self) { try models.resolve("owner/tiny@other") }
+        let typo = #expect(throws: HubError.self) { try models.resolve("Owner/tinny") }
+        #expect(
+            typo?.description.contains("did you mean 'owner/tiny'? (else run 'flash-llm pull Owner/tinny')") == true)
     }
 }

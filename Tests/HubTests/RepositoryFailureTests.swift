@@ -41,10 +41,8 @@ import Testing
             return sentence
         }
         let gated = try await sentence(403, [("X-Error-Code", "GatedRepo")], token: "hf_t0ken")
-        #expect(
-            gated
-                == "owner/tiny is gated: accept its licence at 127.0.0.1 and put a token that may read it into HF_TOKEN"
-        )
+        let advice = "accept its licence at 127.0.0.1/owner/tiny and put a token that may read it into HF_TOKEN"
+        #expect(gated == "owner/tiny is gated: \(advice)")
         #expect(try await sentence(401, [("X-Error-Code", "GatedRepo")]) == gated)
         let hidden = try await sentence(401, [("X-Error-Code", "RepoNotFound")])
         #expect(hidden.hasPrefix("127.0.0.1 has no model owner/tiny, or hides it: check the spelling, and if it is"))
@@ -267,6 +265,21 @@ import Testing
         }
         let pulled = try await stage.pull()
         #expect(try stage.cache.path(of: RepositoryReference("owner/tiny")) == pulled.path)
+    }
+
+    /// One fake hub plays the proxy, and the server behind it, which does not exist.
+    @Test func goesThroughAProxy() async throws {
+        let stage = try PullStage(Self.tiny)
+        let other = try PullStage(
+            Self.tiny,
+            environment: [
+                "HF_ENDPOINT": "http://hub.invalid", "http_proxy": stage.hub.endpoint, "NO_PROXY": "127.0.0.1",
+            ])
+        try await other.pull()
+        #expect(other.hub.requests.isEmpty)
+        // The file server is an exception, and asked directly.
+        let hosts = Set(stage.hub.requests.map { "\($0.server) \($0.headers["host"] ?? "")" })
+        #expect(hosts.count == 2 && hosts.contains("hub hub.invalid"))
     }
 
     @Test func refusesHostileLists() async throws {

@@ -95,7 +95,13 @@ struct FileFetcher {
         for _ in 0..<2 {
             found = try await content(of: file, at: path, meter: meter)
             if found == file.digest.text {
-                return try FileSystem.move(path, to: cache.blobPath(file.digest, of: reference))
+                do throws(HubError) {
+                    return try FileSystem.move(path, to: cache.blobPath(file.digest, of: reference))
+                } catch {
+                    // Where locks lock nobody out, another process may have moved the file that both wrote.
+                    guard hasBlob(file) else { throw error }
+                    return
+                }
             }
             FileSystem.removeTree(path)
             meter.add(-file.byteCount, .retrying)

@@ -101,7 +101,7 @@ final class HTTPTransport: Sendable {
             configuration.proxy = proxy.map { proxy in
                 .server(
                     host: proxy.host, port: proxy.port,
-                    authorization: proxy.user.map { .basic(username: $0, password: proxy.password ?? "") })
+                    authorization: proxy.user.map { .basic(username: $0, password: proxy.password?.text ?? "") })
             }
             let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
             clients[proxy] = client

@@ -74,7 +74,7 @@ struct HubClient: Sendable {
         var headers = [("User-Agent", "flash-llm"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
         if let range { headers.append(("Range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)")) }
         if let token = settings.token, address.isSameOrigin(as: endpoint) {
-            headers.append(("Authorization", "Bearer \(token)"))
+            headers.append(("Authorization", "Bearer \(token.text)"))
         }
         return headers
     }

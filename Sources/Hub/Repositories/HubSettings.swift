@@ -9,7 +9,7 @@ public struct HubSettings: Sendable, Equatable {
     /// Without a slash at the end: `https://huggingface.co`, or `HF_ENDPOINT`.
     let endpoint: String
     /// Never printed, and sent to the endpoint only.
-    let token: String?
+    let token: Secret?
     /// Absolute: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else `~/.cache/huggingface/hub`.
     public let cacheFolder: String
     /// `HF_HUB_OFFLINE`: the hub must not be asked.
@@ -78,14 +78,14 @@ public struct HubSettings: Sendable, Equatable {
 
     /// A token without the line end that files have; nil if there is nothing else.
     /// - Throws: if it could not be a header's value; the sentence does not repeat it.
-    private static func token(_ text: String, from source: String) throws(RepositoryError) -> String? {
+    private static func token(_ text: String, from source: String) throws(RepositoryError) -> Secret? {
         let token = String(text.unicodeScalars.filter { !["\r", "\n"].contains($0) })
             .split(separator: " ").joined(separator: " ")
         guard !token.isEmpty else { return nil }
         guard token.utf8.count <= tokenByteLimit, token.utf8.allSatisfy({ (0x21..<0x7F).contains($0) }) else {
             throw .badSetting(source, reason: "it holds no token (one word of printable ASCII characters)")
         }
-        return token
+        return Secret(token)
     }
 
     /// An address whose path the hub's own paths can be put behind.

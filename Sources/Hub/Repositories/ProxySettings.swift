@@ -11,7 +11,7 @@ struct ProxySettings: Sendable, Equatable {
         let host: String
         let port: Int
         let user: String?
-        let password: String?
+        let password: Secret?
     }
 
     /// For `https` addresses.
@@ -48,6 +48,6 @@ struct ProxySettings: Sendable, Equatable {
         guard let parts = URLComponents(string: address), parts.scheme?.lowercased() == "http",
             let host = parts.host, !host.isEmpty
         else { return nil }
-        return Proxy(host: host, port: parts.port ?? 80, user: parts.user, password: parts.password)
+        return Proxy(host: host, port: parts.port ?? 80, user: parts.user, password: parts.password.map(Secret.init))
     }
 }

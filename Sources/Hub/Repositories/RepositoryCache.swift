@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
+import Terminal
 
 /// The hub's cache on this machine, in the layout of `huggingface_hub`, with which it is shared.
 ///
@@ -148,7 +144,9 @@ extension RepositoryCache {
         let error: RepositoryError
         switch state(of: reference) {
         case .complete(let model): return model.path
-        case .absent: error = .notInCache
+        case .absent:
+            let known = models().map(\.reference.description)
+            error = .notInCache(nearest: Suggestions.nearest(to: reference.description, in: known))
         case .incomplete(let missing): error = .incomplete(missing: missing)
         case .several(let paths): error = .severalCached(paths)
         }

@@ -10,14 +10,14 @@ public enum RepositoryError: Error, Equatable, Sendable {
     case badSetting(String, reason: String)
     /// None of the variables that say where the cache is has a value.
     case noCacheFolder
-    /// The cache holds nothing of it.
-    case notInCache
+    /// The cache holds nothing of it; the name of what it holds that is most like it.
+    case notInCache(nearest: String?)
     /// The cache lacks something of it.
     case incomplete(missing: String)
     /// The cache holds several GGUF files of it; their absolute paths.
     case severalCached([String])
-    /// The hub must not be asked, and `missing` is not in the cache.
-    case offline(missing: String)
+    /// The hub must not be asked, and `missing`, or all of it, is not in the cache.
+    case offline(missing: String?)
     /// The hub wants a token, or refuses the one that it got.
     case denied(host: String, hasToken: Bool, isGated: Bool)
     /// The hub does not accept the token.
@@ -52,12 +52,15 @@ public enum RepositoryError: Error, Equatable, Sendable {
         case .badSetting(let variable, let reason): return "\(variable) cannot be used: \(reason)"
         case .noCacheFolder:
             return "cannot tell where the hub's cache is: none of HF_HUB_CACHE, HF_HOME and HOME is set"
-        case .notInCache: return "there is no file or folder \(name), and the cache does not hold such a model: \(pull)"
+        case .notInCache(let nearest):
+            return "there is no file or folder \(name), and the cache does not hold such a model: "
+                + (nearest.map { "did you mean '\($0)'? (else \(pull))" } ?? pull)
         case .incomplete(let missing): return "the cache holds only a part of \(name), \(missing) is missing: \(pull)"
         case .severalCached(let paths):
             return "the cache holds several GGUF files of \(name): name one by its path: \(Self.list(paths))"
         case .offline(let missing):
-            return "\(missing) of \(name) is not in the cache, and --offline or HF_HUB_OFFLINE forbids asking the hub"
+            return (missing.map { "\($0) of " } ?? "")
+                + "\(name) is not in the cache, and --offline or HF_HUB_OFFLINE forbids asking the hub"
         case .denied, .badToken, .notFound, .noRevision: return accessSentence(about: name)
         case .refused(let host, let status, let what):
             return "\(host) refused \(what) of \(name) with status \(status)"
@@ -87,7 +90,7 @@ public enum RepositoryError: Error, Equatable, Sendable {
         let token = "put a token that may read it into HF_TOKEN"
         switch self {
         case .denied(let host, _, true):
-            return "\(name) is gated: accept its licence at \(host) and \(token)"
+            return "\(name) is gated: accept its licence at \(host)/\(name.prefix { $0 != "@" }) and \(token)"
         case .denied(let host, let hasToken, _):
             return hasToken
                 ? "\(host) does not let your token read \(name): use one that may, or ask its owner"

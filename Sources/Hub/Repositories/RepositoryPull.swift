@@ -168,7 +168,7 @@ extension RepositoryPull {
         let model: CachedRepository
         switch cache.state(of: reference) {
         case .complete(let found): model = found
-        case .absent: throw failure(.offline(missing: "anything"))
+        case .absent: throw failure(.offline(missing: nil))
         case .incomplete(let missing): throw failure(.offline(missing: missing))
         case .several(let paths):
             let wanted = options.fileName ?? ""
