@@ -251,4 +251,32 @@ import Testing
         }
         #expect(scratch.entries() == ["model"])
     }
+
+    /// What no decoder reads may lie in a folder, too, in any shape.
+    @Test(arguments: [
+        ("model.layers.0.self_attn.q_proj.bias", [0], "dimensions that are not zero, found [0]"),
+        ("model.layers.0.self_attn.k_proj.bias", [3], "expected 2 heads of an even number of rows, found 3 rows"),
+        ("model.norm.bias", [1, 1, 1, 1, 1], "expected one to 4 dimensions"),
+    ])
+    func refusesShapesThatGGUFHasNot(name: String, shape: [Int], sentence: String) throws {
+        var model = TinyModel()
+        model.added = [(name, shape)]
+        try model.write(to: scratch.path("model"))
+        try Tool.run("export", "model", "-o", "out.gguf", in: scratch).expectFailure(name, sentence)
+        #expect(scratch.entries() == ["model"])
+    }
+
+    @Test func refusesPackedMatricesOfImpossibleSize() throws {
+        _ = try writeModel()
+        #expect(try Tool.run("pack", "model", "-o", "packed", in: scratch).status == 0)
+        let text = try scratch.text("packed/config.json")
+        let huge = """
+            "matrices": {"huge": {"format": "dense", "values": "f16", "rows": 2147483647, "columns": 2147483647, \
+            "nonzeros": 1},
+            """
+        try scratch.write(text.replacing("\"matrices\": {", with: huge), to: "packed/config.json")
+        try Tool.run("export", "packed", "-o", "out", in: scratch).expectFailure(
+            "tensor \"huge\"", "expected at most 1099511627776 elements")
+        #expect(scratch.entries() == ["model", "packed"])
+    }
 }

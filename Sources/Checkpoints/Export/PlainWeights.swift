@@ -19,15 +19,23 @@ public struct PlainWeights: Sendable {
         names = packed?.names ?? checkpoint.tensors.map(\.name)
     }
 
-    /// - Throws: `CheckpointError` if there is no such tensor.
+    /// More elements than this has no tensor: sums of sizes cannot overflow.
+    private static let elementLimit = 1 << 40
+
+    /// - Throws: `CheckpointError` if there is no such tensor, or one of more elements than there can be.
     public func shape(of name: String) throws(CheckpointError) -> [Int] {
-        if let matrix = packed?.manifest.matrices[name] { return [matrix.rows, matrix.columns] }
-        guard let description = checkpoint[name] else {
+        let matrix = packed?.manifest.matrices[name]
+        guard let shape = matrix.map({ [$0.rows, $0.columns] }) ?? checkpoint[name]?.shape else {
             throw CheckpointError(
                 .missing, path: checkpoint.path, subject: "tensor \(name.quoted)", expected: "it among the tensors",
                 found: "none of that name")
         }
-        return description.shape
+        guard let count = overflowSafeProduct(shape), count <= Self.elementLimit else {
+            throw CheckpointError(
+                .unsupported, path: checkpoint.path, subject: "tensor \(name.quoted)",
+                expected: "at most \(Self.elementLimit) elements", found: "the shape \(shape)")
+        }
+        return shape
     }
 
     /// The type that keeps a tensor's values as they are, or nearly so: its own; f16 for matrices of integers and of

@@ -15,6 +15,7 @@ extension GGUFArchitecture {
         var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         guard parts.count >= 2 else { return nil }
         let suffix = parts.removeLast()
+        guard suffix == "weight" || suffix == "bias" else { return nil }
         let layer = parts.first { part in Int(part).map { $0 >= 0 && String($0) == part } ?? false }
         let module = parts.map { $0 == layer ? "*" : $0 }.joined(separator: ".")
         guard let stored = modules.first(where: { $0.value == module })?.key else { return nil }

@@ -162,6 +162,11 @@ extension GGUFExporter {
                 !(tied && stored.name.hasPrefix("output."))
             else { continue }
             let shape = try weights.shape(of: name)
+            guard 1...GGUFLimits.rank ~= shape.count, !shape.contains(0) else {
+                throw CheckpointError(
+                    .unsupported, path: weights.checkpoint.path, subject: "tensor \(name.quoted)",
+                    expected: "one to \(GGUFLimits.rank) dimensions that are not zero", found: "\(shape)")
+            }
             let encoding = Self.encoding(shape: shape, plain: plain, type: type)
             items.append(
                 Item(
@@ -202,7 +207,7 @@ extension GGUFExporter {
     ) throws(CheckpointError) -> Int {
         let all = try size("num_attention_heads")
         let count = heads == .attention ? all : configuration["num_key_value_heads"]?.intValue ?? all
-        guard count > 0, rows % count == 0, rows / count % 2 == 0 else {
+        guard count > 0, rows > 0, rows % count == 0, rows / count % 2 == 0 else {
             throw CheckpointError(
                 .damaged, path: weights.checkpoint.path, subject: "tensor \(name.quoted)",
                 expected: "\(count) heads of an even number of rows", found: "\(rows) rows")
