@@ -41,7 +41,7 @@ struct SentencePieceModel: Sendable {
             vocabulary: vocabulary, scores: file.pieces.map { Double($0.score) }, ids: (normal + userDefined).sorted(),
             unknownID: unknownID, userDefined: userDefined,
             worst: Double(scores.min() ?? .greatestFiniteMagnitude),
-            best: Double(max(scores.max() ?? 0, .leastNormalMagnitude)), isSinglePrecision: true)
+            best: Double(scores.max() ?? 0), isSinglePrecision: true)
     }
 
     private static func byteIDs(_ file: SentencePieceFile) throws(TokenizerError) -> [Int] {
