@@ -251,7 +251,7 @@ let package = Package(
             name: "EngineTests",
             dependencies: [
                 "Checkpoints", "Engine", "GPUCases", "ModelFixtures", "OrderedJSON", "Sparse", "Tensors",
-                "TestSupport", "Transformer",
+                "TestSupport", "Tokenizers", "Transformer",
             ], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu2x,

@@ -14,9 +14,23 @@ public struct TokenizerFiles: Sendable, Equatable {
     public let chatTemplate: String?
     /// `generation_config.json`
     public let generationConfiguration: String?
-    /// Every file of the folder that a tokenizer or text generation reads, these four included; what a copy of the
-    /// model takes along.
+    /// `tokenizer.model`, of SentencePiece.
+    public let sentencePiece: String?
+    /// `vocab.json`
+    public let vocabulary: String?
+    /// `merges.txt`
+    public let merges: String?
+    /// `added_tokens.json`
+    public let addedTokens: String?
+    /// `special_tokens_map.json`
+    public let specialTokens: String?
+    /// Every file of the folder that a tokenizer or text generation reads, these included; what a copy of the model
+    /// takes along.
     public let all: [String]
+
+    /// Whether the files are enough for a tokenizer: `tokenizer.json`, `tokenizer.model`, or `vocab.json` with
+    /// `merges.txt`.
+    public var areComplete: Bool { tokenizer != nil || sentencePiece != nil || (vocabulary != nil && merges != nil) }
 }
 
 /// The tokenizer in a GGUF file's metadata, as plain values.

@@ -16,30 +16,39 @@ extension JSON {
     ///
     /// Stricter than the RFC where leniency hides damage: duplicated keys, invalid UTF-8, lone surrogate escapes,
     /// nesting deeper than ``maximumDepth`` and bytes after the value are refused.
+    /// - Parameter listedKey: an object behind this key is read as an array of its keys and values in turns, duplicates
+    ///   included. Its keys are data then, such as a vocabulary's tokens: keys of an object are the same if they look
+    ///   the same, however their accents are written, and those are not.
     /// - Complexity: O(bytes) time and memory.
-    public init(parsing bytes: UnsafeRawBufferPointer) throws(JSONError) {
-        var parser = JSONParser(bytes: bytes)
+    public init(parsing bytes: UnsafeRawBufferPointer, listing listedKey: String? = nil) throws(JSONError) {
+        var parser = JSONParser(bytes: bytes, listedKey: listedKey)
         self = try parser.document()
     }
 
-    public init(parsing bytes: [UInt8]) throws(JSONError) {
+    public init(parsing bytes: [UInt8], listing listedKey: String? = nil) throws(JSONError) {
         let result = bytes.withUnsafeBytes { buffer -> Result<JSON, JSONError> in
-            do throws(JSONError) { return .success(try JSON(parsing: buffer)) } catch { return .failure(error) }
+            do throws(JSONError) { return .success(try JSON(parsing: buffer, listing: listedKey)) } catch {
+                return .failure(error)
+            }
         }
         self = try result.get()
     }
 
-    public init(parsing text: String) throws(JSONError) {
-        try self.init(parsing: Array(text.utf8))
+    public init(parsing text: String, listing listedKey: String? = nil) throws(JSONError) {
+        try self.init(parsing: Array(text.utf8), listing: listedKey)
     }
 }
 
 /// A recursive-descent parser; `position` always stays within `0...bytes.count`.
 private struct JSONParser {
     let bytes: UnsafeRawBufferPointer
+    let listedKey: String?
     var position = 0
 
-    init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+    init(bytes: UnsafeRawBufferPointer, listedKey: String?) {
+        self.bytes = bytes
+        self.listedKey = listedKey
+    }
 
     func failure(_ reason: String, at offset: Int? = nil) -> JSONError {
         JSONError(byteOffset: offset ?? position, reason: reason)
@@ -83,12 +92,42 @@ private struct JSONParser {
     }
 
     mutating func object(depth: Int) throws(JSONError) -> JSON {
-        position += 1
         var members = OrderedDictionary<String, JSON>()
+        try forEachMember { (parser, key, keyOffset) throws(JSONError) in
+            let member: JSON
+            if key == parser.listedKey, parser.current == UInt8(ascii: "{") {
+                member = try parser.list(depth: depth + 1)
+            } else {
+                member = try parser.value(depth: depth + 1)
+            }
+            guard members.updateValue(member, forKey: key) == nil else {
+                throw parser.failure("the key \"\(key.prefix(200))\" occurs twice", at: keyOffset)
+            }
+        }
+        return .object(members)
+    }
+
+    /// An object as an array of its keys and values.
+    private mutating func list(depth: Int) throws(JSONError) -> JSON {
+        guard depth < JSON.maximumDepth else { throw failure("nested deeper than \(JSON.maximumDepth) levels") }
+        var list: [JSON] = []
+        try forEachMember { (parser, key, _) throws(JSONError) in
+            list.append(.string(key))
+            list.append(try parser.value(depth: depth + 1))
+        }
+        return .array(list)
+    }
+
+    /// Reads an object at its opening brace.
+    /// - Parameter read: gets this parser where a value starts, and the key.
+    private mutating func forEachMember(
+        _ read: (inout JSONParser, _ key: String, _ keyOffset: Int) throws(JSONError) -> Void
+    ) throws(JSONError) {
+        position += 1
         skipWhitespace()
         if current == UInt8(ascii: "}") {
             position += 1
-            return .object(members)
+            return
         }
         while true {
             skipWhitespace()
@@ -98,16 +137,14 @@ private struct JSONParser {
             skipWhitespace()
             guard current == UInt8(ascii: ":") else { throw failure("expected ':' after a key") }
             position += 1
-            let member = try value(depth: depth + 1)
-            guard members.updateValue(member, forKey: key) == nil else {
-                throw failure("the key \"\(key.prefix(200))\" occurs twice", at: keyOffset)
-            }
+            skipWhitespace()
+            try read(&self, key, keyOffset)
             skipWhitespace()
             switch current {
             case UInt8(ascii: ","): position += 1
             case UInt8(ascii: "}"):
                 position += 1
-                return .object(members)
+                return
             default: throw failure("expected ',' or '}' in an object")
             }
         }

@@ -77,7 +77,7 @@ public struct SyntheticModel: Sendable {
     private var one: UInt16 { type == .bf16 ? 0x3F80 : 0x3C00 }
 
     private func writeTokenizer(to folder: FolderWriter) throws {
-        let files = HuggingFaceTokenizerFiles(try .synthetic(tokenCount: shape.vocabularySize))
+        let files = try HuggingFaceTokenizerFiles(try .synthetic(tokenCount: shape.vocabularySize))
         try folder.write(files.tokenizer.text() + "\n", to: "tokenizer.json")
         try folder.write(files.configuration.text(pretty: true) + "\n", to: "tokenizer_config.json")
     }

@@ -79,12 +79,13 @@ struct AddedTokenMatcher: Sendable {
     }
 
     private func touchesWord(_ range: Range<Int>, in text: UnsafeBufferPointer<UInt8>) -> Bool {
-        if range.lowerBound > 0, isWord(text.scalar(before: range.lowerBound).value) { return true }
-        return range.upperBound < text.count && isWord(text.scalar(at: range.upperBound).value)
+        if range.lowerBound > 0, AddedTokenMatcher.isWord(text.scalar(before: range.lowerBound).value) { return true }
+        return range.upperBound < text.count && AddedTokenMatcher.isWord(text.scalar(at: range.upperBound).value)
     }
 
-    /// `\w` of Unicode Technical Standard #18, annex C.
-    private func isWord(_ value: UInt32) -> Bool {
+    /// `\w` of Unicode Technical Standard #18, annex C, as of Unicode 16.
+    static func isWord(_ value: UInt32) -> Bool {
+        if value >= 0x80, ScalarKind(value) == .unassigned { return false }
         let properties = Unicode.Scalar(value)!.properties
         if properties.isAlphabetic || properties.isJoinControl { return true }
         switch properties.generalCategory {

@@ -1,4 +1,4 @@
-/// Merges the bytes of one piece of text into tokens, keeping its buffers from piece to piece.
+/// Merges the bytes or characters of one piece of text into tokens, keeping its buffers from piece to piece.
 ///
 /// Of all pairs of neighbours that may merge, the one with the lowest rank merges first, the leftmost among equals. A
 /// binary heap finds it, so a piece of n bytes takes O(n log n) time, whatever it holds. Entries whose pair has changed
@@ -16,52 +16,95 @@ struct BytePairMerger {
     }
 
     /// A pair that may merge.
-    private struct Candidate {
+    private struct Candidate: Comparable {
         /// The rank in the upper half, the position of the pair's left symbol in the lower: the smallest goes first.
         let order: UInt64
         let result: Int32
+
+        static func < (first: Candidate, second: Candidate) -> Bool { first.order < second.order }
     }
 
-    private let definition: TokenizerDefinition
+    private let rules: BytePairRules
+    private let vocabulary: Vocabulary
+    private let specialIDs: Set<Int>
     private var symbols: [Symbol] = []
-    private var candidates: [Candidate] = []
+    private var candidates = Heap<Candidate>()
 
-    init(definition: TokenizerDefinition) { self.definition = definition }
+    /// - Parameter specialIDs: tokens that are no text.
+    init(_ rules: BytePairRules, vocabulary: Vocabulary, specialIDs: Set<Int>) {
+        self.rules = rules
+        self.vocabulary = vocabulary
+        self.specialIDs = specialIDs
+    }
 
     /// Appends the tokens of `piece` to `output`.
     mutating func encode(_ piece: UnsafeBufferPointer<UInt8>, into output: inout [Int]) {
-        let byteTokens = definition.vocabulary.byteTokens
-        if piece.count == 1, byteTokens[Int(piece[0])] >= 0 {
-            output.append(Int(byteTokens[Int(piece[0])]))
+        if case .bytes = rules.units, piece.count == 1, vocabulary.byteTokens[Int(piece[0])] >= 0 {
+            output.append(Int(vocabulary.byteTokens[Int(piece[0])]))
             return
         }
-        if definition.options.ignoresMerges, let id = definition.vocabulary.id(of: piece),
-            !definition.specialIDs.contains(Int(id))
-        {
+        if rules.ignoresMerges, let id = vocabulary.id(of: piece), !specialIDs.contains(Int(id)) {
             output.append(Int(id))
             return
         }
-        fillSymbols(from: piece, byteTokens: byteTokens)
+        symbols.removeAll(keepingCapacity: true)
+        symbols.reserveCapacity(piece.count)
+        switch rules.units {
+        case .bytes: fillSymbols(fromBytesOf: piece)
+        case .characters(let fallsBackToBytes):
+            fillSymbols(fromCharactersOf: piece, fallsBackToBytes: fallsBackToBytes)
+        }
         mergeAll()
         for symbol in symbols where symbol.id >= 0 { output.append(Int(symbol.id)) }
     }
 
-    /// One symbol per byte. A byte without a token of its own is dropped, or becomes the token for missing bytes.
-    private mutating func fillSymbols(from piece: UnsafeBufferPointer<UInt8>, byteTokens: [Int32]) {
-        symbols.removeAll(keepingCapacity: true)
-        symbols.reserveCapacity(piece.count)
-        var followsMissing = false
+    /// One symbol per byte. A byte without a token of its own is dropped, or becomes the unknown token.
+    private mutating func fillSymbols(fromBytesOf piece: UnsafeBufferPointer<UInt8>) {
+        var followsUnknown = false
         for byte in piece {
-            let id = byteTokens[Int(byte)]
+            let id = vocabulary.byteTokens[Int(byte)]
             if id >= 0 {
                 append(id)
-            } else if let missing = definition.options.missingByteToken,
-                !(followsMissing && definition.options.fusesMissingBytes)
-            {
-                append(Int32(missing))
+            } else if let unknown = rules.unknownToken, !(followsUnknown && rules.fusesUnknown) {
+                append(Int32(unknown))
             }
-            followsMissing = id < 0
+            followsUnknown = id < 0
         }
+    }
+
+    /// One symbol per character, or its bytes'.
+    ///
+    /// An unknown token comes when the next known character does: bytes that come between go before it, as in the
+    /// `tokenizers` package.
+    private mutating func fillSymbols(
+        fromCharactersOf piece: UnsafeBufferPointer<UInt8>, fallsBackToBytes: Bool
+    ) {
+        var isUnknownPending = false
+        var character: [UInt8] = []
+        var position = 0
+        while position < piece.count {
+            let end = position + piece.scalar(at: position).length
+            let id: Int32?
+            if rules.prefix.isEmpty && rules.suffix.isEmpty {
+                id = vocabulary.id(of: UnsafeBufferPointer(rebasing: piece[position..<end]))
+            } else {
+                character = (position > 0 ? rules.prefix : []) + piece[position..<end]
+                if end == piece.count { character += rules.suffix }
+                id = vocabulary.id(of: character)
+            }
+            if let id {
+                if isUnknownPending, let unknown = rules.unknownToken { append(Int32(unknown)) }
+                isUnknownPending = false
+                append(id)
+            } else if fallsBackToBytes, piece[position..<end].allSatisfy({ vocabulary.byteTokens[Int($0)] >= 0 }) {
+                for byte in piece[position..<end] { append(vocabulary.byteTokens[Int(byte)]) }
+            } else if let unknown = rules.unknownToken {
+                if isUnknownPending && !rules.fusesUnknown { append(Int32(unknown)) }
+                isUnknownPending = true
+            }
+            position = end
+        }
+        if isUnknownPending, let unknown = rules.unknownToken { append(Int32(unknown)) }
     }
 
     private mutating func append(_ id: Int32) {
@@ -70,15 +113,15 @@ struct BytePairMerger {
     }
 
     private mutating func mergeAll() {
-        candidates.removeAll(keepingCapacity: true)
+        candidates.removeAll()
         for left in 0..<max(0, symbols.count - 1) { consider(left: left, right: left + 1) }
 
-        while let candidate = popCandidate() {
+        while let candidate = candidates.popFirst() {
             let left = Int(UInt32(truncatingIfNeeded: candidate.order))
             let right = Int(symbols[left].next)
             // The entry's pair may be gone: merged away, or part of something longer by now.
             guard symbols[left].id >= 0, right < symbols.count,
-                definition.merges.merge(symbols[left].id, symbols[right].id)?.result == candidate.result
+                rules.merges.merge(symbols[left].id, symbols[right].id)?.result == candidate.result
             else { continue }
             let next = symbols[right].next
             symbols[left].id = candidate.result
@@ -93,39 +136,7 @@ struct BytePairMerger {
     }
 
     private mutating func consider(left: Int, right: Int) {
-        guard let merge = definition.merges.merge(symbols[left].id, symbols[right].id) else { return }
-        pushCandidate(Candidate(order: UInt64(merge.rank) << 32 | UInt64(left), result: merge.result))
-    }
-}
-
-// MARK: - The heap: no candidate's order is smaller than that of its parent at (index - 1) / 2.
-
-extension BytePairMerger {
-    private mutating func pushCandidate(_ candidate: Candidate) {
-        var index = candidates.count
-        candidates.append(candidate)
-        while index > 0 {
-            let parent = (index - 1) / 2
-            guard candidate.order < candidates[parent].order else { break }
-            candidates[index] = candidates[parent]
-            index = parent
-        }
-        candidates[index] = candidate
-    }
-
-    private mutating func popCandidate() -> Candidate? {
-        guard let last = candidates.popLast() else { return nil }
-        guard let first = candidates.first else { return last }
-        var index = 0
-        while true {
-            var child = 2 * index + 1
-            guard child < candidates.count else { break }
-            if child + 1 < candidates.count, candidates[child + 1].order < candidates[child].order { child += 1 }
-            guard candidates[child].order < last.order else { break }
-            candidates[index] = candidates[child]
-            index = child
-        }
-        candidates[index] = last
-        return first
+        guard let merge = rules.merges.merge(symbols[left].id, symbols[right].id) else { return }
+        candidates.insert(Candidate(order: UInt64(merge.rank) << 32 | UInt64(left), result: merge.result))
     }
 }

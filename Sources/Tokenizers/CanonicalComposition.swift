@@ -12,11 +12,23 @@ enum CanonicalComposition {
     /// below U+0300 neither decompose into nor combine with anything else, and their UTF-8 has no byte above 0xCB.
     static func composed(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
         guard text.contains(where: { $0 >= 0xCC }) else { return nil }
+        return normalized(text) { String($0)._nfc.map(\.self) }
+    }
+
+    /// The decomposed form, normalization form D; nil if the text is ASCII, which has nothing to decompose.
+    static func decomposed(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
+        guard text.contains(where: { $0 >= 0x80 }) else { return nil }
+        return normalized(text) { String($0)._nfd.map(\.self) }
+    }
+
+    private static func normalized(
+        _ text: UnsafeBufferPointer<UInt8>, form: (String.UnicodeScalarView) -> [Unicode.Scalar]
+    ) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(text.count)
         var known = String.UnicodeScalarView()
         func flush() {
-            for scalar in String(known)._nfc { result.append(contentsOf: UTF8.encode(scalar)!) }
+            for scalar in form(known) { result.append(contentsOf: UTF8.encode(scalar)!) }
             known.removeAll(keepingCapacity: true)
         }
         for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {

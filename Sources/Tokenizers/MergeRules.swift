@@ -17,6 +17,25 @@ struct MergeRules: Sendable {
         let result: Int32
     }
 
+    /// Two tokens' texts as files write them.
+    struct Texts: Sendable, Equatable {
+        let left: String
+        let right: String
+
+        init(_ left: String, _ right: String) {
+            self.left = left
+            self.right = right
+        }
+
+        /// - Parameter line: two texts with one space between; nil if there is none.
+        init?(line: String) {
+            guard let space = line.utf8.firstIndex(of: UInt8(ascii: " ")) else { return nil }
+            self.init(String(line[..<space]), String(line[line.utf8.index(after: space)...]))
+        }
+
+        var line: String { left + " " + right }
+    }
+
     /// In rank order.
     private var pairs: [Pair] = []
     /// Pair to rank (upper half) and result (lower half). Swift's dictionary is seeded per process.
@@ -24,44 +43,57 @@ struct MergeRules: Sendable {
 
     var count: Int { pairs.count }
 
-    /// - Parameter lines: merges in rank order, each the texts of two tokens with one space between.
+    /// - Parameters:
+    ///   - lines: merges in rank order, each the texts of two tokens with one space between.
     /// - Complexity: O(bytes).
     init(lines: [String], vocabulary: Vocabulary) throws(TokenizerError) {
-        guard lines.count <= MergeRules.maximumCount else {
-            throw TokenizerError("there are \(lines.count) merges, expected at most \(MergeRules.maximumCount)")
+        var texts: [Texts] = []
+        texts.reserveCapacity(lines.count)
+        for (rank, line) in lines.enumerated() {
+            guard let pair = Texts(line: line) else { throw MergeRules.damaged(rank, line) }
+            texts.append(pair)
         }
-        pairs.reserveCapacity(lines.count)
-        table.reserveCapacity(lines.count)
+        try self.init(texts, vocabulary: vocabulary)
+    }
+
+    /// - Parameters:
+    ///   - texts: merges in rank order.
+    ///   - prefixLength: the right token of a merge begins with a prefix of so many bytes, which the result leaves out.
+    init(_ texts: [Texts], vocabulary: Vocabulary, prefixLength: Int = 0) throws(TokenizerError) {
+        guard texts.count <= MergeRules.maximumCount else {
+            throw TokenizerError("there are \(texts.count) merges, expected at most \(MergeRules.maximumCount)")
+        }
+        pairs.reserveCapacity(texts.count)
+        table.reserveCapacity(texts.count)
         var left: [UInt8] = []
         var right: [UInt8] = []
-
-        for (rank, line) in lines.enumerated() {
-            let text = line.utf8
+        for (rank, merge) in texts.enumerated() {
             left.removeAll(keepingCapacity: true)
             right.removeAll(keepingCapacity: true)
-            guard let space = text.firstIndex(of: UInt8(ascii: " ")),
-                ByteAlphabet.appendBytes(of: text[..<space], to: &left), !left.isEmpty,
-                ByteAlphabet.appendBytes(of: text[text.index(after: space)...], to: &right), !right.isEmpty
-            else {
-                throw TokenizerError(
-                    "merge \(rank) is \(line.quoted), expected two byte-level tokens with one space between")
-            }
+            guard vocabulary.appendKey(of: merge.left, to: &left), !left.isEmpty,
+                vocabulary.appendKey(of: merge.right, to: &right), right.count > prefixLength
+            else { throw MergeRules.damaged(rank, merge.line) }
             func id(_ bytes: [UInt8]) throws(TokenizerError) -> Int32 {
                 guard let id = vocabulary.id(of: bytes) else {
-                    let token = ByteAlphabet.text(of: bytes).quoted
-                    throw TokenizerError("merge \(rank), \(line.quoted), needs the token \(token), which is missing")
+                    let token = vocabulary.text(ofKey: bytes).quoted
+                    throw TokenizerError(
+                        "merge \(rank), \(merge.line.quoted), needs the token \(token), which is missing")
                 }
                 return id
             }
             let pair = Pair(left: try id(left), right: try id(right))
-            left += right
+            left += right.dropFirst(prefixLength)
             let result = try id(left)
             let value = UInt64(rank) << 32 | UInt64(result)
             if let other = table.updateValue(value, forKey: pair.key) {
-                throw TokenizerError("merges \(other >> 32) and \(rank) are both \(line.quoted)")
+                throw TokenizerError("merges \(other >> 32) and \(rank) are both \(merge.line.quoted)")
             }
             pairs.append(pair)
         }
+    }
+
+    private static func damaged(_ rank: Int, _ line: String) -> TokenizerError {
+        TokenizerError("merge \(rank) is \(line.quoted), expected two byte-level tokens with one space between")
     }
 
     private static func key(_ left: Int32, _ right: Int32) -> UInt64 { UInt64(left) << 32 | UInt64(right) }
@@ -75,7 +107,7 @@ struct MergeRules: Sendable {
     /// The merge of this rank as files write it.
     func line(_ rank: Int, in vocabulary: Vocabulary) -> String {
         let pair = pairs[rank]
-        return ByteAlphabet.text(of: vocabulary.bytes(of: Int(pair.left))) + " "
-            + ByteAlphabet.text(of: vocabulary.bytes(of: Int(pair.right)))
+        return vocabulary.text(ofKey: Array(vocabulary.bytes(of: Int(pair.left)))) + " "
+            + vocabulary.text(ofKey: Array(vocabulary.bytes(of: Int(pair.right))))
     }
 }

@@ -1,6 +1,9 @@
-/// Text to token ids and back, for byte-level BPE vocabularies.
+/// Text to token ids and back.
 ///
-///     text -> added tokens and text between -> (normaliser) -> pieces -> bytes -> merges -> ids
+///     text -> added tokens and text between -> (normaliser) -> pieces -> model -> ids
+///
+/// The model of byte-level vocabularies merges the bytes of pieces; others merge characters, or cut a text into the
+/// pieces of the best scores.
 ///
 /// Immutable, so any number of tasks may share one.
 public struct Tokenizer: Sendable {
@@ -9,17 +12,23 @@ public struct Tokenizer: Sendable {
     private let matcher: AddedTokenMatcher
     /// Added tokens that are looked for in the normalised text between those.
     private let normalizedMatcher: AddedTokenMatcher
+    /// The normalised texts of those, which they are decoded to; for vocabularies that are not byte-level.
+    private let normalizedTexts: [Int: ArraySlice<UInt8>]
 
     public init(_ definition: TokenizerDefinition) {
         self.definition = definition
         let plain = definition.addedTokens.filter { !$0.isNormalized }
         let normalized = definition.addedTokens.filter(\.isNormalized)
         matcher = AddedTokenMatcher(tokens: plain, patterns: plain.map(\.content))
+        let texts = normalized.map { definition.pipeline.normalized(Array($0.content.utf8)).bytes }
         normalizedMatcher = AddedTokenMatcher(
-            tokens: normalized,
-            patterns: normalized.map { token in
-                definition.options.normalizer == .none ? token.content : CanonicalComposition.composed(token.content)
-            })
+            tokens: normalized, patterns: texts.map { String(decoding: $0, as: UTF8.self) })
+        let isByteLevel = definition.vocabulary.spelling == .byteLevel
+        normalizedTexts =
+            isByteLevel
+            ? [:]
+            : Dictionary(
+                uniqueKeysWithValues: zip(normalized.map(\.id), texts.map { $0[...] }))
     }
 }
 
@@ -40,7 +49,7 @@ extension Tokenizer {
         let roles = definition.roles
         var ids: [Int] = []
         if addingSpecialTokens, roles.addsBeginningOfText, let id = roles.beginningOfText { ids.append(id) }
-        var merger = BytePairMerger(definition: definition)
+        var encoder = PieceEncoder(definition)
         var text = text
         text.withUTF8 { bytes in
             precondition(bytes.count < Int32.max, "a text of at most 2^31 - 2 bytes")
@@ -48,9 +57,9 @@ extension Tokenizer {
                 switch part {
                 case .token(let id): ids.append(id)
                 case .text(let range):
-                    normalize(UnsafeBufferPointer(rebasing: bytes[range])) { normalized in
-                        encodeNormalized(normalized, findingSpecial: parsingSpecialTokens, with: &merger, into: &ids)
-                    }
+                    encodeText(
+                        UnsafeBufferPointer(rebasing: bytes[range]), startsText: range.lowerBound == 0,
+                        findingSpecial: parsingSpecialTokens, with: &encoder, into: &ids)
                 }
             }
         }
@@ -58,46 +67,25 @@ extension Tokenizer {
         return ids
     }
 
-    private func normalize(_ text: UnsafeBufferPointer<UInt8>, then body: (UnsafeBufferPointer<UInt8>) -> Void) {
-        switch definition.options.normalizer {
-        case .none: body(text)
-        case .canonicalComposition:
-            guard let composed = CanonicalComposition.composed(text) else { return body(text) }
-            composed.withUnsafeBufferPointer(body)
-        }
-    }
-
-    private func encodeNormalized(
-        _ text: UnsafeBufferPointer<UInt8>, findingSpecial: Bool, with merger: inout BytePairMerger,
+    /// - Parameter startsText: nothing comes before this text.
+    private func encodeText(
+        _ text: UnsafeBufferPointer<UInt8>, startsText: Bool, findingSpecial: Bool, with encoder: inout PieceEncoder,
         into ids: inout [Int]
     ) {
-        guard !normalizedMatcher.isEmpty else { return encodePlain(text, with: &merger, into: &ids) }
-        for part in normalizedMatcher.parts(of: text, findingSpecial: findingSpecial) {
-            switch part {
-            case .token(let id): ids.append(id)
-            case .text(let range):
-                encodePlain(UnsafeBufferPointer(rebasing: text[range]), with: &merger, into: &ids)
+        guard !definition.pipeline.normalizers.isEmpty || !normalizedMatcher.isEmpty else {
+            return encoder.encode(text, startsText: startsText, into: &ids)
+        }
+        let (normalized, keepsStart) = definition.pipeline.normalized(Array(text))
+        normalized.withUnsafeBufferPointer { bytes in
+            for part in normalizedMatcher.parts(of: bytes, findingSpecial: findingSpecial) {
+                switch part {
+                case .token(let id): ids.append(id)
+                case .text(let range):
+                    encoder.encode(
+                        UnsafeBufferPointer(rebasing: bytes[range]),
+                        startsText: startsText && keepsStart && range.lowerBound == 0, into: &ids)
+                }
             }
-        }
-    }
-
-    /// Text without added tokens.
-    private func encodePlain(
-        _ text: UnsafeBufferPointer<UInt8>, with merger: inout BytePairMerger, into ids: inout [Int]
-    ) {
-        if definition.options.addsPrefixSpace, let first = text.first, first != UInt8(ascii: " ") {
-            ([UInt8(ascii: " ")] + text).withUnsafeBufferPointer { encodePieces($0, with: &merger, into: &ids) }
-        } else {
-            encodePieces(text, with: &merger, into: &ids)
-        }
-    }
-
-    private func encodePieces(
-        _ text: UnsafeBufferPointer<UInt8>, with merger: inout BytePairMerger, into ids: inout [Int]
-    ) {
-        var scanner = PieceScanner(text, preTokenizer: definition.options.preTokenizer)
-        while let piece = scanner.next() {
-            merger.encode(UnsafeBufferPointer(rebasing: text[piece]), into: &ids)
         }
     }
 }
@@ -114,15 +102,22 @@ extension Tokenizer {
     /// prefix space, white space stripped around added tokens, and ``TokenizerDefinition/missingBytes``.
     /// - Parameter skippingSpecialTokens: leave out the special tokens.
     public func decode(_ ids: some Sequence<Int>, skippingSpecialTokens: Bool = false) -> String {
+        guard definition.vocabulary.spelling == .byteLevel else {
+            var stream = StreamingDetokenizer(tokenizer: self, skippingSpecialTokens: skippingSpecialTokens)
+            let text = ids.reduce(into: "") { $0 += stream.append($1) }
+            return text + stream.finish()
+        }
         var bytes: [UInt8] = []
         for id in ids { bytes.append(contentsOf: self.bytes(of: id, skippingSpecialTokens: skippingSpecialTokens)) }
         return String(decoding: bytes, as: UTF8.self)
     }
 
     /// The bytes that the token stands for; none if no token has this id. They need not be whole characters.
+    ///
+    /// Outside byte-level vocabularies they are the token's text as the vocabulary has it, with `▁` for a space.
     public func bytes(of id: Int, skippingSpecialTokens: Bool = false) -> ArraySlice<UInt8> {
         if skippingSpecialTokens && definition.specialIDs.contains(id) { return [] }
-        return definition.vocabulary.bytes(of: id)
+        return normalizedTexts[id] ?? definition.vocabulary.bytes(of: id)
     }
 
     /// The id of the added token that this text spells, or nil.

@@ -4,29 +4,43 @@ extension TokenizerDefinition {
     /// Control tokens and the unknown token become special added tokens, user-defined ones plain added tokens; unused
     /// ids stay empty. The tokens for the beginning and the end of a text count as control tokens whatever their type.
     /// - Parameters:
-    ///   - model: `model`; only "gpt2", byte-level BPE, is known.
-    ///   - preTokenizer: `pre`. Files from before this key, and those that say "default", are read as GPT-2's, which
-    ///     is what vocabularies of that time used.
+    ///   - model: `model`: "gpt2" for byte-level BPE, "llama" for SentencePiece's.
+    ///   - preTokenizer: `pre`, of byte-level BPE. Files from before this key, and those that say "default", are read
+    ///     as GPT-2's, which is what vocabularies of that time used.
     ///   - tokens: `tokens`.
-    ///   - tokenTypes: `token_type`: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused.
-    ///   - merges: `merges`.
+    ///   - tokenTypes: `token_type`: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
+    ///   - scores: `scores`, of SentencePiece.
+    ///   - merges: `merges`, of byte-level BPE.
     ///   - roles: `bos_token_id`, `eos_token_id`, `unknown_token_id`, `padding_token_id`; its flags are not read.
-    ///   - addsBeginningOfText: `add_bos_token`. A Llama 3 vocabulary without the key adds it; others don't.
+    ///   - addsBeginningOfText: `add_bos_token`. Llama 3 vocabularies and SentencePiece ones without the key add it;
+    ///     others don't.
     ///   - addsEndOfText: `add_eos_token`.
+    ///   - addsSpacePrefix: `add_space_prefix`, of SentencePiece; it is added without the key.
     /// - Throws: `TokenizerError`.
     public init(
-        ggufModel model: String, preTokenizer name: String?, tokens: [String], tokenTypes: [Int]?, merges: [String],
-        roles: TokenRoles, addsBeginningOfText: Bool? = nil, addsEndOfText: Bool? = nil
+        ggufModel model: String, preTokenizer name: String?, tokens: [String], tokenTypes: [Int]?,
+        scores: [Float]? = nil, merges: [String], roles: TokenRoles, addsBeginningOfText: Bool? = nil,
+        addsEndOfText: Bool? = nil, addsSpacePrefix: Bool? = nil
     ) throws(TokenizerError) {
-        guard model == "gpt2" else {
-            throw TokenizerError("the tokenizer model \(model.quoted) is unknown, expected \"gpt2\" (byte-level BPE)")
+        if model == "llama" {
+            var roles = roles
+            roles.addsBeginningOfText = addsBeginningOfText ?? (roles.beginningOfText != nil)
+            roles.addsEndOfText = addsEndOfText ?? false
+            try self.init(
+                ggufPieces: tokens, tokenTypes: tokenTypes, scores: scores, roles: roles,
+                addsSpacePrefix: addsSpacePrefix ?? true)
+            return
         }
-        var options = try TokenizerDefinition.options(ggufPreTokenizer: name ?? "default")
+        guard model == "gpt2" else {
+            throw TokenizerError(
+                "the tokenizer model \(model.quoted) is unknown, expected \"gpt2\" (byte-level BPE) or \"llama\" "
+                    + "(SentencePiece)")
+        }
+        let steps = try GGUFPreTokenizer(name: name ?? "default")
         var roles = roles
         roles.addsBeginningOfText =
-            addsBeginningOfText ?? (options.preTokenizer == .llama3 && roles.beginningOfText != nil)
+            addsBeginningOfText ?? (steps.addsBeginningOfText && roles.beginningOfText != nil)
         roles.addsEndOfText = addsEndOfText ?? false
-        options.missingByteToken = nil  // the unknown token of a GGUF file never stands for a byte
 
         var texts: [String?] = tokens
         var added: [AddedToken] = []
@@ -50,19 +64,63 @@ extension TokenizerDefinition {
         where tokens.indices.contains(id) && !added.contains(where: { $0.id == id }) {
             added.append(AddedToken(id: id, content: tokens[id]))
         }
-        try self.init(tokens: texts, merges: merges, addedTokens: added, roles: roles, options: options)
+        // The unknown token of a GGUF file never stands for a byte.
+        switch steps.form {
+        case .known(let options):
+            try self.init(tokens: texts, merges: merges, addedTokens: added, roles: roles, options: options)
+        case .steps(let preTokenizers, let ignoresMerges):
+            try self.init(
+                tokens: texts, spelling: .byteLevel, addedTokens: added, roles: roles,
+                pipeline: TextPipeline(preTokenizers: preTokenizers)
+            ) { (vocabulary) throws(TokenizerError) in
+                .bytePairs(
+                    BytePairRules(
+                        units: .bytes, merges: try MergeRules(lines: merges, vocabulary: vocabulary),
+                        ignoresMerges: ignoresMerges, unknownToken: nil, fusesUnknown: false))
+            }
+        }
     }
 
-    /// What llama.cpp's names of pre-tokenizers stand for, with the normaliser of the models they are named after.
-    private static func options(ggufPreTokenizer name: String) throws(TokenizerError) -> TokenizerOptions {
-        switch name {
-        case "gpt-2", "gpt2", "default": TokenizerOptions(preTokenizer: .gpt2)
-        case "smollm", "starcoder": TokenizerOptions(preTokenizer: .smolLM)
-        case "llama-bpe", "llama3", "llama-v3": TokenizerOptions(preTokenizer: .llama3, ignoresMerges: true)
-        case "qwen2": TokenizerOptions(preTokenizer: .qwen2, normalizer: .canonicalComposition)
-        default:
+    /// SentencePiece's byte pair encoding. Texts are not normalised, save that spaces are made visible; the space in
+    /// front comes behind special tokens, too.
+    private init(
+        ggufPieces tokens: [String], tokenTypes: [Int]?, scores: [Float]?, roles: TokenRoles, addsSpacePrefix: Bool
+    ) throws(TokenizerError) {
+        guard let tokenTypes, tokenTypes.count == tokens.count, let scores, scores.count == tokens.count else {
             throw TokenizerError(
-                "the pre-tokenizer \(name.quoted) is unknown, expected gpt-2, smollm, starcoder, llama-bpe or qwen2")
+                "there are \(tokens.count) tokens but \(tokenTypes?.count ?? 0) token types and \(scores?.count ?? 0) "
+                    + "scores, which SentencePiece needs")
         }
+        var file = SentencePieceFile()
+        file.kind = .bytePairs
+        file.addsDummyPrefix = addsSpacePrefix
+        file.removesExtraWhitespace = false
+        var added: [AddedToken] = []
+        for (id, text) in tokens.enumerated() {
+            guard let type = SentencePieceFile.PieceType(rawValue: tokenTypes[id]), scores[id].isFinite else {
+                throw TokenizerError(
+                    "token \(id), \(text.quoted), has the type \(tokenTypes[id]) and the score \(scores[id]), expected "
+                        + "1 to 6 and a finite one")
+            }
+            var piece = SentencePieceFile.Piece(text: text, score: scores[id], type: type)
+            switch type {
+            case .control: added.append(AddedToken(id: id, content: text))
+            case .userDefined:
+                added.append(AddedToken(id: id, content: text, isSpecial: false))
+                // The text is matched as it comes, and seen by SentencePiece with visible spaces.
+                piece.text = text.replacing(" ", with: "\u{2581}")
+            case .byte: file.fallsBackToBytes = true
+            default: break
+            }
+            file.pieces.append(piece)
+        }
+        func text(_ id: Int?, _ fallback: String) -> String {
+            id.flatMap { tokens.indices.contains($0) ? tokens[$0] : nil } ?? fallback
+        }
+        file.beginningPiece = text(roles.beginningOfText, file.beginningPiece)
+        file.endPiece = text(roles.endOfText, file.endPiece)
+        file.paddingPiece = text(roles.padding, file.paddingPiece)
+        try self.init(
+            sentencePiece: file, tokens: tokens, addedTokens: added, roles: roles, addsPrefixEverywhere: true)
     }
 }

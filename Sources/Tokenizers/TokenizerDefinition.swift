@@ -57,22 +57,26 @@ public struct TokenizerOptions: Sendable, Equatable {
     }
 }
 
-/// Everything that makes a byte-level BPE tokenizer, checked.
+/// Everything that makes a tokenizer, checked.
 ///
-/// It comes from a GGUF file's metadata or from a Hugging Face folder, and can be written as the latter.
+/// It comes from a GGUF file's metadata, from a Hugging Face folder or from a SentencePiece model.
 public struct TokenizerDefinition: Sendable {
     /// The added tokens' texts together may have this many bytes.
     static let maximumAddedByteCount = 1 << 22
 
     let vocabulary: Vocabulary
-    let merges: MergeRules
-    public let options: TokenizerOptions
+    let model: TokenModel
+    let pipeline: TextPipeline
+    /// How a byte-level BPE tokenizer with one of the known pre-tokenizers behaves; nil for all others.
+    public let options: TokenizerOptions?
     public let roles: TokenRoles
     /// In ascending order of their ids.
     public let addedTokens: [AddedToken]
     /// The ids of special added tokens.
     let specialIDs: Set<Int>
+    private let addedIDs: Set<Int>
 
+    /// A byte-level BPE tokenizer.
     /// - Parameters:
     ///   - tokens: the texts of the tokens in id order, written in the byte-level alphabet ("Ġthe" for " the"); nil
     ///     where no token has the id.
@@ -85,18 +89,43 @@ public struct TokenizerDefinition: Sendable {
         tokens: [String?], merges: [String], addedTokens: [AddedToken] = [], roles: TokenRoles = TokenRoles(),
         options: TokenizerOptions
     ) throws(TokenizerError) {
-        let texts = try TokenizerDefinition.texts(tokens, extendedBy: addedTokens)
-        self.addedTokens = addedTokens.sorted { $0.id < $1.id }
-        self.specialIDs = Set(addedTokens.lazy.filter(\.isSpecial).map(\.id))
-        self.vocabulary = try Vocabulary(texts: texts, specialIDs: specialIDs)
-        self.merges = try MergeRules(lines: merges, vocabulary: vocabulary)
-        self.roles = roles
-        self.options = options
-        try checkRoles()
         if options.addsPrefixSpace && options.preTokenizer != .gpt2 {
             throw TokenizerError(
                 "a prefix space is only known with the pre-tokenizer gpt2, found \(options.preTokenizer.rawValue)")
         }
+        var pipeline = TextPipeline()
+        if options.normalizer == .canonicalComposition { pipeline.normalizers = [.form(.composed)] }
+        pipeline.preTokenizers = (options.addsPrefixSpace ? [.prefixSpace] : []) + [.scanner(options.preTokenizer)]
+        try self.init(
+            tokens: tokens, spelling: .byteLevel, addedTokens: addedTokens, roles: roles, pipeline: pipeline,
+            options: options
+        ) { (vocabulary) throws(TokenizerError) in
+            .bytePairs(
+                BytePairRules(
+                    units: .bytes, merges: try MergeRules(lines: merges, vocabulary: vocabulary),
+                    ignoresMerges: options.ignoresMerges, unknownToken: options.missingByteToken,
+                    fusesUnknown: options.fusesMissingBytes))
+        }
+    }
+
+    /// - Parameter model: makes the model for the vocabulary.
+    init(
+        tokens: [String?], spelling: Vocabulary.Spelling, addedTokens: [AddedToken], roles: TokenRoles,
+        pipeline: TextPipeline, options: TokenizerOptions? = nil,
+        model: (Vocabulary) throws(TokenizerError) -> TokenModel
+    ) throws(TokenizerError) {
+        let texts = try TokenizerDefinition.texts(tokens, extendedBy: addedTokens)
+        self.addedTokens = addedTokens.sorted { $0.id < $1.id }
+        specialIDs = Set(addedTokens.lazy.filter(\.isSpecial).map(\.id))
+        addedIDs = Set(addedTokens.lazy.map(\.id))
+        vocabulary = try Vocabulary(
+            texts: texts, specialIDs: specialIDs, spelling: spelling,
+            isListed: { tokens.indices.contains($0) && tokens[$0] != nil })
+        self.model = try model(vocabulary)
+        self.roles = roles
+        self.pipeline = pipeline
+        self.options = options
+        try checkRoles()
     }
 
     /// The tokens' texts with those of added tokens beside them.
@@ -129,7 +158,7 @@ public struct TokenizerDefinition: Sendable {
     private func checkRoles() throws(TokenizerError) {
         let named: [(String, Int?)] = [
             ("beginning-of-text", roles.beginningOfText), ("end-of-text", roles.endOfText), ("unknown", roles.unknown),
-            ("padding", roles.padding), ("missing-byte", options.missingByteToken),
+            ("padding", roles.padding), ("missing-byte", options?.missingByteToken),
         ]
         for case (let name, let id?) in named where !vocabulary.contains(id) {
             throw TokenizerError(
@@ -148,12 +177,31 @@ extension TokenizerDefinition {
     /// One more than the largest id.
     public var tokenCount: Int { vocabulary.count }
 
-    public var mergeCount: Int { merges.count }
+    /// How many merges a byte pair encoding has; 0 if the model goes by scores.
+    public var mergeCount: Int {
+        if case .bytePairs(let rules) = model { rules.merges.count } else { 0 }
+    }
+
+    /// The kind of tokenizer, for people: "byte-level BPE", "SentencePiece unigram" and the like.
+    public var kindName: String {
+        switch model {
+        case .bytePairs: vocabulary.spelling == .byteLevel ? "byte-level BPE" : "BPE"
+        case .unigram: "unigram"
+        case .sentencePiece(let model): model.file.kind == .unigram ? "SentencePiece unigram" : "SentencePiece BPE"
+        }
+    }
+
+    /// The name of the pre-tokenizer where it is one of the known ones.
+    public var preTokenizerName: String? { options?.preTokenizer.rawValue }
 
     /// The token's text as vocabulary files write it; nil if no token has this id.
     public func text(of id: Int) -> String? { vocabulary.text(of: id) }
 
-    /// Bytes that no token stands for, in ascending order: texts that hold them cannot be encoded without loss.
+    /// Whether an added token has this id.
+    func isAdded(_ id: Int) -> Bool { addedIDs.contains(id) }
+
+    /// Bytes that no token stands for, in ascending order: texts that hold them cannot be encoded without loss, unless
+    /// other tokens cover them in a vocabulary of characters.
     /// UTF-8 itself never uses 0xC0, 0xC1 and 0xF5 to 0xFF.
     public var missingBytes: [UInt8] { (0...255).filter { vocabulary.byteTokens[Int($0)] < 0 } }
 }

@@ -1,4 +1,4 @@
-/// The tokens of a byte-level vocabulary: id to bytes and back.
+/// The tokens of a vocabulary: id to bytes and back.
 ///
 /// All tokens' bytes lie in one array, so that a vocabulary of 49,152 tokens takes about one megabyte rather than
 /// 49,152 small allocations, and looking a piece of text up needs no `String`.
@@ -7,6 +7,14 @@ struct Vocabulary: Sendable {
     static let maximumCount = 4_000_000
     /// More bytes than this in one token are refused.
     static let maximumTokenByteCount = 1 << 16
+
+    /// How the vocabulary's file writes tokens.
+    enum Spelling: Sendable {
+        /// In ``ByteAlphabet``.
+        case byteLevel
+        /// As they are; `<0x0A>` and the like are bytes that texts fall back to.
+        case plain
+    }
 
     /// How a token's text is to be read.
     private enum Form: UInt8 {
@@ -28,6 +36,9 @@ struct Vocabulary: Sendable {
     private var slots: [Int32]
     /// The token of each single byte, or -1.
     private(set) var byteTokens = [Int32](repeating: -1, count: 256)
+    let spelling: Spelling
+    /// No token that is looked up is longer than this.
+    private(set) var maximumKeyByteCount = 0
 
     /// One more than the largest id.
     var count: Int { forms.count }
@@ -35,8 +46,13 @@ struct Vocabulary: Sendable {
     /// - Parameters:
     ///   - texts: the tokens in id order, nil where an id is not used.
     ///   - specialIDs: ids whose texts outside ASCII mean themselves even where ``ByteAlphabet`` could spell them.
+    ///   - isListed: whether an id is a token of the model, which its text is looked up for, not only an added one.
     /// - Complexity: O(bytes).
-    init(texts: [String?], specialIDs: Set<Int>) throws(TokenizerError) {
+    init(
+        texts: [String?], specialIDs: Set<Int>, spelling: Spelling = .byteLevel,
+        isListed: (Int) -> Bool = { _ in true }
+    ) throws(TokenizerError) {
+        self.spelling = spelling
         guard !texts.isEmpty else { throw TokenizerError("the vocabulary has no tokens") }
         guard texts.count <= Vocabulary.maximumCount else {
             throw TokenizerError(
@@ -59,6 +75,12 @@ struct Vocabulary: Sendable {
             guard text.utf8.count <= Vocabulary.maximumTokenByteCount, bytes.count <= Int32.max / 2 else {
                 throw TokenizerError(
                     "token \(id) has \(text.utf8.count) bytes, expected at most \(Vocabulary.maximumTokenByteCount)")
+            }
+            if spelling == .plain {
+                bytes.append(contentsOf: text.utf8)
+                append(form: .verbatim)
+                if isListed(id) { try insert(id, text: text) }
+                continue
             }
             let isLiteral = specialIDs.contains(id) && text.utf8.contains { $0 >= 0x80 }
             if !isLiteral, ByteAlphabet.appendBytes(of: text.utf8, to: &bytes) {
@@ -83,7 +105,22 @@ struct Vocabulary: Sendable {
         let (slot, other) = bytes.withUnsafeBufferPointer { find(UnsafeBufferPointer(rebasing: $0[range(of: id)])) }
         if let other { throw TokenizerError("the token \(text.quoted) has two ids, \(other) and \(id)") }
         slots[slot] = Int32(id)
-        if range(of: id).count == 1 { byteTokens[Int(bytes[range(of: id).lowerBound])] = Int32(id) }
+        maximumKeyByteCount = max(maximumKeyByteCount, range(of: id).count)
+        if spelling == .plain {
+            if let byte = Vocabulary.byte(fallback: bytes[range(of: id)]) { byteTokens[Int(byte)] = Int32(id) }
+        } else if range(of: id).count == 1 {
+            byteTokens[Int(bytes[range(of: id).lowerBound])] = Int32(id)
+        }
+    }
+
+    /// The byte that `<0x0A>` stands for; files write it with upper-case digits.
+    static func byte(fallback text: some Collection<UInt8>) -> UInt8? {
+        guard text.count == 6, text.starts(with: "<0x".utf8), text.dropFirst(5).first == UInt8(ascii: ">") else {
+            return nil
+        }
+        let digits = text.dropFirst(3).prefix(2)
+        guard digits.allSatisfy({ (0x30...0x39).contains($0) || (0x41...0x46).contains($0) }) else { return nil }
+        return UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
     }
 
     private func range(of id: Int) -> Range<Int> { Int(offsets[id])..<Int(offsets[id + 1]) }
@@ -104,7 +141,20 @@ struct Vocabulary: Sendable {
 }
 
 extension Vocabulary {
-    /// The id of the byte-level token with exactly these bytes.
+    /// Appends the bytes that the token `text` is looked up by.
+    /// - Returns: false if no token is spelled that way.
+    func appendKey(of text: String, to key: inout [UInt8]) -> Bool {
+        if spelling == .byteLevel { return ByteAlphabet.appendBytes(of: text.utf8, to: &key) }
+        key.append(contentsOf: text.utf8)
+        return true
+    }
+
+    /// How files write the token with these bytes.
+    func text(ofKey key: [UInt8]) -> String {
+        spelling == .byteLevel ? ByteAlphabet.text(of: key) : String(decoding: key, as: UTF8.self)
+    }
+
+    /// The id of the token with exactly these bytes.
     func id(of key: UnsafeBufferPointer<UInt8>) -> Int32? { find(key).id }
 
     func id(of key: [UInt8]) -> Int32? { key.withUnsafeBufferPointer { find($0).id } }

@@ -27,7 +27,7 @@ struct ModelFiles {
     /// Whether there is a tokenizer to read: weights may come without one.
     var hasTokenizer: Bool {
         get throws {
-            if case .folder(let files) = try checkpoint.tokenizerSource() { files.tokenizer != nil } else { true }
+            if case .folder(let files) = try checkpoint.tokenizerSource() { files.areComplete } else { true }
         }
     }
 

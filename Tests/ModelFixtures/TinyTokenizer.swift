@@ -35,7 +35,7 @@ public enum TinyTokenizer {
     }()
 
     public static func files(chatTemplate: String?) -> HuggingFaceTokenizerFiles {
-        HuggingFaceTokenizerFiles(definition, chatTemplate: chatTemplate)
+        try! HuggingFaceTokenizerFiles(definition, chatTemplate: chatTemplate)
     }
 
     /// GPT-2's way to write bytes as text: printable ones of Latin-1 as themselves, the rest from U+0100 on.

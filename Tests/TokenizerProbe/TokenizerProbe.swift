@@ -1,3 +1,4 @@
+import Foundation
 import OrderedJSON
 import Tokenizers
 
@@ -13,6 +14,8 @@ import Darwin
 /// output. A request that fails is answered by `{"error": ...}`.
 ///
 ///     {"tokenizer": {...}, "configuration": {...}}     loads a Hugging Face tokenizer -> {"tokens": count, ...}
+///     {"model": "base64", "configuration": {...}}      loads a tokenizer.model        -> {"tokens": count, ...}
+///     {"vocab": {...}, "merges": "...", ...}           loads vocab.json, merges.txt   -> {"tokens": count, ...}
 ///     {"gguf": {...}}                                  loads GGUF metadata            -> {"tokens": count, ...}
 ///     {"write": "chat template"}                       the loaded one as files        -> {"tokenizer": ..., ...}
 ///     {"encode": "text", "add": true, "parse": true}   ids of a text                  -> [ids]
@@ -24,7 +27,7 @@ import Darwin
     static func main() {
         var probe = TokenizerProbe()
         while let line = readLine() {
-            do { print(try probe.answer(JSON(parsing: line)).text()) } catch {
+            do { print(try probe.answer(JSON(parsing: line, listing: "vocab")).text()) } catch {
                 print(JSON.object(["error": .string("\(error)")]).text())
             }
             fflush(nil)  // the other side waits for the answer
@@ -40,14 +43,28 @@ import Darwin
                 huggingFaceTokenizer: file, configuration: request["configuration"])
             return load(definition, start: start)
         }
+        if let model = request["model"]?.stringValue {
+            let start = ContinuousClock.now
+            guard let bytes = Data(base64Encoded: model) else { throw Failure(description: "no base64") }
+            let definition = try TokenizerDefinition(
+                sentencePieceModel: Array(bytes), configuration: request["configuration"])
+            return load(definition, start: start)
+        }
+        if let vocabulary = request["vocab"], let merges = request["merges"]?.stringValue {
+            let start = ContinuousClock.now
+            let definition = try TokenizerDefinition(
+                vocabulary: vocabulary, merges: merges, configuration: request["configuration"])
+            return load(definition, start: start)
+        }
         if let metadata = request["gguf"] {
             let start = ContinuousClock.now
             return load(try TokenizerProbe.definition(metadata), start: start)
         }
         guard let tokenizer else { throw Failure(description: "no tokenizer is loaded yet") }
         if let template = request["write"] {
-            let files = HuggingFaceTokenizerFiles(tokenizer.definition, chatTemplate: template.stringValue)
-            return ["tokenizer": files.tokenizer, "configuration": files.configuration]
+            let files = try HuggingFaceTokenizerFiles(tokenizer.definition, chatTemplate: template.stringValue)
+            let model = files.sentencePieceModel.map { JSON.string(Data($0).base64EncodedString()) }
+            return ["tokenizer": files.tokenizer, "model": model ?? .null, "configuration": files.configuration]
         }
         if let text = request["encode"]?.stringValue {
             let ids = tokenizer.encode(
@@ -72,7 +89,7 @@ import Darwin
     private mutating func load(_ definition: TokenizerDefinition, start: ContinuousClock.Instant) -> JSON {
         tokenizer = Tokenizer(definition)
         return [
-            "tokens": .integer(definition.tokenCount),
+            "tokens": .integer(definition.tokenCount), "isWritten": .bool(definition.options != nil),
             "milliseconds": .number((ContinuousClock.now - start) / .milliseconds(1)),
         ]
     }
@@ -85,7 +102,9 @@ import Darwin
         return try TokenizerDefinition(
             ggufModel: metadata["model"]?.stringValue ?? "", preTokenizer: metadata["pre"]?.stringValue,
             tokens: strings("tokens"), tokenTypes: metadata["token_type"]?.arrayValue?.compactMap(\.intValue),
+            scores: metadata["scores"]?.arrayValue?.compactMap { $0.doubleValue.map(Float.init) },
             merges: strings("merges"), roles: roles, addsBeginningOfText: metadata["add_bos_token"]?.boolValue,
-            addsEndOfText: metadata["add_eos_token"]?.boolValue)
+            addsEndOfText: metadata["add_eos_token"]?.boolValue,
+            addsSpacePrefix: metadata["add_space_prefix"]?.boolValue)
     }
 }

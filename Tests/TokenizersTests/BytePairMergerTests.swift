@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct BytePairMergerTests {
     private func ids(_ text: String, _ definition: TokenizerDefinition) -> [Int] {
-        var merger = BytePairMerger(definition: definition)
+        guard case .bytePairs(let rules) = definition.model else { return [] }
+        var merger = BytePairMerger(rules, vocabulary: definition.vocabulary, specialIDs: definition.specialIDs)
         var ids: [Int] = []
         Array(text.utf8).withUnsafeBufferPointer { merger.encode($0, into: &ids) }
         return ids
@@ -14,9 +15,10 @@ import Testing
     /// The definition of byte pair encoding, word for word: join the leftmost of the pairs with the lowest rank, again
     /// and again.
     private func naiveIDs(_ text: String, _ definition: TokenizerDefinition) -> [Int] {
+        guard case .bytePairs(let rules) = definition.model else { return [] }
         var symbols = text.utf8.map { definition.vocabulary.byteTokens[Int($0)] }
         while true {
-            let merges = zip(symbols, symbols.dropFirst()).map { definition.merges.merge($0, $1) }
+            let merges = zip(symbols, symbols.dropFirst()).map { rules.merges.merge($0, $1) }
             guard let rank = merges.compactMap({ $0?.rank }).min() else { return symbols.map { Int($0) } }
             let index = merges.firstIndex { $0?.rank == rank }!
             symbols.replaceSubrange(index...index + 1, with: [merges[index]!.result])

@@ -42,7 +42,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (#""type": "BPE""#, #""type": "Unigram""#, #"model has the type "Unigram", expected BPE"#),
+        (#""type": "BPE""#, #""type": "WordPiece""#, #"model has the type "WordPiece", expected BPE or Unigram"#),
+        (#""type": "BPE""#, #""type": "Unigram""#, #"model has the unknown key "dropout""#),
         (#""dropout": null"#, #""dropout": 0.1"#, "model.dropout is 0.1, expected null: ids must not depend on chance"),
         (
             #""byte_fallback": false"#, #""byte_fallback": true"#,
@@ -62,12 +63,14 @@ import Testing
         (#"["a b"]"#, #"[["a"]]"#, "model.merges[0] is an array, expected a text or a pair of texts"),
         (#""version": "1.0""#, #""version": "1.0", "extra": 1"#, #"tokenizer.json has the unknown key "extra""#),
         (
-            #""normalizer": null"#, #""normalizer": {"type": "Lowercase"}"#,
-            #"normalizer has the type "Lowercase", expected NFC"#
+            #""normalizer": null"#, #""normalizer": {"type": "BertNormalizer"}"#,
+            #"normalizer has the type "BertNormalizer", expected NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, "#
+                + "Replace, Prepend, Strip, Precompiled or Sequence"
         ),
         (
-            #""post_processor": null"#, #""post_processor": {"type": "RobertaProcessing"}"#,
-            #"post_processor has the type "RobertaProcessing", expected ByteLevel or TemplateProcessing"#
+            #""post_processor": null"#, #""post_processor": {"type": "BertProcessing"}"#,
+            #"post_processor has the type "BertProcessing", expected ByteLevel, TemplateProcessing, "#
+                + "RobertaProcessing or Sequence"
         ),
         (
             #""decoder": {"type": "ByteLevel""#, #""decoder": {"type": "WordPiece""#,
@@ -82,27 +85,26 @@ import Testing
     }
 
     @Test func refusesUnknownPreTokenizers() {
-        func refusal(_ preTokenizer: String) -> String {
-            let known = #"{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}"#
-            return self.refusal(file((known, preTokenizer)))
-        }
-        #expect(refusal("null").hasPrefix("pre_tokenizer has the steps none, expected ByteLevel"))
-        #expect(refusal(#"{"type": "Metaspace"}"#).contains(#"has the type "Metaspace""#))
-        #expect(refusal(#"{"type": "Digits", "individual_digits": false}"#).contains("keeps digits together"))
-        #expect(refusal(#"{"type": "Digits", "individual_digits": true}"#).contains("the steps Digits, expected"))
-        #expect(refusal(#"{"type": "ByteLevel", "use_regex": false}"#).contains("the steps ByteLevel without pattern"))
-        let split = #"{"type": "Split", "pattern": {"Regex": "\\d"}, "behavior": "Isolated", "invert": false}"#
-        #expect(refusal(split).contains(#"pre_tokenizer.pattern is "\d", expected the pattern of gpt2, llama3, qwen2"#))
-        let string = #"{"type": "Split", "pattern": {"String": " "}, "behavior": "Isolated", "invert": false}"#
-        #expect(refusal(string).contains("has no Regex"))
-        let pattern = JSON.string(PreTokenizer.qwen2.pattern).text()
-        let merged =
-            #"{"type": "Split", "pattern": {"Regex": \#(pattern)}, "behavior": "MergedWithNext", "invert": false}"#
-        #expect(refusal(merged).contains(#"has the behavior "MergedWithNext""#))
-        let isolated = #"{"type": "Split", "pattern": {"Regex": \#(pattern)}, "behavior": "Isolated"}"#
-        let spaced =
-            #"{"type": "Sequence", "pretokenizers": [\#(isolated), {"type": "ByteLevel", "use_regex": false}]}"#
-        #expect(refusal(spaced).contains("puts a space before every piece"))
+        let byteLevel = #"{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}"#
+        func refusal(_ preTokenizer: String) -> String { self.refusal(file((byteLevel, preTokenizer))) }
+        #expect(refusal(#"{"type": "BertPreTokenizer"}"#).hasPrefix(#"pre_tokenizer has the type "BertPreTokenizer""#))
+        #expect(refusal(#"{"type": "Metaspace", "replacement": "ab"}"#).contains(#"is "ab", expected one character"#))
+        #expect(refusal(#"{"type": "Metaspace", "prepend_scheme": "last"}"#).contains(#"is "last", expected first"#))
+        #expect(
+            refusal(#"{"type": "Metaspace", "prepend_scheme": "first", "add_prefix_space": false}"#).contains(
+                "expected never"))
+        #expect(refusal(#"{"type": "Punctuation", "behavior": "Merged"}"#).contains(#"is "Merged", expected one of"#))
+        #expect(
+            refusal(#"{"type": "Sequence", "pretokenizers": [\#(byteLevel), {"type": "Digits"}]}"#).contains(
+                "only supported as the last step"))
+        let split = #"{"type": "Split", "pattern": {"Regex": "(a)\\1"}, "behavior": "Isolated", "invert": false}"#
+        #expect(refusal(split).contains(#"has a reference to a capture at character 3, which is not supported"#))
+        let none = #"{"type": "Split", "pattern": {"Glob": " "}, "behavior": "Isolated", "invert": false}"#
+        #expect(refusal(none).contains(#"has the unknown key "Glob""#))
+        let after = #"{"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "ByteFallback"}]}"#
+        let decoder = #"{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}"#
+        #expect(
+            self.refusal(file((byteLevel, #"{"type": "Whitespace"}"#), (decoder, after))).contains("comes behind Fuse"))
     }
 
     @Test func followsTheTemplateUnlessTheConfigurationSaysOtherwise() throws {

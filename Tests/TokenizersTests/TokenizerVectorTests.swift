@@ -36,7 +36,7 @@ import Testing
     @Test(arguments: TokenizerFixture.names)
     func writtenFilesGiveTheSameIDs(name: String) throws {
         let definition = try TokenizerDefinition(huggingFaceTokenizer: TokenizerFixture.tokenizerJSON(name))
-        let files = HuggingFaceTokenizerFiles(definition, chatTemplate: "{{ messages }}")
+        let files = try HuggingFaceTokenizerFiles(definition, chatTemplate: "{{ messages }}")
         #expect(HuggingFaceConfiguration.chatTemplate(files.configuration) == "{{ messages }}")
         let read = try TokenizerDefinition(
             tokenizerJSON: Array(files.tokenizer.text().utf8), configurationJSON: Array(files.configuration.text().utf8)

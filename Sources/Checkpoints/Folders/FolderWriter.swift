@@ -95,8 +95,13 @@ public final class FolderWriter: Sendable {
 
     /// Writes `text` as the file `name`.
     public func write(_ text: String, to name: String) throws(CheckpointError) {
+        try write(Array(text.utf8), to: name)
+    }
+
+    /// Writes `bytes` as the file `name`.
+    public func write(_ bytes: [UInt8], to name: String) throws(CheckpointError) {
         let file = try PartialFile(path: partialPath(of: name))
-        try file.append(Array(text.utf8))
+        try file.append(bytes)
         try file.finish()
     }
 

@@ -157,12 +157,15 @@ extension TokenizerFiles {
         configuration = path("tokenizer_config.json")
         chatTemplate = path("chat_template.jinja")
         generationConfiguration = path("generation_config.json")
-        let others = [
-            "added_tokens.json", "chat_template.json", "merges.txt", "special_tokens_map.json", "tokenizer.model",
-            "vocab.json",
+        sentencePiece = path("tokenizer.model")
+        vocabulary = path("vocab.json")
+        merges = path("merges.txt")
+        addedTokens = path("added_tokens.json")
+        specialTokens = path("special_tokens_map.json")
+        let named = [
+            tokenizer, configuration, chatTemplate, generationConfiguration, addedTokens, path("chat_template.json"),
+            merges, specialTokens, sentencePiece, vocabulary,
         ]
-        all =
-            [tokenizer, configuration, chatTemplate, generationConfiguration].compactMap(\.self)
-            + others.compactMap(path)
+        all = named.compactMap(\.self)
     }
 }

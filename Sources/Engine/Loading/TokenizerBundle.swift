@@ -17,23 +17,19 @@ public struct TokenizerBundle: Sendable {
         case .gguf(let values):
             definition = try TokenizerDefinition(
                 ggufModel: values.model, preTokenizer: values.pre, tokens: values.tokens,
-                tokenTypes: values.tokenTypes.isEmpty ? nil : values.tokenTypes, merges: values.merges,
+                tokenTypes: values.tokenTypes.isEmpty ? nil : values.tokenTypes, scores: values.scores,
+                merges: values.merges,
                 roles: TokenRoles(
                     beginningOfText: values.beginningID, endOfText: values.endID, unknown: values.unknownID,
                     padding: values.paddingID),
-                addsBeginningOfText: values.addsBeginning, addsEndOfText: values.addsEnd)
+                addsBeginningOfText: values.addsBeginning, addsEndOfText: values.addsEnd,
+                addsSpacePrefix: values.addsSpacePrefix)
             chatTemplate = values.chatTemplate
             endIDs = [values.endOfTurnID].compactMap(\.self)
             folderFiles = nil
         case .folder(let files):
-            guard let path = files.tokenizer else {
-                throw CheckpointError(
-                    .missing, path: checkpoint.path, subject: "the tokenizer", expected: "a tokenizer.json",
-                    found: "none")
-            }
             let configuration = try files.configuration.map { path in try Self.json(path) }
-            definition = try TokenizerDefinition(
-                huggingFaceTokenizer: try Self.json(path), configuration: configuration)
+            definition = try Self.definition(files, configuration: configuration, path: checkpoint.path)
             if let template = files.chatTemplate {
                 chatTemplate = try Self.text(template)
             } else {
@@ -46,19 +42,49 @@ public struct TokenizerBundle: Sendable {
         }
     }
 
+    /// - Parameter path: of the folder.
+    private static func definition(
+        _ files: TokenizerFiles, configuration: JSON?, path: String
+    ) throws -> TokenizerDefinition {
+        if let tokenizer = files.tokenizer {
+            return try TokenizerDefinition(
+                huggingFaceTokenizer: try json(tokenizer, listing: "vocab"), configuration: configuration)
+        }
+        let addedTokens = try files.addedTokens.map { path in try json(path) }
+        if let model = files.sentencePiece {
+            let bytes = try Checkpoint.fileBytes(model)
+            return try TokenizerDefinition(
+                sentencePieceModel: Array(bytes.buffer), configuration: configuration, addedTokens: addedTokens)
+        }
+        guard let vocabulary = files.vocabulary, let merges = files.merges else {
+            throw CheckpointError(
+                .missing, path: path, subject: "the tokenizer",
+                expected: "a tokenizer.json, a tokenizer.model, or a vocab.json with a merges.txt", found: "none")
+        }
+        return try TokenizerDefinition(
+            vocabulary: try json(vocabulary), merges: try text(merges), configuration: configuration,
+            specialTokens: try files.specialTokens.map { path in try json(path) }, addedTokens: addedTokens)
+    }
+
     /// Puts the tokenizer's files into a folder: copies of a folder's own, or files made from a GGUF's metadata.
-    public func write(to folder: FolderWriter) throws(CheckpointError) {
+    /// - Throws: `CheckpointError` if the system refuses, `TokenizerError` if a GGUF's tokenizer has no form as files.
+    public func write(to folder: FolderWriter) throws {
         if let folderFiles { return try folder.copy(folderFiles) }
-        let files = HuggingFaceTokenizerFiles(definition, chatTemplate: chatTemplate)
-        try folder.write(files.tokenizer.text() + "\n", to: "tokenizer.json")
+        let files = try HuggingFaceTokenizerFiles(definition, chatTemplate: chatTemplate)
+        if let model = files.sentencePieceModel {
+            try folder.write(model, to: "tokenizer.model")
+        } else {
+            try folder.write(files.tokenizer.text() + "\n", to: "tokenizer.json")
+        }
         try folder.write(files.configuration.text(pretty: true) + "\n", to: "tokenizer_config.json")
     }
 
-    private static func json(_ path: String) throws -> JSON {
+    /// - Parameter listing: see `JSON.init(parsing:listing:)`.
+    private static func json(_ path: String, listing listedKey: String? = nil) throws -> JSON {
         let bytes = try Checkpoint.fileBytes(path)
         do throws(JSONError) {
             return try withExtendedLifetime(bytes) { () throws(JSONError) in
-                try JSON(parsing: UnsafeRawBufferPointer(bytes.buffer))
+                try JSON(parsing: UnsafeRawBufferPointer(bytes.buffer), listing: listedKey)
             }
         } catch {
             throw CheckpointError(

@@ -52,6 +52,11 @@ struct ComponentReader {
         return string
     }
 
+    func requiredString(_ key: String) throws(TokenizerError) -> String {
+        guard let text = try string(key) else { throw TokenizerError("\(name) has no \(key)") }
+        return text
+    }
+
     /// The list behind `key`; empty if it is null or absent.
     func array(_ key: String) throws(TokenizerError) -> [JSON] {
         let value = member(key)

@@ -2,27 +2,64 @@ public import OrderedJSON
 
 /// A tokenizer as the two files that the `tokenizers` and `transformers` packages load.
 public struct HuggingFaceTokenizerFiles: Sendable {
-    /// `tokenizer.json`
+    /// `tokenizer.json`; null where ``sentencePieceModel`` takes its place.
     public let tokenizer: JSON
+    /// `tokenizer.model`, which a SentencePiece tokenizer is written as.
+    public let sentencePieceModel: [UInt8]?
     /// `tokenizer_config.json`
     public let configuration: JSON
 
     /// - Parameters:
     ///   - definition: the same ids come out of both packages as out of a ``Tokenizer`` with it.
     ///   - chatTemplate: the model's Jinja template, kept as it is.
-    public init(_ definition: TokenizerDefinition, chatTemplate: String? = nil) {
+    /// - Throws: `TokenizerError` if the tokenizer came from a folder and is not one of the known byte-level ones: its
+    ///   own files say what it is.
+    public init(_ definition: TokenizerDefinition, chatTemplate: String? = nil) throws(TokenizerError) {
+        if case .sentencePiece(let model) = definition.model {
+            tokenizer = .null
+            sentencePieceModel = model.file.bytes
+            configuration = HuggingFaceTokenizerFiles.configuration(
+                definition, tokenizerClass: "LlamaTokenizer", chatTemplate: chatTemplate,
+                extra: [
+                    "legacy": .bool(model.addsPrefixEverywhere),
+                    "added_tokens_decoder": HuggingFaceTokenizerFiles.addedTokens(definition),
+                ])
+            return
+        }
+        guard let options = definition.options, case .bytePairs(let rules) = definition.model else {
+            throw TokenizerError(
+                "a \(definition.kindName) tokenizer with steps of its own is not written anew, only copied")
+        }
+        sentencePieceModel = nil
         tokenizer = [
             "version": "1.0",
             "truncation": nil,
             "padding": nil,
             "added_tokens": .array(definition.addedTokens.map(HuggingFaceTokenizerFiles.addedToken)),
-            "normalizer": HuggingFaceTokenizerFiles.normalizer(definition),
-            "pre_tokenizer": HuggingFaceTokenizerFiles.preTokenizer(definition),
+            "normalizer": options.normalizer == .canonicalComposition ? ["type": "NFC"] : .null,
+            "pre_tokenizer": HuggingFaceTokenizerFiles.preTokenizer(options),
             "post_processor": HuggingFaceTokenizerFiles.postProcessor(definition),
             "decoder": HuggingFaceTokenizerFiles.byteLevel(addsPrefixSpace: true, splitting: true),
-            "model": HuggingFaceTokenizerFiles.model(definition),
+            "model": HuggingFaceTokenizerFiles.model(definition, options, rules.merges),
         ]
-        configuration = HuggingFaceTokenizerFiles.configuration(definition, chatTemplate: chatTemplate)
+        configuration = HuggingFaceTokenizerFiles.configuration(
+            // The class that takes tokenizer.json as it is; those named after models rebuild parts of it.
+            definition, tokenizerClass: "PreTrainedTokenizerFast", chatTemplate: chatTemplate)
+    }
+
+    /// The members of `added_tokens_decoder`.
+    private static func addedTokens(_ definition: TokenizerDefinition) -> JSON {
+        var tokens: JSON = [:]
+        if case .object(var members) = tokens {
+            for token in definition.addedTokens {
+                if case .object(var flags) = addedToken(token) {
+                    flags["id"] = nil
+                    members["\(token.id)"] = .object(flags)
+                }
+            }
+            tokens = .object(members)
+        }
+        return tokens
     }
 
     private static func addedToken(_ token: AddedToken) -> JSON {
@@ -37,18 +74,11 @@ public struct HuggingFaceTokenizerFiles: Sendable {
         ]
     }
 
-    private static func normalizer(_ definition: TokenizerDefinition) -> JSON {
-        switch definition.options.normalizer {
-        case .none: .null
-        case .canonicalComposition: ["type": "NFC"]
-        }
-    }
-
-    private static func preTokenizer(_ definition: TokenizerDefinition) -> JSON {
-        let preTokenizer = definition.options.preTokenizer
+    private static func preTokenizer(_ options: TokenizerOptions) -> JSON {
+        let preTokenizer = options.preTokenizer
         let first: JSON
         switch preTokenizer {
-        case .gpt2: return byteLevel(addsPrefixSpace: definition.options.addsPrefixSpace, splitting: true)
+        case .gpt2: return byteLevel(addsPrefixSpace: options.addsPrefixSpace, splitting: true)
         case .smolLM: first = ["type": "Digits", "individual_digits": true]
         case .llama3, .qwen2:
             first = [
@@ -96,29 +126,31 @@ public struct HuggingFaceTokenizerFiles: Sendable {
 }
 
 extension HuggingFaceTokenizerFiles {
-    private static func model(_ definition: TokenizerDefinition) -> JSON {
+    private static func model(
+        _ definition: TokenizerDefinition, _ options: TokenizerOptions, _ merges: MergeRules
+    ) -> JSON {
         var vocabulary: JSON = [:]
         if case .object(var members) = vocabulary {
-            let count = modelTokenCount(definition)
+            let count = modelTokenCount(definition, options)
             members.reserveCapacity(count)
             for id in 0..<count {
                 if let text = definition.text(of: id) { members[text] = .integer(id) }
             }
             vocabulary = .object(members)
         }
-        let unknown = definition.options.missingByteToken.flatMap { definition.text(of: $0) }
+        let unknown = options.missingByteToken.flatMap { definition.text(of: $0) }
         return [
             "type": "BPE",
             "dropout": nil,
             "unk_token": unknown.map { .string($0) } ?? .null,
             "continuing_subword_prefix": nil,
             "end_of_word_suffix": nil,
-            "fuse_unk": .bool(definition.options.fusesMissingBytes),
+            "fuse_unk": .bool(options.fusesMissingBytes),
             "byte_fallback": false,
-            "ignore_merges": .bool(definition.options.ignoresMerges),
+            "ignore_merges": .bool(options.ignoresMerges),
             "vocab": vocabulary,
             "merges": .array(
-                (0..<definition.mergeCount).map { .string(definition.merges.line($0, in: definition.vocabulary)) }),
+                (0..<merges.count).map { .string(merges.line($0, in: definition.vocabulary)) }),
         ]
     }
 
@@ -126,21 +158,23 @@ extension HuggingFaceTokenizerFiles {
     ///
     /// Added tokens at the end get their ids by counting on from the vocabulary, so they need not be in it; but that
     /// count goes by the number of tokens, and with a gap among the ids it would go wrong.
-    private static func modelTokenCount(_ definition: TokenizerDefinition) -> Int {
+    private static func modelTokenCount(_ definition: TokenizerDefinition, _ options: TokenizerOptions) -> Int {
         let count = definition.tokenCount
         guard (0..<count).allSatisfy(definition.vocabulary.contains) else { return count }
         var end = count
         for token in definition.addedTokens.reversed() where token.id == end - 1 { end -= 1 }
-        return definition.options.missingByteToken.map { max(end, $0 + 1) } ?? end
+        return options.missingByteToken.map { max(end, $0 + 1) } ?? end
     }
 
-    private static func configuration(_ definition: TokenizerDefinition, chatTemplate: String?) -> JSON {
+    private static func configuration(
+        _ definition: TokenizerDefinition, tokenizerClass: String, chatTemplate: String?,
+        extra: KeyValuePairs<String, JSON> = [:]
+    ) -> JSON {
         let roles = definition.roles
         let addedIDs = Set(definition.addedTokens.map(\.id))
         func token(_ id: Int?) -> JSON { id.flatMap { definition.text(of: $0) }.map { .string($0) } ?? .null }
         var configuration: JSON = [
-            // The class that takes tokenizer.json as it is; those named after models rebuild parts of it.
-            "tokenizer_class": "PreTrainedTokenizerFast",
+            "tokenizer_class": .string(tokenizerClass),
             "add_bos_token": .bool(roles.addsBeginningOfText),
             "add_eos_token": .bool(roles.addsEndOfText),
             "bos_token": token(roles.beginningOfText),
@@ -150,8 +184,9 @@ extension HuggingFaceTokenizerFiles {
             "pad_token": token(roles.padding.flatMap { addedIDs.contains($0) ? $0 : nil }),
             "clean_up_tokenization_spaces": false,
         ]
-        if let chatTemplate, case .object(var members) = configuration {
-            members["chat_template"] = .string(chatTemplate)
+        if case .object(var members) = configuration {
+            for (key, value) in extra { members[key] = value }
+            if let chatTemplate { members["chat_template"] = .string(chatTemplate) }
             configuration = .object(members)
         }
         return configuration

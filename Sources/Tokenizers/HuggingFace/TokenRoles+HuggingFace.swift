@@ -6,6 +6,8 @@ struct TokenTemplate {
     var before: Int?
     var after: Int?
 
+    init() {}
+
     init(postProcessor: JSON) throws(TokenizerError) {
         let steps = try ComponentReader.flattened(postProcessor, name: "post_processor", sequenceKey: "processors")
         for step in steps {
@@ -16,9 +18,25 @@ struct TokenTemplate {
                     throw TokenizerError("\(step.name) is a second template, expected one")
                 }
                 try read(step)
-            default: throw step.unknownType(expected: "ByteLevel or TemplateProcessing")
+            case "RobertaProcessing":
+                guard before == nil, after == nil else {
+                    throw TokenizerError("\(step.name) is a second template, expected one")
+                }
+                try step.check(knownKeys: ["sep", "cls", "trim_offsets", "add_prefix_space"])
+                before = try TokenTemplate.pairedID("cls", in: step)
+                after = try TokenTemplate.pairedID("sep", in: step)
+            default: throw step.unknownType(expected: "ByteLevel, TemplateProcessing, RobertaProcessing or Sequence")
             }
         }
+    }
+
+    /// The id of a token that is written as `["<s>", 0]`.
+    private static func pairedID(_ key: String, in step: ComponentReader) throws(TokenizerError) -> Int {
+        let pair = try step.array(key)
+        guard pair.count == 2, pair[0].stringValue != nil, let id = pair[1].intValue else {
+            throw TokenizerError("\(step.name).\(key) is no text with an id")
+        }
+        return id
     }
 
     private mutating func read(_ step: ComponentReader) throws(TokenizerError) {

@@ -67,8 +67,8 @@ extension ModelInspection {
     private static func tokenizer(_ bundle: TokenizerBundle) -> JSON {
         let definition = bundle.definition
         return [
-            "kind": "byte-level BPE",
-            "pre_tokenizer": .string(definition.options.preTokenizer.rawValue),
+            "kind": .string(definition.kindName),
+            "pre_tokenizer": definition.preTokenizerName.map(JSON.string) ?? .null,
             "tokens": .integer(definition.tokenCount),
             "merges": .integer(definition.mergeCount),
             "special_tokens": .integer(definition.addedTokens.count(where: \.isSpecial)),

@@ -63,10 +63,10 @@ extension ModelInspection {
     private static func description(_ bundle: TokenizerBundle) -> String {
         let definition = bundle.definition
         return [
-            "byte-level BPE", "pre-tokenizer \(definition.options.preTokenizer.rawValue)",
+            definition.kindName, definition.preTokenizerName.map { "pre-tokenizer \($0)" } ?? "",
             "\(definition.tokenCount) tokens, \(definition.addedTokens.count(where: \.isSpecial)) special",
             bundle.chatTemplate == nil ? "no chat template" : "chat template",
-        ].joined(separator: ", ")
+        ].filter { !$0.isEmpty }.joined(separator: ", ")
     }
 
     /// Formats stand here only where no second table says them, with reasons: lines would become too long.

@@ -1,0 +1,40 @@
+import OrderedJSON
+
+extension AddedToken {
+    /// - Parameter id: the token's id where it is not its member `id`.
+    init(_ token: ComponentReader, id: Int? = nil) throws(TokenizerError) {
+        try token.check(
+            knownKeys: ["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"])
+        guard let id = id ?? token.member("id").intValue, let content = try token.string("content") else {
+            throw TokenizerError("\(token.name) has no id or no content")
+        }
+        self.init(
+            id: id, content: content, isSpecial: try token.bool("special", default: false),
+            stripsLeft: try token.bool("lstrip", default: false), stripsRight: try token.bool("rstrip", default: false),
+            isSingleWord: try token.bool("single_word", default: false),
+            isNormalized: try token.bool("normalized", default: false))
+    }
+
+    /// Takes over the added tokens that a tokenizer_config.json lists by their ids.
+    static func update(_ added: inout [AddedToken], from configuration: JSON) throws(TokenizerError) {
+        let file = try ComponentReader(configuration, name: "tokenizer_config.json")
+        let name = "added_tokens_decoder"
+        guard !file.member(name).isNull else { return }
+        guard let members = file.member(name).objectValue else {
+            throw TokenizerError("\(file.name): \(name) is \(file.member(name).kindName), expected an object")
+        }
+        var indices = Dictionary(added.enumerated().map { ($1.id, $0) }) { first, _ in first }
+        for (key, value) in members {
+            guard let id = Int(key) else {
+                throw TokenizerError("\(file.name): \(name) has the key \(key.quoted), expected an id")
+            }
+            let token = try AddedToken(ComponentReader(value, name: "\(name)[\(key.quoted)]"), id: id)
+            if let index = indices[id] {
+                added[index] = token
+            } else {
+                indices[id] = added.count
+                added.append(token)
+            }
+        }
+    }
+}
