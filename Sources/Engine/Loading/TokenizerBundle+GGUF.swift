@@ -11,10 +11,10 @@ extension TokenizerBundle {
         let roles = definition.roles
         return GGUFTokenizer(
             model: values.model, pre: values.preTokenizer, tokens: values.tokens, tokenTypes: values.tokenTypes,
-            scores: [], merges: values.merges, beginningID: roles.beginningOfText, endID: roles.endOfText,
+            scores: values.scores, merges: values.merges, beginningID: roles.beginningOfText, endID: roles.endOfText,
             endOfTurnID: endIDs.first { $0 != roles.endOfText && definition.text(of: $0) != nil },
             unknownID: roles.unknown, paddingID: roles.padding, addsBeginning: roles.addsBeginningOfText,
-            addsEnd: roles.addsEndOfText, addsSpacePrefix: definition.options.addsPrefixSpace,
+            addsEnd: roles.addsEndOfText, addsSpacePrefix: values.addsSpacePrefix,
             chatTemplate: chatTemplate)
     }
 }
