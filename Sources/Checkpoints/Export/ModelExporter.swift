@@ -159,7 +159,7 @@ public struct ModelExporter {
                 pieces.append(Piece(source: name, content: .plain, name: name, type: element))
                 continue
             }
-            let element = (type ?? stored).elementType
+            let element = try self.type(of: name, stored: stored, asked: type).elementType
             if sparse.contains(name) {
                 let stem = Self.stem(name)
                 pieces += [
@@ -175,6 +175,22 @@ public struct ModelExporter {
         let sizes = Set(pieces.map(\.type.byteCount)).sorted(by: >)
         return sizes.flatMap { size in pieces.filter { $0.type.byteCount == size } }
     }
+
+    /// What a tensor is written as. Vectors take the matrices' type where that changes none of their values: some
+    /// readers multiply what they find without looking at its type.
+    private func type(of name: String, stored: WeightType, asked: WeightType?) throws(CheckpointError) -> WeightType {
+        if let asked { return asked }
+        guard stored == .f32, try weights.shape(of: name).count == 1, let narrow = matrixType, narrow != .f32,
+            let narrowed = try? weights.elements(name, as: narrow)
+        else { return stored }
+        let exact = try weights.elements(name, as: .f32)
+        let widened = AlignedBuffer<Float>(uninitializedCount: exact.count / 4)
+        guard narrow.widen(narrowed, into: widened.elements) else { return stored }
+        return Array(widened.frozen().bytes) == Array(exact) ? narrow : stored
+    }
+
+    /// The type of the first matrix.
+    private var matrixType: WeightType? { weights.names.first(where: matrices.contains).flatMap(weights.plainType) }
 
     private func byteCount(_ piece: Piece, _ valueCount: Int?) throws(CheckpointError) -> Int {
         let shape = try weights.shape(of: piece.source)
@@ -196,7 +212,7 @@ public struct ModelExporter {
             try writer.append(piece.name, type: piece.type, shape: shape, bytes: bytes)
         }
         guard let stored = weights.plainType(of: name) else { return try append(shape, try weights.bytes(name)) }
-        let type = type ?? stored
+        let type = try self.type(of: name, stored: stored, asked: type)
         switch piece.content {
         case .plain: try append(shape, try weights.elements(name, as: type))
         case .shape: try append([2], Storage(shape.map { Int64($0).littleEndian }).bytes)
@@ -223,7 +239,7 @@ extension ModelExporter {
         var members = weights.checkpoint.configuration.objectValue ?? [:]
         members[PackedManifest.key] = nil
         members["dtype"] = nil
-        if let type = type ?? weights.names.first(where: matrices.contains).flatMap(weights.plainType) {
+        if let type = type ?? matrixType {
             let name =
                 switch type {
                 case .f32: "float32"
