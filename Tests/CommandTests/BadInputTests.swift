@@ -100,7 +100,7 @@ import Testing
 
     @Test func refusesConfigurations() throws {
         let changes: [(String, JSON, String)] = [
-            ("model_type", "mamba", "model: model_type in config.json: expected one of llama, found \"mamba\""),
+            ("model_type", "mamba", "model: model_type in config.json: expected one of llama, mistral, qwen2, "),
             ("hidden_size", 0, "hidden_size"), ("hidden_size", 128, "expected shape [64, 128]"),
             ("num_hidden_layers", 3, "model.layers.2."), ("num_hidden_layers", 1_000_000_000_000, "num_hidden_layers"),
             ("num_key_value_heads", 3, "num_key_value_heads"), ("vocab_size", 100, "expected shape [100, 64]"),
