@@ -2,21 +2,26 @@ import OrderedCollections
 import Sparse
 public import Tensors
 
-/// A model's tensors as plain elements under Hugging Face's names, whether the model is packed or not.
+/// A model's tensors as plain elements under Hugging Face's names, whether the model is packed or not; those that its
+/// type's files hold fused, fused.
 public struct PlainWeights: Sendable {
     public let checkpoint: Checkpoint
     /// nil if the model is not packed.
     private let packed: PackedWeights?
-    /// Every tensor of the model.
-    public let names: [String]
+    private let fused: FusedTensors
     private let pool: WorkerPool
+
+    /// Every tensor of the model.
+    public var names: [String] { fused.names }
 
     /// - Throws: `CheckpointError` if the description of a packed model is damaged.
     public init(_ checkpoint: Checkpoint, pool: WorkerPool) throws(CheckpointError) {
         self.checkpoint = checkpoint
         self.pool = pool
         packed = try PackedWeights(checkpoint)
-        names = packed?.names ?? checkpoint.tensors.map(\.name)
+        fused = FusedTensors(
+            packed?.names ?? checkpoint.tensors.map(\.name),
+            layout: FolderLayout.describing(checkpoint.configuration))
     }
 
     /// More elements than this has no tensor: sums of sizes cannot overflow.
@@ -24,6 +29,21 @@ public struct PlainWeights: Sendable {
 
     /// - Throws: `CheckpointError` if there is no such tensor, or one of more elements than there can be.
     public func shape(of name: String) throws(CheckpointError) -> [Int] {
+        guard let fusion = fused.fusions[name] else { return try shape(ofPlain: name) }
+        var shape = try shape(ofPlain: fusion.parts[0])
+        for part in fusion.parts.dropFirst() {
+            let other = try self.shape(ofPlain: part)
+            guard other.dropFirst() == shape.dropFirst() else {
+                throw CheckpointError(
+                    .damaged, path: checkpoint.path, subject: "tensor \(part.quoted)",
+                    expected: "as many columns as \(fusion.parts[0].quoted) has", found: "shape \(other)")
+            }
+            shape[0] += other[0]
+        }
+        return fusion.isTransposed ? shape.reversed() : shape
+    }
+
+    private func shape(ofPlain name: String) throws(CheckpointError) -> [Int] {
         let matrix = packed?.manifest.matrices[name]
         guard let shape = matrix.map({ [$0.rows, $0.columns] }) ?? checkpoint[name]?.shape else {
             throw CheckpointError(
@@ -41,6 +61,13 @@ public struct PlainWeights: Sendable {
     /// The type that keeps a tensor's values as they are, or nearly so: its own; f16 for matrices of integers and of
     /// blocks, f32 for vectors of blocks. nil for what is no weight, such as a tensor of indices.
     public func plainType(of name: String) -> WeightType? {
+        guard let fusion = fused.fusions[name] else { return plainType(ofPlain: name) }
+        let types = Set(fusion.parts.map(plainType(ofPlain:)))
+        // f32 holds what the others do.
+        return types.count == 1 ? types.first! : types.contains(nil) ? nil : .f32
+    }
+
+    private func plainType(ofPlain name: String) -> WeightType? {
         if let matrix = packed?.manifest.matrices[name] {
             guard case .elements(let type) = matrix.values else { return .f16 }
             return WeightType(rawValue: type.rawValue)
@@ -54,6 +81,20 @@ public struct PlainWeights: Sendable {
     /// - Throws: `CheckpointError` naming the tensor, also if a packed one fails its checksum or if an element is NaN,
     ///   infinite or too large for `type`.
     public func elements(_ name: String, as type: WeightType) throws(CheckpointError) -> Storage<UInt8> {
+        guard let fusion = fused.fusions[name] else { return try elements(ofPlain: name, as: type) }
+        let shape = try shape(of: name)
+        let whole = AlignedBuffer<UInt8>(uninitializedCount: shape.reduce(type.byteCount, *))
+        var end = 0
+        for part in fusion.parts {
+            let bytes = try elements(ofPlain: part, as: type)
+            withExtendedLifetime(bytes) { (whole.pointer + end).update(from: $0.pointer, count: $0.count) }
+            end += bytes.count
+        }
+        guard fusion.isTransposed else { return whole.frozen() }
+        return FusedTensors.transposed(whole.frozen(), rows: shape[1], columns: shape[0], byteCount: type.byteCount)
+    }
+
+    private func elements(ofPlain name: String, as type: WeightType) throws(CheckpointError) -> Storage<UInt8> {
         let bytes: Storage<UInt8>
         if let packed, let matrix = try packed.matrix(name) {
             try packed.check(name)
@@ -76,7 +117,9 @@ public struct PlainWeights: Sendable {
 
     /// Tells the system that a tensor's mapped pages are not needed any more.
     public func release(_ name: String) {
-        for suffix in packed.map({ _ in PackedArrays.all }) ?? [""] { checkpoint.release(name + suffix) }
+        for part in fused.fusions[name]?.parts ?? [name] {
+            for suffix in packed.map({ _ in PackedArrays.all }) ?? [""] { checkpoint.release(part + suffix) }
+        }
     }
 
     /// The elements of a matrix in any format. What `type` cannot hold becomes infinite.

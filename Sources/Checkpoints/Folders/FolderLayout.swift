@@ -65,9 +65,7 @@ struct FolderLayout: Sendable {
     static func plainTensors(
         of stored: OrderedDictionary<String, StoredTensor>, configuration: JSON
     ) throws(CheckpointError) -> OrderedDictionary<String, StoredTensor> {
-        guard let type = configuration["model_type"]?.stringValue,
-            let layout = all.first(where: { $0.modelTypes.contains(type) })
-        else { return stored }
+        guard let layout = describing(configuration) else { return stored }
         var plain: OrderedDictionary<String, StoredTensor> = [:]
         for tensor in stored.values {
             for part in try layout.parts(of: tensor, configuration: configuration) {
@@ -80,6 +78,28 @@ struct FolderLayout: Sendable {
             }
         }
         return plain
+    }
+
+    /// The row of the table for a model's type; nil if there is none.
+    static func describing(_ configuration: JSON) -> FolderLayout? {
+        configuration["model_type"]?.stringValue.flatMap { type in all.first { $0.modelTypes.contains(type) } }
+    }
+
+    /// The stored tensor that a plain one is part of; nil if it is stored as it is.
+    func fusion(with plain: String) -> (name: String, FusedTensors.Fusion)? {
+        guard let place = LayerName(plain, path: prefix + layerPath), let dot = place.rest.lastIndex(of: ".") else {
+            return nil
+        }
+        let (module, suffix) = (place.rest[..<dot], place.rest[dot...])
+        guard suffix == ".weight" || suffix == ".bias",
+            let stored = modules.first(where: { $0.value.parts.contains { $0.name == module } })
+        else { return nil }
+        return (
+            place.layer + stored.key + suffix,
+            FusedTensors.Fusion(
+                parts: stored.value.parts.map { place.layer + $0.name + suffix },
+                isTransposed: stored.value.isTransposed && suffix == ".weight")
+        )
     }
 
     private func parts(of tensor: StoredTensor, configuration: JSON) throws(CheckpointError) -> [StoredTensor] {
