@@ -28,7 +28,9 @@ import Testing
         let products = ["dense", "tiled-csl", "lane-bitmap", "lane-stream"]
         #expect(results.map { $0["product"]?.stringValue } == (0..<8).flatMap { _ in products })
         for result in results {
-            #expect(result["seconds"]?["samples"]?.arrayValue?.count == 2)
+            // What is far slower than dense is measured in one round only, which on a busy machine any may seem to be.
+            let rounds = try #require(result["seconds"]?["samples"]?.arrayValue?.count)
+            #expect(rounds == 2 || (rounds == 1 && result["product"] != "dense"))
             #expect(result["share_of_bandwidth"]?.doubleValue ?? 0 > 0)
             #expect((result["ratio"] == .null) == (result["product"] == "dense"))
         }
