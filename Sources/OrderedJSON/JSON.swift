@@ -56,6 +56,13 @@ extension JSON {
 
     public var isNull: Bool { self == .null }
 
+    /// A member of an object that is there and not null.
+    public func entry(_ key: String) -> JSON? {
+        // No `flatMap { $0.isNull ? nil : $0 }`: that nil is a JSON of its own.
+        guard let value = self[key], !value.isNull else { return .none }
+        return value
+    }
+
     /// The word an error message uses for this kind of value.
     public var kindName: String {
         switch self {

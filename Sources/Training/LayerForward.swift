@@ -32,14 +32,11 @@ public struct LayerForward: Sendable {
 
     /// `output = norm(input)`, with its weight and bias; `output` may be `input`.
     public func normalize(_ input: MatrixSlice, by norm: LayerWeights.Norm, into output: MatrixSlice) {
-        let (table, epsilon) = (arithmetic.kernels.table, configuration.normEpsilon)
-        let (weight, bias, width) = (norm.weight, norm.bias, Int64(input.columns))
+        let (kernels, epsilon) = (arithmetic.kernels, configuration.normEpsilon)
         arithmetic.forEachRow(of: output) { row in
-            if let bias {
-                table.layer_norm(input.row(row), weight.pointer, bias.pointer, width, epsilon, output.row(row))
-            } else {
-                table.rms_norm(input.row(row), weight.pointer, width, epsilon, output.row(row))
-            }
+            kernels.normalize(
+                input.row(row), weight: norm.weight.pointer, bias: norm.bias?.pointer, width: input.columns,
+                epsilon: epsilon, into: output.row(row))
         }
     }
 
@@ -138,14 +135,9 @@ public struct LayerForward: Sendable {
 
     /// The activation of an MLP without a gate, in place.
     private func activate(_ values: MatrixSlice) {
-        let table = arithmetic.kernels.table
+        let (kernels, activation) = (arithmetic.kernels, configuration.activation)
         arithmetic.forEachRow(of: values) { row in
-            switch configuration.activation {
-            case .relu: table.relu(values.row(row), Int64(values.columns))
-            case .gelu: table.gelu(values.row(row), Int64(values.columns))
-            case .geluTanh: table.gelu_tanh(values.row(row), Int64(values.columns))
-            case .gatedSilu: preconditionFailure("an activation with a gate")
-            }
+            kernels.activate(values.row(row), count: values.columns, by: activation)
         }
     }
 

@@ -1,14 +1,5 @@
 import OrderedJSON
 
-extension JSON {
-    /// An entry that is there and not null.
-    func entry(_ key: String) -> JSON? {
-        // No `flatMap { $0.isNull ? nil : $0 }`: that nil is a JSON of its own.
-        guard let value = self[key], !value.isNull else { return .none }
-        return value
-    }
-}
-
 /// Takes single entries from a `config.json` that may say anything.
 struct ConfigurationReader {
     let json: JSON

@@ -28,7 +28,7 @@ public struct RotaryParameters: Sendable, Equatable {
         let parameters = json.entry("rope_parameters")
         let section = parameters ?? json.entry("rope_scaling")
         func number(_ key: String, in section: JSON?, default fallback: Double? = nil) throws(ModelError) -> Double {
-            guard let entry = section?[key], !entry.isNull else {
+            guard let entry = section?.entry(key) else {
                 if let fallback { return fallback }
                 throw ModelError("\(key) of the rotary scaling in config.json", expected: "a number", found: "no entry")
             }

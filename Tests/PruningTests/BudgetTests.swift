@@ -56,7 +56,7 @@ import Transformer
                 Int32.random(in: 0..<Int32(model.configuration.vocabularySize), using: &generator)
             }
         }
-        let sparsity = try budget.uniformSparsity(model.configuration)
+        let sparsity = try budget.uniformSparsity()
         return try ModelPruner(
             model.checkpoint, configuration: model.configuration,
             method: allocation == .uniform ? .magnitude : .wanda, target: PruningTarget(sparsity: sparsity),
@@ -91,7 +91,7 @@ import Transformer
             try estimate.size(of: .uniform(sparsity, layers: 2, matrices: 7)).byteCount
         }
         let limit = try bytes(0) * share
-        let sparsity = try SparsityBudget(.bytes(Int(limit)), estimate: estimate).uniformSparsity(configuration)
+        let sparsity = try SparsityBudget(.bytes(Int(limit)), estimate: estimate).uniformSparsity()
         #expect(try bytes(sparsity) <= limit)
         #expect(try bytes(sparsity - 0.001) > limit.rounded(.down))
     }
@@ -100,10 +100,10 @@ import Transformer
         let configuration = try model().configuration
         let estimate = try estimate(configuration)
         #expect {
-            _ = try SparsityBudget(.bytes(1 << 40), estimate: estimate).uniformSparsity(configuration)
+            _ = try SparsityBudget(.bytes(1 << 40), estimate: estimate).uniformSparsity()
         } throws: { "\($0)".contains("takes without pruning") }
         #expect {
-            _ = try SparsityBudget(.bytes(1000), estimate: estimate).uniformSparsity(configuration)
+            _ = try SparsityBudget(.bytes(1000), estimate: estimate).uniformSparsity()
         } throws: { "\($0)".contains("with 98 % zeros") }
     }
 
@@ -123,10 +123,10 @@ import Transformer
         let norms = 2.0 * Double(5 * configuration.hiddenSize)
         #expect(abs(size.seconds - (size.byteCount - norms) / bandwidth) <= 0.01 * size.seconds)
         let budget = SparsityBudget(.seconds(size.seconds + overhead), estimate: timed, overheadSeconds: overhead)
-        #expect(abs(try budget.uniformSparsity(configuration) - 0.5) <= 0.002)
+        #expect(abs(try budget.uniformSparsity() - 0.5) <= 0.002)
         #expect(throws: PruningError.self) {
             _ = try SparsityBudget(.seconds(overhead), estimate: timed, overheadSeconds: overhead)
-                .uniformSparsity(configuration)
+                .uniformSparsity()
         }
     }
 }

@@ -127,27 +127,11 @@ import Testing
             for _ in 0..<Int.random(in: 1...2, using: &generator) {
                 let key = ["normalizer", "pre_tokenizer", "decoder", "post_processor", "model"].randomElement(
                     using: &generator)!
-                members[key] = swapped(members[key]!, values, using: &generator)
+                members[key] = members[key]!.swapping(values, using: &generator)
             }
             guard let definition = try? TokenizerDefinition(huggingFaceTokenizer: .object(members)) else { continue }
             let tokenizer = Tokenizer(definition)
             for text in TokenizerZoo.texts.prefix(8) { _ = tokenizer.decode(tokenizer.encode(text)) }
-        }
-    }
-
-    private func swapped(_ json: JSON, _ values: [JSON], using generator: inout SplitMix64) -> JSON {
-        if Int.random(in: 0..<5, using: &generator) == 0 { return values.randomElement(using: &generator)! }
-        switch json {
-        case .object(var members) where !members.isEmpty:
-            let index = Int.random(in: 0..<members.count, using: &generator)
-            let key = members.elements[index].key
-            members[key] = swapped(members[key]!, values, using: &generator)
-            return .object(members)
-        case .array(var elements) where !elements.isEmpty:
-            let index = Int.random(in: 0..<elements.count, using: &generator)
-            elements[index] = swapped(elements[index], values, using: &generator)
-            return .array(elements)
-        default: return values.randomElement(using: &generator)!
         }
     }
 }

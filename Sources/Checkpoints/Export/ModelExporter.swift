@@ -65,6 +65,8 @@ public struct ModelExporter {
         let content: Content
         let name: String
         let type: ElementType
+        /// Of the source's elements; nil for what is no weight.
+        let weightType: WeightType?
     }
 
     private func write(to destination: ModelRewriter.Destination, type: WeightType?, sparse: Bool) throws -> Report {
@@ -98,7 +100,7 @@ public struct ModelExporter {
         try writer.folder.requireSpace(
             byteCount: try pieces.reduce(0) { $0 + (try byteCount($1, encoded[$1.source]?.valueCount)) })
         for piece in pieces {
-            try append(piece, type: type, encoded[piece.source], to: writer)
+            try append(piece, encoded[piece.source], to: writer)
             weights.release(piece.source)
             advance()
         }
@@ -156,20 +158,25 @@ public struct ModelExporter {
                         .unsupported, path: weights.checkpoint.path, subject: "tensor \(name.quoted)",
                         expected: "a type of weights", found: weights.checkpoint[name]?.storedType ?? "none")
                 }
-                pieces.append(Piece(source: name, content: .plain, name: name, type: element))
+                pieces.append(Piece(source: name, content: .plain, name: name, type: element, weightType: nil))
                 continue
             }
-            let element = try self.type(of: name, stored: stored, asked: type).elementType
+            let weightType = try self.type(of: name, stored: stored, asked: type)
+            func piece(_ content: Piece.Content, _ suffix: String, _ type: ElementType) -> Piece {
+                Piece(
+                    source: name, content: content, name: Self.stem(name) + suffix, type: type, weightType: weightType)
+            }
             if sparse.contains(name) {
-                let stem = Self.stem(name)
                 pieces += [
-                    Piece(source: name, content: .shape, name: stem + BitmaskParts.shape, type: .i64),
-                    Piece(source: name, content: .rowOffsets, name: stem + BitmaskParts.rowOffsets, type: .i64),
-                    Piece(source: name, content: .values, name: stem + BitmaskParts.compressed, type: element),
-                    Piece(source: name, content: .bitmask, name: stem + BitmaskParts.bitmask, type: .u8),
+                    piece(.shape, BitmaskParts.shape, .i64), piece(.rowOffsets, BitmaskParts.rowOffsets, .i64),
+                    piece(.values, BitmaskParts.compressed, weightType.elementType),
+                    piece(.bitmask, BitmaskParts.bitmask, .u8),
                 ]
             } else {
-                pieces.append(Piece(source: name, content: .plain, name: name, type: element))
+                pieces.append(
+                    Piece(
+                        source: name, content: .plain, name: name, type: weightType.elementType, weightType: weightType)
+                )
             }
         }
         let sizes = Set(pieces.map(\.type.byteCount)).sorted(by: >)
@@ -204,15 +211,14 @@ public struct ModelExporter {
     }
 
     private func append(
-        _ piece: Piece, type: WeightType?, _ parts: (offsets: [Int64], valueCount: Int)?, to writer: ModelFolderWriter
+        _ piece: Piece, _ parts: (offsets: [Int64], valueCount: Int)?, to writer: ModelFolderWriter
     ) throws(CheckpointError) {
         let name = piece.source
         let shape = try weights.shape(of: name)
         func append(_ shape: [Int], _ bytes: Storage<UInt8>) throws(CheckpointError) {
             try writer.append(piece.name, type: piece.type, shape: shape, bytes: bytes)
         }
-        guard let stored = weights.plainType(of: name) else { return try append(shape, try weights.bytes(name)) }
-        let type = try self.type(of: name, stored: stored, asked: type)
+        guard let type = piece.weightType else { return try append(shape, try weights.bytes(name)) }
         switch piece.content {
         case .plain: try append(shape, try weights.elements(name, as: type))
         case .shape: try append([2], Storage(shape.map { Int64($0).littleEndian }).bytes)

@@ -51,7 +51,7 @@ extension RepositoryListing {
         guard let size = entry["size"]?.intValue, (0...byteLimit).contains(size) else {
             throw .badListing(reason: "the size of '\(shortened(path))' is missing or absurd")
         }
-        if let large = entry["lfs"], !large.isNull {
+        if let large = entry.entry("lfs") {
             guard let text = (large["sha256"] ?? large["oid"])?.stringValue, HexadecimalDigest.isValid(text, digits: 64)
             else {
                 throw .badListing(reason: "the SHA-256 of '\(shortened(path))' has not 64 hexadecimal digits")

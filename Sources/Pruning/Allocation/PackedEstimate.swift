@@ -71,15 +71,22 @@ public final class PackedEstimate {
         self.others = others
     }
 
+    /// The whole model with the same share of zeros in all matrices.
+    /// - Throws: `SparseError` as `init`.
+    public func size(uniformSparsity sparsity: Double) throws(SparseError) -> Size { try size(of: uniform(sparsity)) }
+
+    /// The plan for that.
+    func uniform(_ sparsity: Double) -> SparsityPlan {
+        let layers = (layout.projections.last?.layer ?? -1) + 1
+        return .uniform(sparsity, layers: layers, matrices: layout.projections.count / max(layers, 1))
+    }
+
     /// The whole model with these shares of zeros.
     /// - Throws: `SparseError` as `init`.
     func size(of plan: SparsityPlan) throws(SparseError) -> Size {
         var sum = others
-        var place = (layer: 0, matrix: 0)
-        for projection in layout.projections {
-            if projection.layer != place.layer { place = (projection.layer, 0) }
-            let share = plan.sparsities[place.layer][place.matrix]
-            place.matrix += 1
+        // Both go layer by layer, in the order of use.
+        for (projection, share) in zip(layout.projections, plan.sparsities.joined()) {
             sum = sum + (try size(columns: projection.columns, sparsity: share)) * Double(projection.rows)
         }
         return sum

@@ -1,5 +1,3 @@
-public import Transformer
-
 /// What a pruned and packed model may take, from which follows how many zeros it needs.
 public struct SparsityBudget {
     public enum Limit: Sendable, Equatable {
@@ -28,10 +26,7 @@ public struct SparsityBudget {
 
     /// The least share of zeros that fits, the same in all matrices.
     /// - Throws: `PruningError` if the model fits as it is, or does not fit with hardly anything left; `SparseError`.
-    public func uniformSparsity(_ configuration: ModelConfiguration) throws -> Double {
-        let matrices = configuration.family.projections(layer: 0).count
-        return try sparsity { .uniform($0, layers: configuration.layerCount, matrices: matrices) }
-    }
+    public func uniformSparsity() throws -> Double { try sparsity(estimate.uniform) }
 
     /// The least share of zeros that fits when it is spread in some way.
     /// - Parameter plan: for a share of zeros, those of the matrices.
@@ -54,12 +49,6 @@ public struct SparsityBudget {
             if try taken(by: planned(middle)) <= allowed { enough = middle } else { tooFew = middle }
         }
         return Double(enough) / Double(Self.steps)
-    }
-
-    /// What the model is expected to take with all matrices alike: bytes or seconds.
-    public func expected(sparsity: Double, _ configuration: ModelConfiguration) throws -> Double {
-        let matrices = configuration.family.projections(layer: 0).count
-        return try taken(by: .uniform(sparsity, layers: configuration.layerCount, matrices: matrices))
     }
 
     /// Bytes or seconds.

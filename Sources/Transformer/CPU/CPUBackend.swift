@@ -100,22 +100,9 @@ public final class CPUBackend: Backend {
     func normalize(
         _ input: UnsafePointer<Float>, by norm: DecoderWeights.Norm, into output: UnsafeMutablePointer<Float>
     ) {
-        let (width, epsilon) = (Int64(configuration.hiddenSize), configuration.normEpsilon)
-        if let bias = norm.bias {
-            kernels.table.layer_norm(input, norm.weight.pointer, bias.pointer, width, epsilon, output)
-        } else {
-            kernels.table.rms_norm(input, norm.weight.pointer, width, epsilon, output)
-        }
-    }
-
-    /// The activation of an MLP without a gate, in place.
-    func activate(_ values: UnsafeMutablePointer<Float>, count: Int64) {
-        switch configuration.activation {
-        case .relu: kernels.table.relu(values, count)
-        case .gelu: kernels.table.gelu(values, count)
-        case .geluTanh: kernels.table.gelu_tanh(values, count)
-        case .gatedSilu: preconditionFailure("an activation with a gate")
-        }
+        kernels.normalize(
+            input, weight: norm.weight.pointer, bias: norm.bias?.pointer, width: configuration.hiddenSize,
+            epsilon: configuration.normEpsilon, into: output)
     }
 
     /// output = group * input, of a group of one matrix.

@@ -34,7 +34,6 @@ struct ProductLoop: ChunkedLoop {
                 for: matrix, output: output.pointer, outputStride: output.stride,
                 scratch: backend.scratch(ofThread: thread)),
             kernels: kernels)
-        let count = Int64(chunk.rows.count)
         if let bias = group.biases[chunk.matrix] {
             kernels.add(bias, to: output, rows: chunk.rows, tokens: tokens)
         }
@@ -42,9 +41,11 @@ struct ProductLoop: ChunkedLoop {
         for token in 0..<tokens {
             let first = token * output.stride + chunk.rows.lowerBound
             if finish == .addition {
-                kernels.table.add(backend.buffers.hidden.pointer + first, output.pointer + first, count)
+                kernels.table.add(
+                    backend.buffers.hidden.pointer + first, output.pointer + first, Int64(chunk.rows.count))
             } else {
-                backend.activate(output.pointer + first, count: count)
+                kernels.activate(
+                    output.pointer + first, count: chunk.rows.count, by: backend.configuration.activation)
             }
         }
     }

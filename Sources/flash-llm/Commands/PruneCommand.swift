@@ -165,7 +165,7 @@ struct PruneCommand: ParsableCommand {
         let budget = try budget.budget(
             files.configuration, path: path, values: try values.grid(), pool: pool, console: console,
             progress: progress)
-        let fitting = try budget?.uniformSparsity(files.configuration)
+        let fitting = try budget?.uniformSparsity()
         let calibration = needsTokens ? try tokens(128) : nil
         let recovery = try recover.map {
             ModelPruner.RecoveryPlan(length: $0, calibration: try tokens($0.sequenceCount))
@@ -181,7 +181,8 @@ struct PruneCommand: ParsableCommand {
         let (result, seconds) = try output.write(label, copying: files, console: console) { destination in
             guard let bound = self.budget.budget?.bound else { return try prune(fitting, to: destination) }
             return try BoundedPruning(
-                bound: bound, path: path, text: self.budget.budgetText, pool: pool, progress: progress
+                bound: bound, path: path, text: try self.budget.budgetText.map(TextFile.read), pool: pool,
+                progress: progress
             )(to: destination) { try prune($0, to: $1) }
         }
         let quality =
@@ -199,7 +200,7 @@ struct PruneCommand: ParsableCommand {
             ("method", method),
             (
                 "sparsity",
-                sparsity.map { "\($0)" } ?? budget.budget.map { "what \($0.description) take" } ?? structure
+                sparsity.map { "\($0)" } ?? budget.budget.map { "by a budget: \($0.description)" } ?? structure
             ), ("structure", structure),
             ("allocation", allocation), ("order", order), ("compensation", "\(compensation)"),
             ("values", values.description),

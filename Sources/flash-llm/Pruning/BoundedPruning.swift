@@ -85,7 +85,7 @@ struct BoundedPruning {
     private func perplexity(of path: String, _ label: String) throws -> Double {
         let model = try LanguageModel.open(path: path, pool: pool)
         let measured = try BuiltInText.perplexity(
-            of: model, on: try text.map(TextFile.read) ?? EvaluationText.bridge, label: label, pool: pool,
+            of: model, on: text ?? EvaluationText.bridge, label: label, pool: pool,
             progress: progress)
         progress.finish()
         return measured.perplexity

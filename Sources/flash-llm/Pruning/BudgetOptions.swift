@@ -56,15 +56,16 @@ struct BudgetOptions: ParsableArguments {
         var choice = FormatChoice.smallest
         var overhead = 0.0
         if case .speed = budget {
-            let profile = try profile.load(threads: pool.threadCount, console: console, progress: progress)
-            choice = .fastest(CostModel(profile: profile))
+            let measured = try profile.load(threads: pool.threadCount, console: console, progress: progress)
+            choice = .fastest(CostModel(profile: measured))
+            // What another machine takes besides is not known.
+            if profile.file(in: console.environment) == nil {
+                overhead = try self.overhead(configuration, path: path, choice: choice, pool: pool)
+            }
         }
         let estimate = try PackedEstimate(
             configuration, choice: choice, values: values.map { .quantized($0.coding, $0.group) } ?? .exact,
             tableValues: try tableValues(), pool: pool)
-        if case .speed = budget, profile.file(in: console.environment) == nil {
-            overhead = try self.overhead(configuration, path: path, choice: choice, pool: pool)
-        }
         return SparsityBudget(limit, estimate: estimate, overheadSeconds: overhead)
     }
 
@@ -77,11 +78,10 @@ struct BudgetOptions: ParsableArguments {
         let benchmark = try ModelBenchmark(model, sequences: 1, contextTokens: 2 * steps, pool: pool)
         _ = try benchmark.prompt(tokens: steps)
         let measured = try (steps..<2 * steps).map { try benchmark.decodeStep(sequences: 1, position: $0) }.sorted()
-        guard case .fastest(let costs) = choice else { return 0 }
-        let dense = try PackedEstimate(
-            configuration, choice: .fastest(costs), values: .exact, tableValues: .exact, pool: pool)
-        let predicted = try SparsityBudget(.seconds(1), estimate: dense).expected(sparsity: 0, configuration)
-        return max(measured[steps / 2] - predicted, 0)
+        let predicted = try PackedEstimate(
+            configuration, choice: choice, values: .exact, tableValues: .exact, pool: pool
+        ).size(uniformSparsity: 0)
+        return max(measured[steps / 2] - predicted.seconds, 0)
     }
 }
 
