@@ -282,4 +282,31 @@ import Testing
             "tensor \"huge\"", "expected at most 1099511627776 elements")
         #expect(scratch.entries() == ["model", "packed"])
     }
+
+    /// What the family says where config.json says nothing, and what GGUF has no word for.
+    @Test func knowsWhatFamiliesLeaveOut() throws {
+        var qwen3 = TinyModel(type: .f16)
+        (qwen3.headSize, qwen3.headCount, qwen3.keyValueHeadCount) = (128, 2, 1)
+        qwen3.configurationChanges = [("model_type", "qwen3"), ("head_dim", .null)]
+        qwen3.added = (0..<2).flatMap { layer in
+            ["q_norm", "k_norm"].map { ("model.layers.\(layer).self_attn.\($0).weight", [128]) }
+        }
+        try qwen3.write(to: scratch.path("qwen3"))
+        #expect(try Tool.run("export", "qwen3", "-o", "qwen3.gguf", in: scratch).status == 0)
+        let configuration = try Checkpoint.open(path: scratch.path("qwen3.gguf")).configuration
+        #expect(configuration["head_dim"] == 128 && configuration["model_type"] == "qwen3")
+        #expect(try logits("qwen3.gguf") == logits("qwen3"))
+
+        var qwen2 = TinyModel(type: .f16)
+        qwen2.configurationChanges = [
+            ("model_type", "qwen2"), ("use_sliding_window", true), ("sliding_window", 16), ("max_window_layers", 0),
+        ]
+        qwen2.added = (0..<2).flatMap { layer in
+            [("q_proj", 64), ("k_proj", 32), ("v_proj", 32)].map {
+                ("model.layers.\(layer).self_attn.\($0.0).bias", [$0.1])
+            }
+        }
+        try qwen2.write(to: scratch.path("qwen2"))
+        try Tool.run("export", "qwen2", "-o", "qwen2.gguf", in: scratch).expectFailure("a window of 16 tokens")
+    }
 }

@@ -10,15 +10,17 @@ public struct GGUFExporter {
         case f16, bf16, f32, q8_0
     }
 
-    /// The rotary embedding's constants, which configurations spell in many ways.
+    /// The rotary embedding's constants, which configurations spell in many ways, or leave to their family.
     public struct Rotary: Sendable {
+        public var headSize: Int
         public var base: Double
         /// What positions are divided by; nil for none.
         public var linearFactor: Double?
         /// What each frequency is divided by, half of a head's size; nil for none.
         public var factors: [Float]?
 
-        public init(base: Double, linearFactor: Double? = nil, factors: [Float]? = nil) {
+        public init(headSize: Int, base: Double, linearFactor: Double? = nil, factors: [Float]? = nil) {
+            self.headSize = headSize
             self.base = base
             self.linearFactor = linearFactor
             self.factors = factors
@@ -277,13 +279,11 @@ extension GGUFExporter {
             }
         }
         let heads = try size("num_attention_heads")
-        let isNamed = configuration["head_dim"].map { !$0.isNull } ?? false
-        let headSize = isNamed ? try size("head_dim") : try size("hidden_size") / heads
         metadata.add(prefix + "rope.freq_base", Float(rotary.base))
-        let isGrouped = configuration["num_key_value_heads"].map { !$0.isNull } ?? false
+        let isGrouped = configuration.entry("num_key_value_heads") != .none
         metadata.add(prefix + "attention.head_count_kv", UInt32(isGrouped ? try size("num_key_value_heads") : heads))
         for key in ["rope.dimension_count", "attention.key_length", "attention.value_length"] {
-            metadata.add(prefix + key, UInt32(headSize))
+            metadata.add(prefix + key, UInt32(rotary.headSize))
         }
         metadata.add(prefix + "vocab_size", UInt32(try size("vocab_size")))
         if let factor = rotary.linearFactor {

@@ -129,8 +129,14 @@ struct ExportCommand: ParsableCommand {
         guard let parameters = configuration.rotary else {
             throw ModelError("the model's positions", expected: "rotary ones for a GGUF file", found: "learned ones")
         }
+        let windows = (0..<configuration.layerCount).compactMap { configuration.window(layer: $0) }
+        if let window = windows.first {
+            throw ModelError(
+                "the model's attention", expected: "all of the context in every layer for a GGUF file",
+                found: "a window of \(window) tokens")
+        }
         let rotary = GGUFExporter.Rotary(
-            base: parameters.base, linearFactor: parameters.linearFactor,
+            headSize: configuration.headSize, base: parameters.base, linearFactor: parameters.linearFactor,
             factors: try rotaryFactors(files, parameters))
         let interrupts = InterruptHandler()
         let progress = ProgressReporter(traits: console.errors)
