@@ -13,6 +13,9 @@ static const struct source sources[] = {
     {"gpu_parameters.h", (const unsigned char[]){
 #embed "include/gpu_parameters.h" suffix(, 0)
     }},
+    {"activation.cu", (const unsigned char[]){
+#embed "kernels/activation.cu" suffix(, 0)
+    }},
     {"activations.cuh", (const unsigned char[]){
 #embed "kernels/activations.cuh" suffix(, 0)
     }},
@@ -42,9 +45,6 @@ static const struct source sources[] = {
     }},
     {"expansion.cuh", (const unsigned char[]){
 #embed "kernels/expansion.cuh" suffix(, 0)
-    }},
-    {"gate.cu", (const unsigned char[]){
-#embed "kernels/gate.cu" suffix(, 0)
     }},
     {"gpu.cuh", (const unsigned char[]){
 #embed "kernels/gpu.cuh" suffix(, 0)

@@ -56,6 +56,17 @@ import Testing
         }
     }
 
+    /// Windows of every kind: inside a tile, of whole tiles, longer than the context; parts that lie before them.
+    @Test(arguments: [1, 2, 15, 16, 17, 40, 64, 65, 129, 1000]) func windowsHideWhatIsBefore(window: Int) throws {
+        for wantedBlocks in [1, 60] {
+            var attention = AttentionCase(
+                geometry: Self.geometry(2, 2, 32), sequences: [(0, 150), (200, 1), (300, 40), (10, 2)],
+                wantedBlocks: wantedBlocks, seed: UInt64(window))
+            attention.window = window
+            try Self.check(attention, seed: UInt64(wantedBlocks))
+        }
+    }
+
     /// Tasks that were cut for a longer context, as recorded graphs have them.
     @Test func emptyPartsDoNothing() throws {
         var attention = AttentionCase(

@@ -28,12 +28,28 @@ import Musl
                 let tokens = try DeviceBuffer(ids, on: gpu.stream)
                 let hidden = try DeviceBuffer.poisoned(Float.self, count: 4 * width, on: gpu.stream)
                 try steps.enqueueEmbedding(
-                    table, tokens: tokens.address, count: 4, hidden: hidden.address, on: gpu.stream)
+                    table, places: tokens.address, count: 4, hidden: hidden.address, on: gpu.stream)
                 let found = try hidden.read(Float.self, count: 4 * width, on: gpu.stream).map(Double.init)
                 let expected = ids.flatMap { id in
                     elements[Int(id) * width..<(Int(id) + 1) * width].map { Numbers.value($0, type) }
                 }
                 #expect(found == expected, "width \(width)")
+                // Further rows are added, as learned positions are.
+                try steps.enqueueEmbedding(
+                    table, places: tokens.address, firstRow: 0, count: 4, adds: true, hidden: hidden.address,
+                    on: gpu.stream)
+                let positions = try DeviceBuffer([0, 1, 2, 1] as [Int32], on: gpu.stream)
+                try steps.enqueueEmbedding(
+                    table, places: positions.address, firstRow: 2, count: 4, adds: true, hidden: hidden.address,
+                    on: gpu.stream)
+                let sums = try hidden.read(Float.self, count: 4 * width, on: gpu.stream)
+                let rows = elements.map { Float(Numbers.value($0, type)) }
+                #expect(
+                    sums.indices.allSatisfy { index in
+                        let (token, column) = index.quotientAndRemainder(dividingBy: width)
+                        let row = rows[Int(ids[token]) * width + column]
+                        return sums[index] == row + row + rows[(2 + [0, 1, 2, 1][token]) * width + column]
+                    }, "width \(width)")
             }
         }
     }
@@ -61,12 +77,109 @@ import Musl
                 let places = try places.map { try DeviceBuffer($0, on: gpu.stream) }
                 let output = try DeviceBuffer.poisoned(UInt16.self, count: rows.count * stride, on: gpu.stream)
                 try steps.enqueueNorm(
-                    input: x.address, weight: w.address, width: width, epsilon: 1e-5, places: places?.address,
-                    count: rows.count, output: output.address, outputStride: stride, on: gpu.stream)
+                    DecoderSteps.Norm(kind: .rootMeanSquare, weight: w.address, epsilon: 1e-5), input: x.address,
+                    width: width, places: places?.address, count: rows.count, output: output.address,
+                    outputStride: stride, on: gpu.stream)
                 let found = try output.read(UInt16.self, count: rows.count * stride, on: gpu.stream)
                 let expected = Self.norm(input, weight, width: width, epsilon: 1e-5, places: rows.map(Int.init))
                 let inside = found.indices.filter { $0 % stride < width }.map { Numbers.value(found[$0], type) }
                 let error = Numbers.largestError(inside, expected) { abs($1) * Numbers.rounding(type) * 1.01 + 1e-7 }
+                #expect(error <= 1, "width \(width)")
+                #expect(found.indices.allSatisfy { $0 % stride < width || found[$0] == 0 }, "filling of \(width)")
+            }
+        }
+    }
+
+    /// Norms that stand before a product, and add the bias of what comes next to the stream; norms that stand behind,
+    /// and take the stream's place; both kinds of norm and none.
+    @Test(arguments: types, [false, true]) func normsChangeTheStream(type: ElementType, standsBehind: Bool) throws {
+        try TestedGPU.run(on: .emulator(seed: 4)) { gpu in
+            let steps = try DecoderSteps(gpu.library, valueType: type)
+            for (width, hasAddend) in Self.widths.map({ ($0, true) }) + [(64, false)] {
+                for kind in [nil, .rootMeanSquare, .layer] as [DecoderSteps.Norm.Kind?] {
+                    let (rows, stride) = (3, (width + 7) / 8 * 8)
+                    // Far from zero, so that a sum of squares in place of one around the mean would show.
+                    let input = Numbers.floats(rows * width, in: 20...30, seed: UInt64(width))
+                    let weight = Numbers.floats(width, seed: 2), bias = Numbers.floats(width, seed: 3)
+                    let addend = hasAddend ? Numbers.floats(width, seed: 4) : [Float](repeating: 0, count: width)
+                    let x = try DeviceBuffer(input, on: gpu.stream), w = try DeviceBuffer(weight, on: gpu.stream)
+                    let b = try DeviceBuffer(bias, on: gpu.stream), a = try DeviceBuffer(addend, on: gpu.stream)
+                    let output = try DeviceBuffer.poisoned(UInt16.self, count: rows * stride, on: gpu.stream)
+                    let norm = kind.map {
+                        DecoderSteps.Norm(kind: $0, weight: w.address, bias: b.address, epsilon: 1e-5)
+                    }
+                    try steps.enqueueNorm(
+                        norm, input: x.address, width: width, addend: hasAddend ? a.address : nil,
+                        standsBehind: standsBehind, count: rows, output: output.address, outputStride: stride,
+                        on: gpu.stream)
+                    let found = try output.read(UInt16.self, count: rows * stride, on: gpu.stream)
+                    let stream = try x.read(Float.self, count: rows * width, on: gpu.stream).map(Double.init)
+                    var expected: [Double] = []
+                    var expectedStream: [Double] = []
+                    for row in 0..<rows {
+                        let given = input[row * width..<(row + 1) * width].map(Double.init)
+                        let added = zip(given, addend).map { $0 + Double($1) }
+                        let values = standsBehind ? added : given
+                        let result = Self.norm(values, kind, weight, bias)
+                        expected += result
+                        expectedStream += standsBehind ? result : added
+                    }
+                    let inside = found.indices.filter { $0 % stride < width }.map { Numbers.value(found[$0], type) }
+                    // Float32 differences of numbers around 25, over a deviation as small as the epsilon's.
+                    let slack = kind == .layer && width < 3 ? 30 * 0x1p-18 / 3e-3 : 1e-4
+                    let error = Numbers.largestError(inside, expected) {
+                        abs($1) * Numbers.rounding(type) * 1.01 + slack
+                    }
+                    #expect(error <= 1, "width \(width), \(String(describing: kind))")
+                    let streamError = Numbers.largestError(stream, expectedStream) { abs($1) * 0x1p-22 + slack }
+                    #expect(streamError <= 1, "stream, width \(width), \(String(describing: kind))")
+                }
+            }
+        }
+    }
+
+    private static func norm(
+        _ row: [Double], _ kind: DecoderSteps.Norm.Kind?, _ weight: [Float], _ bias: [Float]
+    ) -> [Double] {
+        guard let kind else { return row }
+        let base = kind == .layer ? row.reduce(0, +) / Double(row.count) : 0
+        let square = row.reduce(0) { $0 + ($1 - base) * ($1 - base) } / Double(row.count)
+        return row.indices.map { index in
+            (row[index] - base) / (square + 1e-5).squareRoot() * Double(weight[index]) + Double(bias[index])
+        }
+    }
+
+    /// Activations without a gate, biases, and a gate's biases.
+    @Test(arguments: types, [.gatedSilu, .relu, .gelu, .geluTanh] as [DecoderSteps.Activation])
+    func activationsMatchTheReference(type: ElementType, activation: DecoderSteps.Activation) throws {
+        try TestedGPU.run { gpu in
+            let steps = try DecoderSteps(gpu.library, valueType: type)
+            for width in Self.widths {
+                let (columns, stride) = (activation.parts * width, (width + 7) / 8 * 8)
+                var rows = Numbers.floats(3 * columns, in: -9...9, seed: UInt64(width))
+                (rows[0], rows[columns]) = (-500, 500)
+                let bias = Numbers.floats(columns, seed: 6)
+                let input = try DeviceBuffer(rows, on: gpu.stream), b = try DeviceBuffer(bias, on: gpu.stream)
+                let output = try DeviceBuffer.poisoned(UInt16.self, count: 3 * stride, on: gpu.stream)
+                try steps.enqueueActivation(
+                    activation, input: input.address, bias: b.address, width: width, tokens: 3, output: output.address,
+                    outputStride: stride, on: gpu.stream)
+                let found = try output.read(UInt16.self, count: 3 * stride, on: gpu.stream)
+                let expected = (0..<3 * width).map { index -> Double in
+                    let (token, column) = index.quotientAndRemainder(dividingBy: width)
+                    let first = token * columns + column
+                    let x = Double(rows[first]) + Double(bias[column])
+                    switch activation {
+                    case .gatedSilu:
+                        return x / (1 + exp(-x)) * (Double(rows[first + width]) + Double(bias[width + column]))
+                    case .relu: return max(x, 0)
+                    case .gelu: return x / 2 * erfc(-x / 2.0.squareRoot())
+                    case .geluTanh:
+                        return x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+                    }
+                }
+                let inside = found.indices.filter { $0 % stride < width }.map { Numbers.value(found[$0], type) }
+                let error = Numbers.largestError(inside, expected) { abs($1) * Numbers.rounding(type) * 1.01 + 4e-6 }
                 #expect(error <= 1, "width \(width)")
                 #expect(found.indices.allSatisfy { $0 % stride < width || found[$0] == 0 }, "filling of \(width)")
             }
@@ -87,9 +200,9 @@ import Musl
                 }
                 let input = try DeviceBuffer(rows, on: gpu.stream)
                 let output = try DeviceBuffer.poisoned(UInt16.self, count: 3 * stride, on: gpu.stream)
-                try steps.enqueueGate(
-                    input: input.address, width: width, tokens: 3, output: output.address, outputStride: stride,
-                    on: gpu.stream)
+                try steps.enqueueActivation(
+                    .gatedSilu, input: input.address, width: width, tokens: 3, output: output.address,
+                    outputStride: stride, on: gpu.stream)
                 let found = try output.read(UInt16.self, count: 3 * stride, on: gpu.stream)
                 let expected = zip(gate, up).map { Double($0) / (1 + exp(-Double($0))) * Double($1) }
                 let inside = found.indices.filter { $0 % stride < width }.map { Numbers.value(found[$0], type) }

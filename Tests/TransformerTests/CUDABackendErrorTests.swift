@@ -37,22 +37,6 @@ import Transformer
                 == "the heads' size for a GPU: expected at most 256, found 258")
     }
 
-    /// Whatever a family's decoder does that llama's does not.
-    @Test(arguments: FamilyFixture.all) func decodersThatAreNotLlamas(fixture: FamilyFixture) throws {
-        let found = [
-            "llama-biases": "biases", "qwen2": "biases", "qwen2-window": "biases", "qwen3": "norms of heads",
-            "mistral": "a window of 40 tokens", "smollm3": "layers without rotation", "opt": "layer norms",
-            "opt-post-norm": "layer norms", "opt-no-biases": "layer norms", "gpt2": "layer norms",
-            "gpt2-relu": "layer norms",
-        ]
-        let open = try OpenModel(path: fixture.path, type: .f16, folder: ScratchFolder())
-        let type = open.configuration.family.name
-        #expect(
-            try Self.error(open)?.description
-                == found[fixture.name].map { "a model of type \(type) on a GPU: expected llama's decoder, found \($0)" }
-        )
-    }
-
     @Test func aFullMemory() throws {
         let error = try #require(try Self.error(OpenModel(TinyModel()), memoryBytes: 64 << 10))
         #expect(error.description.hasPrefix("the GPU's memory is full: asked for "))

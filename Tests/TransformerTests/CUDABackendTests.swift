@@ -159,6 +159,20 @@ import Transformer
         }
     }
 
+    /// Whatever a family's decoder does that llama's does not: prompts in pieces, recorded steps, several sequences.
+    @Test(arguments: FamilyFixture.all) func everyFamilyWritesWhatTheCPUWrites(fixture: FamilyFixture) throws {
+        let open = try OpenModel(path: fixture.path, type: .f16, folder: ScratchFolder())
+        for prompt in try fixture.prompts.map(\.ids) {
+            let expected = try Self.generate(8, after: prompt, Self.cpuDecoder(open))
+            let found = try TestedGPU.run { gpu in try Self.generate(8, after: prompt, Self.gpuDecoder(open, on: gpu)) }
+            #expect(found.tokens == expected.tokens)
+            // 0.003 of the largest logit is found, with random biases and norms.
+            let largest = expected.logits.joined().reduce(0) { max($0, abs($1)) }
+            let difference = largestDifference(found.logits, expected.logits.map { $0.map(Double.init) })
+            #expect(difference <= 0.004 * Double(largest))
+        }
+    }
+
     /// Steps are recorded anew when the context grows beyond what attention was cut for.
     @Test func stepsGoOnBeyondTheRecordedContext() throws {
         let open = try Weights.dense.open()

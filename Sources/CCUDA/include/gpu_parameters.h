@@ -127,28 +127,41 @@ enum {
     FLASH_GPU_NO_TOKEN = -1
 };
 
-// hidden[t, :] = table[tokens[t], :]. The grid is [tokens].
+// hidden[t, :] = table[places[t] + first_row, :], or += that. The grid is [tokens].
 struct flash_gpu_embedding {
-    unsigned long long table;   // 16-bit [vocabulary, table_stride]
-    unsigned long long tokens;  // int [tokens], each in the vocabulary
+    unsigned long long table;   // 16-bit [rows, table_stride]
+    unsigned long long places;  // int [tokens], each with first_row in the table
     unsigned long long hidden;  // float [tokens, width]
     unsigned int width;
     unsigned int table_stride;  // elements
+    unsigned int first_row;
+    unsigned int adds;
 };
 
-// output[i, :] = input[places[i], :] / sqrt(mean of its squares + epsilon) * weight. The grid is [rows].
+// Root mean square: x / sqrt(mean of x^2 + epsilon) * weight + bias; layer: the same of x - mean of x; none: x.
+enum flash_gpu_norm_kind { FLASH_GPU_NORM_NONE = 0, FLASH_GPU_NORM_RMS = 1, FLASH_GPU_NORM_LAYER = 2 };
+
+// output[i, :] = norm of x = input[places[i], :]. The grid is [rows].
+//
+// A norm that stands before a product adds `addend` to the input in passing: the bias of what will be added to it next.
+// One that stands behind has x = input + addend, and its result takes the input's place.
 struct flash_gpu_norm {
     unsigned long long input;   // float [tokens, width]
-    unsigned long long weight;  // float [width]
-    unsigned long long places;  // int [rows]; 0 for the first tokens in order
+    unsigned long long weight;  // float [width]; not read without a norm
+    unsigned long long bias;    // float [width]; 0 for none
+    unsigned long long addend;  // float [width]; 0 for none
+    unsigned long long places;  // int [rows], none twice if the input changes; 0 for the first tokens in order
     unsigned long long output;  // 16-bit [rows, output_stride]; columns from width on become zero
     unsigned int width;
     unsigned int output_stride;  // elements
     float epsilon;
+    unsigned int kind;  // flash_gpu_norm_kind
+    unsigned int is_behind;
     unsigned int unused;
 };
 
-// Rotates queries and keys by their positions, and puts keys and values into the cache: elements i and
+// Adds biases, normalises queries and keys by their root mean square and rotates them by their positions, each where it
+// is asked for, and puts keys and values into the cache: elements i and
 // i + head_size / 2 of a head are turned by the angle position * frequency i. The grid is [tokens, heads of all three /
 // 8].
 //
@@ -158,22 +171,37 @@ struct flash_gpu_rotation {
     unsigned long long projected;  // float [tokens, head_count + 2 * cache_head_count, head_size]: queries, keys and
                                    // values
     unsigned long long rotations;  // float [256 + positions / 256, head_size / 2, 2]: cosines and sines of the
-                                   // positions 0, 1, ... 255, then 0, 256, 512, ...
+                                   // positions 0, 1, ... 255, then 0, 256, 512, ...; 0 for no rotation
     unsigned long long positions;  // int [tokens]
     unsigned long long slots;      // int [tokens]: block * 16 + place in the block
+    unsigned long long bias;       // float [head_count + 2 * cache_head_count, head_size]; 0 for none
+    unsigned long long query_norm, key_norm;  // float [head_size]; 0 for none
     unsigned long long rotated;    // f16 [tokens, head_count, head_stride]
     unsigned long long cache;      // f16 [blocks, 2, cache_head_count, 16, head_stride]: keys, then values
     unsigned int head_count, cache_head_count;
     unsigned int head_size;
     unsigned int head_stride;  // head_size rounded up to a multiple of 16; elements from head_size on become zero
+    float epsilon;             // of the norms
+    unsigned int unused;
 };
 
-// output = gate / (1 + exp(-gate)) * up. The grid is [blocks of columns, tokens].
-struct flash_gpu_gate {
-    unsigned long long input;   // float [tokens, 2, width]: gate, then up
+// Gated: gate / (1 + exp(-gate)) * up. The others are of one product alone; gelu with the error function, or with tanh.
+enum flash_gpu_activation_kind {
+    FLASH_GPU_ACTIVATION_GATED_SILU = 0,
+    FLASH_GPU_ACTIVATION_RELU = 1,
+    FLASH_GPU_ACTIVATION_GELU = 2,
+    FLASH_GPU_ACTIVATION_GELU_TANH = 3
+};
+
+// output = activation of input + bias. The grid is [blocks of columns, tokens].
+struct flash_gpu_activation {
+    unsigned long long input;   // float [tokens, width]; gated: [tokens, 2, width], gate, then up
+    unsigned long long bias;    // float, one for each column of the input; 0 for none
     unsigned long long output;  // 16-bit [tokens, output_stride]; columns from width on become zero
     unsigned int width;
     unsigned int output_stride;  // elements
+    unsigned int kind;           // flash_gpu_activation_kind
+    unsigned int unused;
 };
 
 // The place of the largest element of each row, of equal ones the first; FLASH_GPU_NO_TOKEN if one is NaN or the
@@ -214,6 +242,8 @@ struct flash_gpu_attention {
     unsigned int output_stride;   // elements
     unsigned int output_is_bf16;  // else f16
     float scale;                  // of the scores: log2(e) / sqrt(head_size)
+    unsigned int window;          // last tokens that a token looks at, itself included; 0 for all
+    unsigned int unused;
 };
 
 #endif

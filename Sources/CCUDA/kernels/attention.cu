@@ -14,7 +14,7 @@ GPU_FUNCTION void attend(const flash_gpu_attention &attention) {
     const u32 first_row = warp() / context_warps * 16, first_tile_token = warp() % context_warps * Shape::warp_tokens;
     const Shared queries = shared_base(), tiles = queries + Shape::query_bytes;
     const Shared own_queries = queries + first_row * Shape::row_bytes;
-    const u32 begin = rows.task.context_begin, end = rows.task.context_end;
+    const u32 begin = rows.context_begin(attention.window, Shape::tile_tokens), end = rows.task.context_end;
     const u32 positions[2] = {rows.position(first_row + lane() / 4), rows.position(first_row + lane() / 4 + 8)};
     const u32 last_position = rows.position(first_row + 15);
 
@@ -45,7 +45,7 @@ GPU_FUNCTION void attend(const flash_gpu_attention &attention) {
         const Shared keys = tiles + stage * Shape::stage_bytes + first_tile_token * Shape::row_bytes;
         float scores[Shape::warp_tokens / 8][4] = {};
         score<Shape, head / 16>(scores, kept, own_queries, keys);
-        mask(scores, positions, own_first, attention.scale);
+        mask(scores, positions, own_first, attention.scale, attention.window);
         state.take(scores);
         weigh<Shape>(state, scores, keys + Shape::tile_bytes);
     }

@@ -36,6 +36,11 @@ struct AttentionShape {
 
 constexpr u32 minus_infinity = 0xff800000u;
 
+// The first token that somebody at a position looks at.
+GPU_FUNCTION u32 window_begin(u32 position, u32 window) {
+    return window == 0 || position < window ? 0 : position + 1 - window;
+}
+
 // Which (token, query head) pairs a block has: row r is query head r % group of token r / group.
 struct AttentionRows {
     flash_gpu_attention_task task;
@@ -59,6 +64,13 @@ struct AttentionRows {
     GPU_FUNCTION u32 count() const { return task.tokens * group; }
     GPU_FUNCTION u32 position(u32 row) const { return task.first_position + row / group; }
     GPU_FUNCTION u32 token(u32 row) const { return task.first_token + row / group; }
+    // Where the block begins to look. No row looks further back than the first one does. Whole tiles are left out: none
+    // may end behind the part, where its rows would see tokens that are not there. A part that lies before all windows
+    // begins behind its end.
+    GPU_FUNCTION u32 context_begin(u32 window, u32 tile_tokens) const {
+        const u32 begin = task.context_begin, seen = window_begin(task.first_position, window);
+        return seen > begin ? begin + (seen - begin) / tile_tokens * tile_tokens : begin;
+    }
     // Among all heads.
     GPU_FUNCTION u32 query_head(u32 row) const { return cache_head * group + row % group; }
 };
@@ -185,16 +197,18 @@ GPU_FUNCTION void score(
     }
 }
 
-// Scales scores, and hides tokens behind their row's position. `first` is the position of the warp's first token.
+// Scales scores, and hides tokens behind their row's position or before its window. `first` is the position of the
+// warp's first token.
 template <int tiles>
-GPU_FUNCTION void mask(float (&scores)[tiles][4], const u32 (&positions)[2], u32 first, float scale) {
+GPU_FUNCTION void mask(float (&scores)[tiles][4], const u32 (&positions)[2], u32 first, float scale, u32 window) {
+    const u32 begins[2] = {window_begin(positions[0], window), window_begin(positions[1], window)};
 #pragma unroll
     for (int tile = 0; tile < tiles; tile++) {
 #pragma unroll
         for (int index = 0; index < 4; index++) {
             const u32 position = first + tile * 8 + lane() % 4 * 2 + index % 2;
-            scores[tile][index] =
-                position <= positions[index / 2] ? scores[tile][index] * scale : as_float(minus_infinity);
+            const bool is_seen = position <= positions[index / 2] && position >= begins[index / 2];
+            scores[tile][index] = is_seen ? scores[tile][index] * scale : as_float(minus_infinity);
         }
     }
 }

@@ -1,4 +1,4 @@
-// Rows of the embedding table become the residual stream.
+// Rows of a table become the residual stream, or are added to it.
 #include "elements.cuh"
 #include "gpu_parameters.h"
 
@@ -9,11 +9,13 @@ namespace {
 template <typename Element>
 GPU_FUNCTION void embed(const flash_gpu_embedding &parameters) {
     const u32 token = block_x();
-    const u32 row = u32(load(reinterpret_cast<const i32 *>(parameters.tokens) + token));
+    const u32 row =
+        u32(load(reinterpret_cast<const i32 *>(parameters.places) + token)) + parameters.first_row;
     const u16 *from = reinterpret_cast<const u16 *>(parameters.table) + u64(row) * parameters.table_stride;
     float *to = reinterpret_cast<float *>(parameters.hidden) + u64(token) * parameters.width;
     for (u32 column = thread(); column < parameters.width; column += block_threads()) {
-        store(to + column, Element::widen(load(from + column)));
+        const float value = Element::widen(load(from + column));
+        store(to + column, parameters.adds ? load(to + column) + value : value);
     }
 }
 

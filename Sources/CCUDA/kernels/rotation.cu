@@ -1,4 +1,4 @@
-// Rotated queries, and keys and values in the cache: one warp for each head of a token.
+// Normalised and rotated queries, and keys and values in the cache: one warp for each head of a token.
 #include "gpu.cuh"
 #include "gpu_parameters.h"
 
@@ -22,11 +22,13 @@ struct Rotation {
     }
 };
 
-// Where a head of a token is read and written, and whether it is rotated.
+// Where a head of a token is read and written, and what happens to it.
 struct Head {
     const float *from;
     u16 *to;
     bool is_rotated;
+    // Of as many elements as the head has; 0 for none.
+    u64 bias, norm;
 
     // Heads count through queries, keys and values.
     GPU_FUNCTION Head(const flash_gpu_rotation &parameters, u32 token, u32 index) {
@@ -34,9 +36,11 @@ struct Head {
         const u64 stride = parameters.head_stride;
         from = reinterpret_cast<const float *>(parameters.projected)
                + (u64(token) * (queries + 2 * heads) + index) * parameters.head_size;
+        bias = parameters.bias == 0 ? 0 : parameters.bias + u64(index) * parameters.head_size * sizeof(float);
         if (index < queries) {
             to = reinterpret_cast<u16 *>(parameters.rotated) + (u64(token) * queries + index) * stride;
-            is_rotated = true;
+            is_rotated = parameters.rotations != 0;
+            norm = parameters.query_norm;
             return;
         }
         const u32 kind = (index - queries) / heads, head = (index - queries) % heads;
@@ -44,8 +48,28 @@ struct Head {
         const u32 block = slot / FLASH_GPU_CACHE_TOKENS, place = slot % FLASH_GPU_CACHE_TOKENS;
         to = reinterpret_cast<u16 *>(parameters.cache)
              + (((u64(block) * 2 + kind) * heads + head) * FLASH_GPU_CACHE_TOKENS + place) * stride;
-        is_rotated = kind == 0;
+        is_rotated = kind == 0 && parameters.rotations != 0;
+        norm = kind == 0 ? parameters.key_norm : 0;
     }
+
+    GPU_FUNCTION float operator[](u32 element) const {
+        const float value = load(from + element);
+        return bias == 0 ? value : value + load(reinterpret_cast<const float *>(bias) + element);
+    }
+
+    // What elements are multiplied by before their weights; of all lanes' elements.
+    GPU_FUNCTION float factor(u32 size, float epsilon) const {
+        float squares = 0;
+        for (u32 element = lane(); element < size; element += warp_lanes) {
+            const float value = (*this)[element];
+            squares = fused_multiply_add(value, value, squares);
+        }
+#pragma unroll
+        for (u32 bits = warp_lanes / 2; bits > 0; bits /= 2) squares += shuffle_xor(squares, bits);
+        return reciprocal_square_root(squares / float(size) + epsilon);
+    }
+
+    GPU_FUNCTION float weight(u32 element) const { return load(reinterpret_cast<const float *>(norm) + element); }
 };
 
 }  // namespace
@@ -57,8 +81,14 @@ GPU_KERNEL(rotate_append, FLASH_GPU_STEP_THREADS, flash_gpu_rotation) {
     const float *table = reinterpret_cast<const float *>(parameters.rotations);
     const u32 position = u32(load(reinterpret_cast<const i32 *>(parameters.positions) + token));
     const u32 half = parameters.head_size / 2;
+    // The same for all lanes of a warp.
+    const float factor = head.norm == 0 ? 1 : head.factor(parameters.head_size, parameters.epsilon);
     for (u32 pair = lane(); pair < half; pair += warp_lanes) {
-        float first = load(head.from + pair), second = load(head.from + half + pair);
+        float first = head[pair], second = head[half + pair];
+        if (head.norm != 0) {
+            first *= factor * head.weight(pair);
+            second *= factor * head.weight(half + pair);
+        }
         if (head.is_rotated) {
             const Rotation fine = Rotation::at(table, position % FLASH_GPU_FINE_ROTATIONS, half, pair);
             const u32 coarse = FLASH_GPU_FINE_ROTATIONS + position / FLASH_GPU_FINE_ROTATIONS;

@@ -26,10 +26,12 @@ public final class Attention: Sendable {
         public var tasks: UInt64
         /// 32-bit ids of the cache blocks of all sequences.
         public var blocks: UInt64
+        /// Last tokens that a token looks at, itself included; nil for all.
+        public var window: Int?
 
         public init(
             queries: UInt64, cache: UInt64, output: UInt64, outputStride: Int, outputType: ElementType, tasks: UInt64,
-            blocks: UInt64
+            blocks: UInt64, window: Int? = nil
         ) {
             self.queries = queries
             self.cache = cache
@@ -38,6 +40,7 @@ public final class Attention: Sendable {
             self.outputType = outputType
             self.tasks = tasks
             self.blocks = blocks
+            self.window = window
         }
     }
 
@@ -59,7 +62,7 @@ public final class Attention: Sendable {
     }
 
     /// Gives `output[t, h] = softmax(queries[t, h] * keys / sqrt(headSize)) * values` to `stream`, over the tokens up
-    /// to t itself.
+    /// to t itself, or the last `window` of these.
     ///
     /// Scores and sums are float32; weights are rounded to f16 before they meet the values.
     /// - Parameters:
@@ -70,6 +73,7 @@ public final class Attention: Sendable {
         _ operands: Operands, schedule: AttentionSchedule, workspace: AttentionWorkspace, on stream: Stream
     ) throws(CUDAError) {
         precondition(operands.outputStride % 2 == 0 && workspace.slotCount >= schedule.slotCount)
+        precondition(operands.window ?? 1 >= 1)
         var parameters = flash_gpu_attention()
         parameters.queries = operands.queries
         parameters.cache = operands.cache
@@ -84,6 +88,7 @@ public final class Attention: Sendable {
         parameters.output_stride = UInt32(operands.outputStride)
         parameters.output_is_bf16 = operands.outputType == .bf16 ? 1 : 0
         parameters.scale = 1.442_695_04 / Float(geometry.headSize).squareRoot()
+        parameters.window = UInt32(operands.window ?? 0)
         if schedule.decodeTasks > 0 { try launch(.decode, tasks: schedule.decodeTasks, parameters, on: stream) }
         guard schedule.promptTasks > 0 else { return }
         parameters.tasks += UInt64(schedule.decodeTasks * AttentionSchedule.taskBytes)

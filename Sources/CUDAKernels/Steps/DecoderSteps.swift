@@ -9,7 +9,7 @@ public final class DecoderSteps: Sendable {
     private let embedding: Kernel
     private let norm: Kernel
     private let rotation: Kernel
-    private let gate: Kernel
+    private let activation: Kernel
     private let argmax: Kernel
 
     private static let threads = Int(FLASH_GPU_STEP_THREADS)
@@ -25,50 +25,89 @@ public final class DecoderSteps: Sendable {
         embedding = try library.kernel(named: "embed_\(valueType)", in: "embedding.cu")
         norm = try library.kernel(named: "normalize_\(valueType)", in: "norm.cu")
         rotation = try library.kernel(named: "rotate_append", in: "rotation.cu")
-        gate = try library.kernel(named: "multiply_gate_\(valueType)", in: "gate.cu")
+        activation = try library.kernel(named: "activate_\(valueType)", in: "activation.cu")
         argmax = try library.kernel(named: "argmax", in: "argmax.cu")
     }
 
-    /// hidden = rows of the embedding table.
+    /// hidden = rows of a table, or += these.
     /// - Parameters:
     ///   - table: dense, of ``valueType``.
-    ///   - tokens: 32-bit ids `[count]`, each in the vocabulary.
+    ///   - places: 32-bit numbers `[count]`, each a row of the table when `firstRow` is added.
     ///   - hidden: float32 `[count, columns of the table]`.
     /// - Throws: `CUDAError`.
     public func enqueueEmbedding(
-        _ table: DeviceMatrix, tokens: UInt64, count: Int, hidden: UInt64, on stream: Stream
+        _ table: DeviceMatrix, places: UInt64, firstRow: Int = 0, count: Int, adds: Bool = false, hidden: UInt64,
+        on stream: Stream
     ) throws(CUDAError) {
         precondition(table.layout == .dense && table.valueType == valueType)
         var parameters = flash_gpu_embedding()
         parameters.table = table.arrays[0].address
-        parameters.tokens = tokens
+        parameters.places = places
         parameters.hidden = hidden
         parameters.width = UInt32(table.columns)
         parameters.table_stride = UInt32((table.columns + 7) / 8 * 8)
+        parameters.first_row = UInt32(firstRow)
+        parameters.adds = adds ? 1 : 0
         try embedding.launch(
             grid: LaunchSize(count), block: LaunchSize(Self.threads), parameters: parameters, on: stream)
     }
 
-    /// output = rows of input / sqrt(mean of squares + epsilon) * weight.
+    /// A norm's vectors, float32 of the stream's width.
+    public struct Norm: Sendable {
+        public enum Kind: Sendable {
+            /// x / sqrt(mean of x^2 + epsilon) * weight
+            case rootMeanSquare
+            /// (x - mean of x) / sqrt(mean of (x - mean)^2 + epsilon) * weight + bias
+            case layer
+        }
+
+        public var kind: Kind
+        public var weight: UInt64
+        public var bias: UInt64?
+        public var epsilon: Float
+
+        public init(kind: Kind, weight: UInt64, bias: UInt64? = nil, epsilon: Float) {
+            self.kind = kind
+            self.weight = weight
+            self.bias = bias
+            self.epsilon = epsilon
+        }
+    }
+
+    /// output = norm of rows of input, rounded to ``valueType``.
     /// - Parameters:
+    ///   - norm: nil for the rows as they are.
     ///   - input: float32 `[tokens, width]`.
-    ///   - weight: float32 `[width]`.
-    ///   - places: 32-bit numbers of the rows to take `[count]`; nil for the first ones in order.
+    ///   - addend: float32 `[width]`, a bias. With a norm that stands before a product it is added to the input in
+    ///     passing: the bias of what will be added to that next. With one that stands behind it is added first.
+    ///   - standsBehind: whether the result takes the input's place.
+    ///   - places: 32-bit numbers of the rows to take `[count]`; nil for the first ones in order. The input may change
+    ///     only where none comes twice.
     ///   - output: `[count, outputStride]`; columns from width on become zero.
     /// - Throws: `CUDAError`.
     public func enqueueNorm(
-        input: UInt64, weight: UInt64, width: Int, epsilon: Float, places: UInt64? = nil, count: Int, output: UInt64,
-        outputStride: Int, on stream: Stream
+        _ norm: Norm?, input: UInt64, width: Int, addend: UInt64? = nil, standsBehind: Bool = false,
+        places: UInt64? = nil, count: Int, output: UInt64, outputStride: Int, on stream: Stream
     ) throws(CUDAError) {
         var parameters = flash_gpu_norm()
         parameters.input = input
-        parameters.weight = weight
+        parameters.weight = norm?.weight ?? 0
+        parameters.bias = norm?.bias ?? 0
+        parameters.addend = addend ?? 0
         parameters.places = places ?? 0
         parameters.output = output
         parameters.width = UInt32(width)
         parameters.output_stride = UInt32(outputStride)
-        parameters.epsilon = epsilon
-        try norm.launch(
+        parameters.epsilon = norm?.epsilon ?? 0
+        parameters.is_behind = standsBehind ? 1 : 0
+        let kind =
+            switch norm?.kind {
+            case nil: FLASH_GPU_NORM_NONE
+            case .rootMeanSquare: FLASH_GPU_NORM_RMS
+            case .layer: FLASH_GPU_NORM_LAYER
+            }
+        parameters.kind = kind.rawValue
+        try self.norm.launch(
             grid: LaunchSize(count), block: LaunchSize(Self.threads), sharedBytes: Self.reductionBytes,
             parameters: parameters, on: stream)
     }
@@ -85,6 +124,12 @@ public final class DecoderSteps: Sendable {
         public var rotated: UInt64
         /// One layer's cache: f16 `[blocks, 2, cacheHeads, 16, headStride]`.
         public var cache: UInt64
+        /// float32 `[queryHeads + 2 * cacheHeads, headSize]`, added before anything else.
+        public var bias: UInt64?
+        /// float32 `[headSize]`: weights of the norms of each query and key, by their root mean square.
+        public var queryNorm: UInt64?
+        public var keyNorm: UInt64?
+        public var epsilon: Float = 0
 
         public init(
             projected: UInt64, positions: UInt64, slots: UInt64, rotated: UInt64, cache: UInt64
@@ -97,19 +142,25 @@ public final class DecoderSteps: Sendable {
         }
     }
 
-    /// Rotates queries and keys by their positions, and puts keys and values into the cache.
+    /// Adds biases, normalises queries and keys, rotates them by their positions, and puts keys and values into the
+    /// cache.
+    /// - Parameter table: nil where nothing is rotated.
     /// - Throws: `CUDAError`.
     public func enqueueRotation(
-        _ operands: Rotation, tokens: Int, geometry: AttentionGeometry, table: RotationTable, on stream: Stream
+        _ operands: Rotation, tokens: Int, geometry: AttentionGeometry, table: RotationTable?, on stream: Stream
     ) throws(CUDAError) {
-        precondition(table.frequencyCount == geometry.headSize / 2)
+        precondition(table.map { $0.frequencyCount == geometry.headSize / 2 } ?? true)
         var parameters = flash_gpu_rotation()
         parameters.projected = operands.projected
-        parameters.rotations = table.buffer.address
+        parameters.rotations = table?.buffer.address ?? 0
         parameters.positions = operands.positions
         parameters.slots = operands.slots
         parameters.rotated = operands.rotated
         parameters.cache = operands.cache
+        parameters.bias = operands.bias ?? 0
+        parameters.query_norm = operands.queryNorm ?? 0
+        parameters.key_norm = operands.keyNorm ?? 0
+        parameters.epsilon = operands.epsilon
         parameters.head_count = UInt32(geometry.queryHeads)
         parameters.cache_head_count = UInt32(geometry.cacheHeads)
         parameters.head_size = UInt32(geometry.headSize)
@@ -121,20 +172,47 @@ public final class DecoderSteps: Sendable {
             parameters: parameters, on: stream)
     }
 
-    /// output = silu(gate) * up.
+    /// What stands between an MLP's products.
+    public enum Activation: Sendable {
+        /// silu(gate) * up
+        case gatedSilu
+        case relu
+        /// With the error function.
+        case gelu
+        /// With tanh in its place.
+        case geluTanh
+
+        /// What the products before it give of a token, in widths.
+        public var parts: Int { self == .gatedSilu ? 2 : 1 }
+
+        fileprivate var kind: flash_gpu_activation_kind {
+            switch self {
+            case .gatedSilu: FLASH_GPU_ACTIVATION_GATED_SILU
+            case .relu: FLASH_GPU_ACTIVATION_RELU
+            case .gelu: FLASH_GPU_ACTIVATION_GELU
+            case .geluTanh: FLASH_GPU_ACTIVATION_GELU_TANH
+            }
+        }
+    }
+
+    /// output = activation of input + bias, rounded to ``valueType``.
     /// - Parameters:
-    ///   - input: float32 `[tokens, 2, width]`: gate, then up.
+    ///   - input: float32 `[tokens, parts, width]`: gate, then up, where there is a gate.
+    ///   - bias: float32 `[parts, width]`.
     ///   - output: `[tokens, outputStride]`; columns from width on become zero.
     /// - Throws: `CUDAError`.
-    public func enqueueGate(
-        input: UInt64, width: Int, tokens: Int, output: UInt64, outputStride: Int, on stream: Stream
+    public func enqueueActivation(
+        _ activation: Activation, input: UInt64, bias: UInt64? = nil, width: Int, tokens: Int, output: UInt64,
+        outputStride: Int, on stream: Stream
     ) throws(CUDAError) {
-        var parameters = flash_gpu_gate()
+        var parameters = flash_gpu_activation()
         parameters.input = input
+        parameters.bias = bias ?? 0
         parameters.output = output
         parameters.width = UInt32(width)
         parameters.output_stride = UInt32(outputStride)
-        try gate.launch(
+        parameters.kind = activation.kind.rawValue
+        try self.activation.launch(
             grid: LaunchSize((outputStride + Self.threads - 1) / Self.threads, tokens),
             block: LaunchSize(Self.threads), parameters: parameters, on: stream)
     }

@@ -65,18 +65,31 @@ extension CUDABackend {
     /// - Parameter places: 32-bit places in the batch; nil for the first ones in order.
     func enqueueHead(places: UInt64?, count: Int) throws(CUDAError) {
         try steps.enqueueNorm(
-            input: activations.hidden.address, weight: weights.finalNorm.address, width: configuration.hiddenSize,
-            epsilon: configuration.normEpsilon, places: places, count: count, output: activations.chosen.address,
+            weights.finalNorm.map(stepNorm), input: activations.hidden.address, width: configuration.hiddenSize,
+            places: places, count: count, output: activations.chosen.address,
             outputStride: activations.hiddenStride, on: stream)
-        try products.enqueue(
-            weights.head,
-            ProductOperands(
-                input: activations.chosen.address, inputStride: activations.hiddenStride,
-                output: activations.logits.address, outputStride: configuration.vocabularySize, outputType: .f32,
-                tokens: count),
-            workspace: workspace, on: stream)
+        var (input, stride) = (activations.chosen, activations.hiddenStride)
+        if let projection = weights.headProjection {
+            try multiply(projection, input, stride: stride, into: activations.embedded, tokens: count)
+            (input, stride) = (activations.embeddedInput, activations.embeddedStride)
+            try narrow(
+                activations.embedded, width: configuration.embeddingSize, tokens: count, into: input, stride: stride)
+        }
+        try multiply(weights.head, input, stride: stride, into: activations.logits, tokens: count)
         try steps.enqueueArgmax(
             input: activations.logits.address, width: configuration.vocabularySize, rows: count,
             output: activations.choices.address, on: stream)
+    }
+
+    /// Products of few tokens: never through a library, which allocates.
+    private func multiply(
+        _ matrix: DeviceMatrix, _ input: DeviceBuffer, stride: Int, into output: DeviceBuffer, tokens: Int
+    ) throws(CUDAError) {
+        try products.enqueue(
+            matrix,
+            ProductOperands(
+                input: input.address, inputStride: stride, output: output.address, outputStride: matrix.rows,
+                outputType: .f32, tokens: tokens),
+            workspace: workspace, on: stream)
     }
 }

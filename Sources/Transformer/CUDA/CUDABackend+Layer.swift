@@ -3,23 +3,51 @@ import CUDAKernels
 
 extension CUDABackend {
     public func embed(_ batch: Batch) throws(ModelError) {
+        let tokens = batch.tokens.count
         try onDevice { () throws(CUDAError) in
+            let target = weights.embeddingProjection == nil ? activations.hidden : activations.embedded
             try steps.enqueueEmbedding(
-                weights.embedding, tokens: inputs.tokens, count: batch.tokens.count,
-                hidden: activations.hidden.address, on: stream)
+                weights.embedding, places: inputs.tokens, count: tokens, hidden: target.address, on: stream)
+            if let projection = weights.embeddingProjection {
+                try narrow(
+                    target, width: configuration.embeddingSize, tokens: tokens, into: activations.embeddedInput,
+                    stride: activations.embeddedStride)
+                try multiply(
+                    projection, activations.embeddedInput, stride: activations.embeddedStride,
+                    into: activations.hidden, tokens: tokens)
+            }
+            if case .learned(let offset) = configuration.positions, let table = weights.positionTable {
+                try steps.enqueueEmbedding(
+                    table, places: inputs.positions, firstRow: offset, count: tokens, adds: true,
+                    hidden: activations.hidden.address, on: stream)
+            }
+            if configuration.normsBefore { return }
+            try narrow(
+                activations.hidden, width: configuration.hiddenSize, tokens: tokens, into: activations.normalized,
+                stride: activations.hiddenStride)
         }
     }
 
     public func projectAttention(layer index: Int, _ batch: Batch) throws(ModelError) {
         let (layer, tokens) = (weights.layers[index], batch.tokens.count)
         try onDevice { () throws(CUDAError) in
-            try normalize(layer.inputNorm, tokens: tokens)
-            try multiplyNormalized(layer.queryKeyValue, into: activations.projected, tokens: tokens)
+            // The output product is the next to add to the stream.
+            if configuration.normsBefore {
+                try normalize(layer.inputNorm, addend: layer.outputBias, tokens: tokens)
+            }
+            try multiply(
+                layer.queryKeyValue, activations.normalized, stride: activations.hiddenStride,
+                into: activations.projected, tokens: tokens)
+            var rotation = DecoderSteps.Rotation(
+                projected: activations.projected.address, positions: inputs.positions, slots: inputs.slots,
+                rotated: activations.rotated.address, cache: cache[index].address)
+            rotation.bias = layer.queryKeyValueBias?.address
+            rotation.queryNorm = layer.queryNorm?.address
+            rotation.keyNorm = layer.keyNorm?.address
+            rotation.epsilon = configuration.normEpsilon
             try steps.enqueueRotation(
-                DecoderSteps.Rotation(
-                    projected: activations.projected.address, positions: inputs.positions, slots: inputs.slots,
-                    rotated: activations.rotated.address, cache: cache[index].address),
-                tokens: tokens, geometry: geometry, table: rotations, on: stream)
+                rotation, tokens: tokens, geometry: geometry,
+                table: configuration.rotates(layer: index) ? rotations : nil, on: stream)
         }
     }
 
@@ -29,47 +57,73 @@ extension CUDABackend {
                 Attention.Operands(
                     queries: activations.rotated.address, cache: cache[index].address,
                     output: activations.attended.address, outputStride: activations.attendedStride,
-                    outputType: weights.valueType, tasks: inputs.tasks, blocks: inputs.blocks),
+                    outputType: weights.valueType, tasks: inputs.tasks, blocks: inputs.blocks,
+                    window: configuration.window(layer: index)),
                 schedule: schedule, workspace: attentionWorkspace, on: stream)
         }
     }
 
     public func addAttention(layer index: Int, _ batch: Batch) throws(ModelError) {
+        let (layer, tokens) = (weights.layers[index], batch.tokens.count)
         try onDevice { () throws(CUDAError) in
             try addToHidden(
-                weights.layers[index].output, input: activations.attended, stride: activations.attendedStride,
-                tokens: batch.tokens.count)
+                layer.output, input: activations.attended, stride: activations.attendedStride, tokens: tokens)
+            if configuration.normsBefore { return }
+            try normalize(layer.inputNorm, addend: layer.outputBias, tokens: tokens)
         }
     }
 
     public func addMLP(layer index: Int, _ batch: Batch) throws(ModelError) {
         let (layer, tokens) = (weights.layers[index], batch.tokens.count)
         try onDevice { () throws(CUDAError) in
-            try normalize(layer.postAttentionNorm, tokens: tokens)
-            try multiplyNormalized(layer.gateUp, into: activations.gateUp, tokens: tokens)
-            try steps.enqueueGate(
-                input: activations.gateUp.address, width: configuration.intermediateSize, tokens: tokens,
-                output: activations.gated.address, outputStride: activations.gatedStride, on: stream)
+            if configuration.normsBefore {
+                try normalize(layer.postAttentionNorm, addend: layer.downBias, tokens: tokens)
+            }
+            try multiply(
+                layer.inner, activations.normalized, stride: activations.hiddenStride, into: activations.inner,
+                tokens: tokens)
+            try steps.enqueueActivation(
+                activation, input: activations.inner.address, bias: layer.innerBias?.address,
+                width: configuration.intermediateSize, tokens: tokens, output: activations.activated.address,
+                outputStride: activations.activatedStride, on: stream)
             try addToHidden(
-                layer.down, input: activations.gated, stride: activations.gatedStride, tokens: tokens)
+                layer.down, input: activations.activated, stride: activations.activatedStride, tokens: tokens)
+            if configuration.normsBefore { return }
+            try normalize(layer.postAttentionNorm, addend: layer.downBias, tokens: tokens)
         }
     }
 
-    private func normalize(_ weight: DeviceBuffer, tokens: Int) throws(CUDAError) {
+    /// What products read, of the stream; where norms stand behind, the stream becomes that as well.
+    private func normalize(_ norm: DeviceWeights.Norm, addend: DeviceBuffer?, tokens: Int) throws(CUDAError) {
         try steps.enqueueNorm(
-            input: activations.hidden.address, weight: weight.address, width: configuration.hiddenSize,
-            epsilon: configuration.normEpsilon, count: tokens, output: activations.normalized.address,
-            outputStride: activations.hiddenStride, on: stream)
+            stepNorm(norm), input: activations.hidden.address, width: configuration.hiddenSize,
+            addend: addend?.address, standsBehind: !configuration.normsBefore, count: tokens,
+            output: activations.normalized.address, outputStride: activations.hiddenStride, on: stream)
     }
 
-    private func multiplyNormalized(
-        _ matrix: DeviceMatrix, into output: DeviceBuffer, tokens: Int
+    func stepNorm(_ norm: DeviceWeights.Norm) -> DecoderSteps.Norm {
+        DecoderSteps.Norm(
+            kind: configuration.family.norm == .rms ? .rootMeanSquare : .layer, weight: norm.weight.address,
+            bias: norm.bias?.address, epsilon: configuration.normEpsilon)
+    }
+
+    /// Rounds float32 rows to what products read.
+    func narrow(
+        _ input: DeviceBuffer, width: Int, tokens: Int, into output: DeviceBuffer, stride: Int
+    ) throws(CUDAError) {
+        try steps.enqueueNorm(
+            nil, input: input.address, width: width, count: tokens, output: output.address, outputStride: stride,
+            on: stream)
+    }
+
+    private func multiply(
+        _ matrix: DeviceMatrix, _ input: DeviceBuffer, stride: Int, into output: DeviceBuffer, tokens: Int
     ) throws(CUDAError) {
         try longProducts.enqueue(
             matrix,
             ProductOperands(
-                input: activations.normalized.address, inputStride: activations.hiddenStride, output: output.address,
-                outputStride: matrix.rows, outputType: .f32, tokens: tokens),
+                input: input.address, inputStride: stride, output: output.address, outputStride: matrix.rows,
+                outputType: .f32, tokens: tokens),
             workspace: workspace)
     }
 

@@ -80,7 +80,7 @@ extension CUDABackend {
         _ shape: StepRecordings.Shape, _ enqueueSteps: () throws(ModelError) -> Void
     ) throws(CUDAError) -> Graph {
         // Nothing may be compiled or allocated while the stream is recorded.
-        for matrix in weights.layers.flatMap(\.matrices) + [weights.head] {
+        for matrix in weights.matrices {
             try products.reserve(matrix, tokens: shape.sequences, in: workspace)
         }
         let kept = workspace.buffers + attentionWorkspace.buffers + [inputs.buffer]

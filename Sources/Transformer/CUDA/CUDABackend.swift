@@ -22,7 +22,9 @@ public final class CUDABackend: Backend {
     let cache: [DeviceBuffer]
     let activations: DeviceActivations
     let steps: DecoderSteps
-    let rotations: RotationTable
+    /// nil where no layer rotates.
+    let rotations: RotationTable?
+    let activation: DecoderSteps.Activation
     let products: Products
     let longProducts: LongProducts
     let workspace: ProductWorkspace
@@ -45,8 +47,8 @@ public final class CUDABackend: Backend {
     ///   - maximumBatchTokens: longer prompts are run in several batches.
     ///   - recordsSteps: whether a decoding step becomes one launch.
     ///   - cublas: makes the products of long prompts; nil where it is not there.
-    /// - Throws: `ModelError` for a decoder that is not llama's, for weights that are damaged or that 16 bits cannot
-    ///   hold, for heads beyond the kernels' limits, or if the GPU's memory is full.
+    /// - Throws: `ModelError` for weights that are damaged or that 16 bits cannot hold, for heads beyond the kernels'
+    ///   limits, or if the GPU's memory is full.
     public init(
         configuration: ModelConfiguration, weights: DecoderWeights, library: KernelLibrary, blockCount: Int,
         pool: WorkerPool, maximumBatchTokens: Int = 512, maximumLogitsTokens: Int = 16, recordsSteps: Bool = true,
@@ -58,17 +60,13 @@ public final class CUDABackend: Backend {
         self.maximumLogitsTokens = min(maximumLogitsTokens, maximumBatchTokens)
         self.configuration = configuration
         self.blockCount = blockCount
-        guard configuration.departureFromLlama == nil, let rotary = configuration.rotary else {
-            throw ModelError(
-                "a model of type \(configuration.family.name) on a GPU", expected: "llama's decoder",
-                found: configuration.departureFromLlama ?? "learned positions")
-        }
         geometry = try Self.geometry(of: configuration)
         let geometry = geometry
         let logitsTokens = self.maximumLogitsTokens
         do throws(CUDAError) { stream = try CUDA.Stream(in: library.context) } catch { throw ModelError(error) }
         self.weights = try DeviceWeights(weights, configuration: configuration, pool: pool, on: stream)
-        let frequencies = rotary.frequencies(headSize: configuration.headSize, factors: weights.rotaryFactors)
+        activation = DecoderSteps.Activation(configuration.activation)
+        let activation = activation
         schedule = AttentionSchedule([], geometry: geometry, wantedBlocks: 1)
         recordings = recordsSteps ? StepRecordings() : nil
         products = Products(library)
@@ -79,10 +77,17 @@ public final class CUDABackend: Backend {
             }
             self.cache = cache
             activations = try DeviceActivations(
-                configuration, geometry: geometry, tokens: maximumBatchTokens, logitsTokens: logitsTokens, on: stream)
+                configuration, geometry: geometry, activation: activation, tokens: maximumBatchTokens,
+                logitsTokens: logitsTokens, on: stream)
             steps = try DecoderSteps(library, valueType: self.weights.valueType)
-            rotations = try RotationTable(
-                frequencies: frequencies, positionCount: blockCount * AttentionGeometry.blockTokens, on: stream)
+            if let frequencies = configuration.rotary?.frequencies(
+                headSize: configuration.headSize, factors: weights.rotaryFactors)
+            {
+                rotations = try RotationTable(
+                    frequencies: frequencies, positionCount: blockCount * AttentionGeometry.blockTokens, on: stream)
+            } else {
+                rotations = nil
+            }
             workspace = try ProductWorkspace(on: stream)
             longProducts = try LongProducts(products, cublas: cublas, on: stream)
             attention = try Attention(geometry, library)
@@ -124,5 +129,17 @@ public final class CUDABackend: Backend {
     /// What the driver reports becomes the model's error.
     func onDevice<Result>(_ body: () throws(CUDAError) -> Result) throws(ModelError) -> Result {
         do { return try body() } catch { throw ModelError(error) }
+    }
+}
+
+extension DecoderSteps.Activation {
+    fileprivate init(_ activation: ModelConfiguration.Activation) {
+        self =
+            switch activation {
+            case .gatedSilu: .gatedSilu
+            case .relu: .relu
+            case .gelu: .gelu
+            case .geluTanh: .geluTanh
+            }
     }
 }

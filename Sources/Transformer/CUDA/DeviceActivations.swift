@@ -15,10 +15,10 @@ struct DeviceActivations {
     let rotated: DeviceBuffer
     /// 16-bit `[tokens, attendedStride]`; what fills its rows up is zero from the beginning.
     let attended: DeviceBuffer
-    /// float32 `[tokens, 2, intermediateSize]`: gate, then up.
-    let gateUp: DeviceBuffer
-    /// 16-bit `[tokens, gatedStride]`: silu(gate) * up.
-    let gated: DeviceBuffer
+    /// float32 `[tokens, parts, intermediateSize]`: gate, then up, or up alone.
+    let inner: DeviceBuffer
+    /// 16-bit `[tokens, activatedStride]`
+    let activated: DeviceBuffer
     /// 16-bit `[logitsTokens, hiddenStride]`: hidden of single tokens, normalised for the head.
     let chosen: DeviceBuffer
     /// float32 `[logitsTokens, vocabularySize]`
@@ -26,13 +26,19 @@ struct DeviceActivations {
     /// Int32 `[logitsTokens]`: the places of the largest logits.
     let choices: DeviceBuffer
 
+    /// float32 `[tokens, embeddingSize]` and 16-bit `[tokens, embeddedStride]`, where the embedding table and the head
+    /// have another width than the stream; else empty.
+    let embedded: DeviceBuffer
+    let embeddedInput: DeviceBuffer
+
     let hiddenStride: Int
     let attendedStride: Int
-    let gatedStride: Int
+    let activatedStride: Int
+    let embeddedStride: Int
 
     init(
-        _ configuration: ModelConfiguration, geometry: AttentionGeometry, tokens: Int, logitsTokens: Int,
-        on stream: CUDA.Stream
+        _ configuration: ModelConfiguration, geometry: AttentionGeometry, activation: DecoderSteps.Activation,
+        tokens: Int, logitsTokens: Int, on stream: CUDA.Stream
     ) throws(CUDAError) {
         func stride(_ width: Int) -> Int { (width + 7) / 8 * 8 }
         func rows(_ count: Int, _ bytes: Int) throws(CUDAError) -> DeviceBuffer {
@@ -40,15 +46,19 @@ struct DeviceActivations {
         }
         hiddenStride = stride(configuration.hiddenSize)
         attendedStride = stride(configuration.queryWidth)
-        gatedStride = stride(configuration.intermediateSize)
+        activatedStride = stride(configuration.intermediateSize)
+        embeddedStride = stride(configuration.embeddingSize)
         hidden = try rows(tokens, 4 * configuration.hiddenSize)
         normalized = try rows(tokens, 2 * hiddenStride)
         projected = try rows(tokens, 4 * (configuration.queryWidth + 2 * configuration.keyValueWidth))
         rotated = try rows(tokens, 2 * geometry.queryStride)
         attended = try rows(tokens, 2 * attendedStride)
         try attended.enqueueFill(on: stream)
-        gateUp = try rows(tokens, 2 * 4 * configuration.intermediateSize)
-        gated = try rows(tokens, 2 * gatedStride)
+        inner = try rows(tokens, activation.parts * 4 * configuration.intermediateSize)
+        activated = try rows(tokens, 2 * activatedStride)
+        let projectedTokens = configuration.projectsEmbeddings ? max(tokens, logitsTokens) : 0
+        embedded = try rows(projectedTokens, 4 * configuration.embeddingSize)
+        embeddedInput = try rows(projectedTokens, 2 * embeddedStride)
         chosen = try rows(logitsTokens, 2 * hiddenStride)
         logits = try rows(logitsTokens, 4 * configuration.vocabularySize)
         choices = try rows(logitsTokens, 4)

@@ -3,11 +3,11 @@
 
 #define FLASH_EMULATED_FILES(X) \
     X(bandwidth) \
+    X(activation) \
     X(argmax) \
     X(attention) \
     X(embedding) \
     X(functions) \
-    X(gate) \
     X(norm) \
     X(planted) \
     X(probe) \

@@ -21,6 +21,8 @@ struct AttentionCase {
     var shortestPart = 64
     /// What tasks are cut for; nil for the longest context.
     var context: Int?
+    /// Last tokens that a token looks at; nil for all.
+    var window: Int?
     /// How far queries are spread: large ones make one weight outweigh all others.
     var spread: Float = 2
     var seed: UInt64 = 1
@@ -119,7 +121,7 @@ struct AttentionCase {
             try attention.enqueue(
                 Attention.Operands(
                     queries: queries.address, cache: cache.address, output: output.address, outputStride: stride,
-                    outputType: outputType, tasks: tasks.address, blocks: blocks.address),
+                    outputType: outputType, tasks: tasks.address, blocks: blocks.address, window: window),
                 schedule: schedule, workspace: workspace, on: stream)
             results.append(try output.read(UInt16.self, count: tokenCount * stride, on: stream))
         }
@@ -142,7 +144,9 @@ struct AttentionCase {
                 for head in 0..<heads * group {
                     let firstQuery: Int = ((first + token) * heads * group + head) * size
                     var scores: [Double] = []
-                    for position in 0...run.past + token {
+                    let last = run.past + token
+                    let begin = max(last + 1 - (window ?? .max), 0)
+                    for position in begin...last {
                         let firstKey: Int = (position * heads + head / group) * size
                         var score = 0.0
                         for element in 0..<size {
@@ -156,7 +160,8 @@ struct AttentionCase {
                     for element in 0..<size {
                         var sum = 0.0
                         var magnitude = 0.0
-                        for (position, weight) in weights.enumerated() {
+                        for (offset, weight) in weights.enumerated() {
+                            let position = begin + offset
                             let product = weight * Double(values[(position * heads + head / group) * size + element])
                             sum += product
                             magnitude += abs(product)

@@ -1,5 +1,0 @@
-#include "gate.cu"
-
-#include "kernels.h"
-
-void keep_kernels_of_gate() {}
