@@ -65,11 +65,6 @@ public struct ModelPruner {
             throw PruningError(
                 "a pattern of zeros", expected: "allocation uniform", found: "allocation \(allocation.rawValue)")
         }
-        if allocation == .damage, let departure = configuration.departureFromLlama {
-            throw PruningError(
-                "allocation damage for a model of type \(configuration.family.name)", expected: "llama's decoder",
-                found: departure)
-        }
         self.checkpoint = checkpoint
         self.configuration = configuration
         self.method = method

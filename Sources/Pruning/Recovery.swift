@@ -29,16 +29,11 @@ struct Recovery {
     static let heldOutSequences = 4
     static let secondsBetweenStates = 60.0
 
-    /// - Throws: `PruningError` for a decoder that is not llama's, and if there are too few tokens to learn from.
+    /// - Throws: `PruningError` if there are too few tokens to learn from.
     init(
         dense: Checkpoint, configuration: ModelConfiguration, calibration: CalibrationTokens, length: RecoveryLength,
         values: ValueGrid?, arithmetic: Arithmetic
     ) throws(PruningError) {
-        if let departure = configuration.departureFromLlama {
-            throw PruningError(
-                "recovery of a model of type \(configuration.family.name)", expected: "llama's decoder",
-                found: departure)
-        }
         let least = Self.heldOutSequences + Self.sequencesPerStep
         guard calibration.sequences.count >= least else {
             throw PruningError(

@@ -5,15 +5,18 @@ import Sparse
 import Tensors
 import Transformer
 
-/// The end of a model, norm and head, and what a student's tokens cost there: the divergence of its distribution of the
-/// next token from the teacher's, KL(teacher || student), in nats.
+/// The end of a model, norm, projection and head, where there are such, and what a student's tokens cost there: the
+/// divergence of its distribution of the next token from the teacher's, KL(teacher || student), in nats.
 ///
 /// Logits exist for some tokens at a time only.
 public final class DistillationHead {
     private let forward: LayerForward
     private let arithmetic: Arithmetic
-    private let norm: Matrix
-    /// `[vocabularySize, hiddenSize]`, and by columns.
+    /// nil where norms stand behind.
+    private let norm: LayerWeights.Norm?
+    /// `[embeddingSize, hiddenSize]`, and by columns; nil where the head is as wide as the stream.
+    private let projection: (rows: Matrix, columns: Matrix)?
+    /// `[vocabularySize, embeddingSize]`, and by columns.
     private let table: Matrix
     private let tableColumns: Matrix
 
@@ -25,13 +28,28 @@ public final class DistillationHead {
         let configuration = forward.configuration
         self.forward = forward
         arithmetic = forward.arithmetic
-        norm = try Matrix(
-            reading: configuration.family.finalNorm, rows: 1, columns: configuration.hiddenSize, from: checkpoint)
-        table = try Matrix(
-            reading: configuration.tiesHead ? configuration.family.embedding : configuration.family.head,
-            rows: configuration.vocabularySize, columns: configuration.hiddenSize, from: checkpoint)
-        tableColumns = Matrix(uninitializedRows: table.columns, columns: table.rows)
-        arithmetic.transpose(table.slice, into: tableColumns.slice)
+        let family = configuration.family
+        if configuration.hasFinalNorm {
+            let norm = LayerWeights.Norm(configuration)
+            try norm.read(family.finalNorm, from: checkpoint)
+            self.norm = norm
+        } else {
+            norm = nil
+        }
+        func both(_ name: String, rows: Int, columns: Int) throws(CheckpointError) -> (rows: Matrix, columns: Matrix) {
+            let matrix = try Matrix(reading: name, rows: rows, columns: columns, from: checkpoint)
+            let turned = Matrix(uninitializedRows: columns, columns: rows)
+            forward.arithmetic.transpose(matrix.slice, into: turned.slice)
+            return (matrix, turned)
+        }
+        (table, tableColumns) = try both(
+            configuration.tiesHead ? family.embedding : family.head, rows: configuration.vocabularySize,
+            columns: configuration.embeddingSize)
+        if configuration.projectsEmbeddings, let name = family.headProjection {
+            projection = try both(name, rows: configuration.embeddingSize, columns: configuration.hiddenSize)
+        } else {
+            projection = nil
+        }
     }
 
     /// The mean divergence over all tokens.
@@ -42,14 +60,19 @@ public final class DistillationHead {
         let (tokens, width) = (student.rows, student.columns)
         func rows(_ columns: Int) -> Matrix { Matrix(uninitializedRows: Self.chunk, columns: columns) }
         let (normalized, studentLogits, teacherLogits) = (rows(width), rows(table.rows), rows(table.rows))
+        let projected = projection.map { rows($0.rows.rows) }
         var sum = 0.0
         for first in stride(from: 0, to: tokens, by: Self.chunk) {
             let range = first..<min(first + Self.chunk, tokens)
             let chunk = 0..<range.count
             let input = normalized.slice(rows: chunk)
+            let headInput = projected?.slice(rows: chunk) ?? input
             for (stream, logits) in [(teacher, teacherLogits), (student, studentLogits)] {
-                forward.normalize(stream.slice(rows: range), by: LayerWeights.Norm(weight: norm), into: input)
-                arithmetic.multiply(input, transposed: table.slice, into: logits.slice(rows: chunk))
+                normalize(stream.slice(rows: range), into: input)
+                if let projection {
+                    arithmetic.multiply(input, transposed: projection.rows.slice, into: headInput)
+                }
+                arithmetic.multiply(headInput, transposed: table.slice, into: logits.slice(rows: chunk))
             }
             let losses = Matrix(uninitializedRows: range.count, columns: 1)
             let slices = (studentLogits.slice, teacherLogits.slice)
@@ -59,17 +82,34 @@ public final class DistillationHead {
             }
             sum += chunk.reduce(0.0) { $0 + Double(losses[$1, 0]) }
             guard let gradient else { continue }
-            arithmetic.multiply(studentLogits.slice(rows: chunk), transposed: tableColumns.slice, into: input)
-            let (stream, target) = (student.slice(rows: range), gradient.slice(rows: range))
-            let table = arithmetic.kernels.table
-            arithmetic.forEachRow(of: target) { row in
-                target.row(row).update(repeating: 0, count: width)
-                table.rms_norm_gradient(
-                    stream.row(row), norm.pointer, Int64(width), forward.configuration.normEpsilon, input.row(row),
-                    target.row(row))
+            arithmetic.multiply(studentLogits.slice(rows: chunk), transposed: tableColumns.slice, into: headInput)
+            if let projection {
+                arithmetic.multiply(headInput, transposed: projection.columns.slice, into: input)
             }
+            goBackThroughNorm(
+                student.slice(rows: range), outputGradient: input, gradient: gradient.slice(rows: range))
         }
         return sum / Double(tokens)
+    }
+
+    private func normalize(_ stream: MatrixSlice, into output: MatrixSlice) {
+        if let norm {
+            forward.normalize(stream, by: norm, into: output)
+        } else {
+            arithmetic.copy(stream, into: output)
+        }
+    }
+
+    private func goBackThroughNorm(_ stream: MatrixSlice, outputGradient: MatrixSlice, gradient: MatrixSlice) {
+        guard let norm else { return arithmetic.copy(outputGradient, into: gradient) }
+        let (kernels, epsilon) = (arithmetic.kernels, forward.configuration.normEpsilon)
+        arithmetic.forEachRow(of: gradient) { row in
+            gradient.row(row).update(repeating: 0, count: gradient.columns)
+            kernels.goBackThroughNorm(
+                of: stream.row(row), weight: norm.weight.pointer, isLayerNorm: norm.bias != nil,
+                width: gradient.columns, epsilon: epsilon, outputGradient: outputGradient.row(row),
+                addingTo: gradient.row(row))
+        }
     }
 
     /// One token's divergence. `student` becomes its derivative by the student's logits times `scale`, `teacher` the

@@ -48,7 +48,7 @@ public final class Distiller {
     private let pass: LayerBackward
     private let head: DistillationHead
     /// One layer of the teacher at a time.
-    private let dense: LayerWeights
+    private var dense: LayerWeights
     let states: [[AdamState]]
     private let gradients: LayerGradients
     /// What goes into each layer, and what comes out of the last.
@@ -167,7 +167,7 @@ public final class Distiller {
         var stream = try embedded(sequences)
         var next = Matrix(uninitializedRows: stream.rows, columns: stream.columns)
         for index in layers.indices {
-            try dense.read(teacher, layer: index)
+            try dense.read(teacher, configuration: configuration, layer: index)
             pass.run(dense, input: stream, output: next)
             swap(&stream, &next)
             if let kept { arithmetic.copy(stream.slice, into: kept[index].slice) }

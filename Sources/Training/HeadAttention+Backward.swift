@@ -9,7 +9,9 @@ extension HeadAttention {
     ///
     /// With weights P = softmax(s Q K^T) and outputs P V: dV = P^T dO, dP = dO V^T, dQ = dS K, dK = dS^T Q, where dS is
     /// what softmax makes of dP. Source: Dao et al., "FlashAttention", arXiv:2205.14135, appendix B.2.
-    func goBack(_ kept: LayerBuffers, rows: Range<Int>, keyValueHead: Int, gradients: LayerBuffers) {
+    func goBack(
+        _ kept: LayerBuffers, rows: Range<Int>, keyValueHead: Int, window: Int?, gradients: LayerBuffers
+    ) {
         let configuration = forward.configuration
         let (size, length) = (configuration.headSize, forward.length)
         let group = configuration.headCount / configuration.keyValueHeadCount
@@ -35,11 +37,13 @@ extension HeadAttention {
                 let (p, d) = (weights.slice(rows: 0..<block.count), changes.slice(rows: 0..<block.count))
                 multiply(queries.slice(rows: block), keys.rows, 0..<block.upperBound, into: p)
                 multiply(outputs.slice(rows: block), values.rows, 0..<block.upperBound, into: d)
-                for row in block { softmax(p.row(row - first), count: row + 1, length: length) }
+                for row in block { softmax(p.row(row - first), of: row, window: window) }
                 addProduct(p, outputs.slice(rows: block), columns: block.upperBound, to: valueSum)
                 for row in block {
                     let (p, d) = (p.row(row - first), d.row(row - first))
-                    table.softmax_gradient(p, d, Int64(row + 1), scale)
+                    let seen = firstSeen(by: row, window: window)
+                    d.update(repeating: 0, count: seen)
+                    table.softmax_gradient(p + seen, d + seen, Int64(row + 1 - seen), scale)
                     (d + row + 1).update(repeating: 0, count: length - row - 1)
                 }
                 addProduct(d, queries.slice(rows: block), columns: block.upperBound, to: keySum)

@@ -15,8 +15,11 @@ public struct LayerBuffers: Sendable {
     /// `[tokens, intermediateSize]`
     public let gate: Matrix
     public let up: Matrix
+    /// Queries and keys before the norms of heads, for who goes back through these; nil where nobody wants them.
+    let unnormalized: (queries: Matrix, keys: Matrix)?
 
-    public init(_ configuration: ModelConfiguration, tokens: Int) {
+    /// - Parameter keepsHeads: whether queries and keys are kept as they were before norms of heads.
+    public init(_ configuration: ModelConfiguration, tokens: Int, keepsHeads: Bool = false) {
         func matrix(_ columns: Int) -> Matrix { Matrix(uninitializedRows: tokens, columns: columns) }
         normalized = matrix(configuration.hiddenSize)
         change = matrix(configuration.hiddenSize)
@@ -26,6 +29,9 @@ public struct LayerBuffers: Sendable {
         values = matrix(configuration.keyValueWidth)
         gate = matrix(configuration.intermediateSize)
         up = matrix(configuration.intermediateSize)
+        unnormalized =
+            keepsHeads && configuration.family.queryNorm != nil
+            ? (matrix(configuration.queryWidth), matrix(configuration.keyValueWidth)) : nil
     }
 
     public var tokens: Int { normalized.rows }

@@ -109,6 +109,10 @@ public struct LayerForward: Sendable {
         multiply(input, by: weights.key, bias: weights.keyBias, into: keys)
         multiply(input, by: weights.value, bias: weights.valueBias, into: values)
         if let norms = weights.headNorms {
+            if let kept = buffers.unnormalized {
+                arithmetic.copy(queries, into: kept.queries.slice(rows: rows))
+                arithmetic.copy(keys, into: kept.keys.slice(rows: rows))
+            }
             normalizeHeads(queries, by: norms.query)
             normalizeHeads(keys, by: norms.key)
         }
@@ -134,7 +138,7 @@ public struct LayerForward: Sendable {
     }
 
     /// The activation of an MLP without a gate, in place.
-    private func activate(_ values: MatrixSlice) {
+    func activate(_ values: MatrixSlice) {
         let (kernels, activation) = (arithmetic.kernels, configuration.activation)
         arithmetic.forEachRow(of: values) { row in
             kernels.activate(values.row(row), count: values.columns, by: activation)
@@ -185,66 +189,5 @@ private struct Rotation: Sendable {
                 negativeSines[position, index] = -sines[position, index]
             }
         }
-    }
-}
-
-/// Attention of all query heads of one key-value head over one sequence, on one thread.
-struct HeadAttention {
-    let forward: LayerForward
-    let thread: Int
-
-    /// Queries whose scores are in cache together.
-    static let block = 128
-
-    init(_ forward: LayerForward, thread: Int) {
-        self.forward = forward
-        self.thread = thread
-    }
-
-    func attend(
-        queries: MatrixSlice, keys: MatrixSlice, values: MatrixSlice, keyValueHead: Int, window: Int?,
-        into output: MatrixSlice
-    ) {
-        let configuration = forward.configuration
-        let (size, length) = (configuration.headSize, forward.length)
-        let group = configuration.headCount / configuration.keyValueHeadCount
-        let place = keyValueHead * size..<(keyValueHead + 1) * size
-        let headKeys = Matrix(uninitializedRows: length, columns: size)
-        let valueColumns = Matrix(uninitializedRows: size, columns: length)
-        let (keyRows, valueRows) = (headKeys.slice, valueColumns.slice)
-        for token in 0..<length {
-            keyRows.row(token).update(from: keys.row(token) + place.lowerBound, count: size)
-            let value = values.row(token) + place.lowerBound
-            for d in 0..<size { valueRows.row(d)[token] = value[d] }
-        }
-        let scores = Matrix(uninitializedRows: Self.block, columns: length)
-        let scratch = forward.arithmetic.scratch(ofThread: thread)
-        for head in keyValueHead * group..<(keyValueHead + 1) * group {
-            let columns = head * size..<(head + 1) * size
-            for first in stride(from: 0, to: length, by: Self.block) {
-                let rows = first..<min(first + Self.block, length)
-                let weights = scores.slice(rows: 0..<rows.count)
-                forward.arithmetic.multiply(
-                    queries.slice(rows: rows, columns: columns), transposed: keyRows, rows: 0..<rows.upperBound,
-                    into: weights, scratch: scratch)
-                for row in rows {
-                    let hidden = window.map { max(row + 1 - $0, 0) } ?? 0
-                    softmax(weights.row(row - first) + hidden, count: row + 1 - hidden, length: length - hidden)
-                    weights.row(row - first).update(repeating: 0, count: hidden)
-                }
-                forward.arithmetic.multiply(
-                    weights, transposed: valueRows, rows: 0..<size, into: output.slice(rows: rows, columns: columns),
-                    scratch: scratch)
-            }
-        }
-    }
-
-    /// What a query times a key is multiplied with.
-    var scale: Float { 1 / Float(forward.configuration.headSize).squareRoot() }
-
-    /// Scores of the tokens before and at a query become weights, those behind it zero.
-    func softmax(_ scores: UnsafeMutablePointer<Float>, count: Int, length: Int) {
-        forward.arithmetic.kernels.table.softmax(scores, Int64(count), scale)
-        (scores + count).update(repeating: 0, count: length - count)
     }
 }

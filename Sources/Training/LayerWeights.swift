@@ -29,8 +29,8 @@ public struct LayerWeights: Sendable {
     }
 
     /// Whether this layer rotates queries and keys, and how many of the last tokens it looks at; nil for all.
-    let rotates: Bool
-    let window: Int?
+    private(set) var rotates: Bool
+    private(set) var window: Int?
     public let inputNorm: Norm
     /// `[queryWidth, hiddenSize]`
     public let query: Matrix
@@ -86,12 +86,16 @@ public struct LayerWeights: Sendable {
         self.biases = biases
         headNorms =
             family.queryNorm == nil ? nil : (matrix(1, configuration.headSize), matrix(1, configuration.headSize))
-        try read(checkpoint, layer: layer)
+        try read(checkpoint, configuration: configuration, layer: layer)
     }
 
     /// Reads another layer of the same kind, or one of another model of the same shape, in place of this one.
     /// - Throws: `CheckpointError` as above; then some of the matrices are the new layer's.
-    public func read(_ checkpoint: Checkpoint, layer: Int) throws(CheckpointError) {
+    public mutating func read(
+        _ checkpoint: Checkpoint, configuration: ModelConfiguration, layer: Int
+    ) throws(CheckpointError) {
+        rotates = configuration.rotates(layer: layer)
+        window = configuration.window(layer: layer)
         let prefix = family.layerPrefix(layer)
         try inputNorm.read(prefix + family.inputNorm, from: checkpoint)
         try postAttentionNorm.read(prefix + family.postAttentionNorm, from: checkpoint)

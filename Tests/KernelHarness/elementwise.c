@@ -136,40 +136,68 @@ static void check_softmax(int64_t width, float magnitude) {
     guarded_free(&scores);
 }
 
-static double norm_loss(const double *x, const float *weight, const float *d, int64_t width, double epsilon) {
-    double square = 0, loss = 0;
-    for (int64_t i = 0; i < width; i++) square += x[i] * x[i];
-    for (int64_t i = 0; i < width; i++) loss += d[i] * x[i] * weight[i] / sqrt(square / (double)width + epsilon);
+static double norm_loss(
+    int is_layer, const double *x, const float *weight, const float *d, int64_t width, double epsilon) {
+    double mean = 0, square = 0, loss = 0;
+    for (int64_t i = 0; is_layer && i < width; i++) mean += x[i] / (double)width;
+    for (int64_t i = 0; i < width; i++) square += (x[i] - mean) * (x[i] - mean);
+    for (int64_t i = 0; i < width; i++)
+        loss += d[i] * (x[i] - mean) * weight[i] / sqrt(square / (double)width + epsilon);
     return loss;
 }
 
 // Against differences of the loss sum(d * output) in double precision.
-static void check_norm_gradient(int64_t width) {
+static void check_norm_gradient(int is_layer, int64_t width) {
     struct guarded x = random_floats(width, 1), weight = random_floats(width, 1), d = random_floats(width, 1);
     struct guarded gradient = random_floats(width, 1);
     float before[MOST];
     memcpy(before, gradient.bytes, gradient.count);
-    kernels->rms_norm_gradient(
-        (const float *)x.bytes, (const float *)weight.bytes, width, 1e-3f, (const float *)d.bytes,
-        (float *)gradient.bytes);
+    const float epsilon = 1e-2f, *weights = (const float *)weight.bytes, *ds = (const float *)d.bytes;
+    (is_layer ? kernels->layer_norm_gradient : kernels->rms_norm_gradient)(
+        (const float *)x.bytes, weights, width, epsilon, ds, (float *)gradient.bytes);
     int isRight = guarded_is_intact(&gradient);
     double inputs[MOST];
     for (int64_t i = 0; i < width; i++) inputs[i] = ((const float *)x.bytes)[i];
     for (int64_t i = 0; i < width; i++) {
         const double step = 1e-6, middle = inputs[i];
         inputs[i] = middle + step;
-        const double above = norm_loss(inputs, (const float *)weight.bytes, (const float *)d.bytes, width, 1e-3f);
+        const double above = norm_loss(is_layer, inputs, weights, ds, width, epsilon);
         inputs[i] = middle - step;
-        const double below = norm_loss(inputs, (const float *)weight.bytes, (const float *)d.bytes, width, 1e-3f);
+        const double below = norm_loss(is_layer, inputs, weights, ds, width, epsilon);
         inputs[i] = middle;
         const double expected = before[i] + (above - below) / (2 * step);
         isRight &= fabs(((const float *)gradient.bytes)[i] - expected) <= 2e-5 * (1 + fabs(expected));
     }
-    check(isRight, "rms_norm_gradient: %lld elements", (long long)width);
+    check(isRight, "gradient of norm %d: %lld elements", is_layer, (long long)width);
     guarded_free(&x);
     guarded_free(&weight);
     guarded_free(&d);
     guarded_free(&gradient);
+}
+
+static void check_plain_activation_gradients(int64_t width, float magnitude) {
+    for (int kind = 0; kind < 3; kind++) {
+        struct guarded values = random_floats(width, magnitude), d = random_floats(width, 1);
+        float before[MOST];
+        memcpy(before, values.bytes, values.count);
+        void (*const kernel)(float *, const float *, int64_t) =
+            kind == 0 ? kernels->relu_gradient : kind == 1 ? kernels->gelu_gradient : kernels->gelu_tanh_gradient;
+        kernel((float *)values.bytes, (const float *)d.bytes, width);
+        int isRight = guarded_is_intact(&values);
+        for (int64_t i = 0; i < width; i++) {
+            const double x = before[i], u = sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
+            const double slope = sqrt(2 / M_PI) * (1 + 0.134145 * x * x), sigmoid = 1 / (1 + exp(-2 * u));
+            const double derivative =
+                kind == 0   ? x > 0
+                : kind == 1 ? erfc(-x / sqrt(2)) / 2 + x * exp(-x * x / 2) / sqrt(2 * M_PI)
+                            : sigmoid + x * sigmoid * (1 - sigmoid) * 2 * slope;
+            const double error = fabs(((const float *)values.bytes)[i] - derivative * ((const float *)d.bytes)[i]);
+            isRight &= error <= 4e-6;
+        }
+        check(isRight, "gradient of activation %d: %lld elements up to %g", kind, (long long)width, magnitude);
+        guarded_free(&values);
+        guarded_free(&d);
+    }
 }
 
 static void check_activation_gradient(int64_t width, float magnitude) {
@@ -262,9 +290,11 @@ void test_elementwise(void) {
             check_layer_norm(width, magnitudes[m]);
             check_plain_activations(width, magnitudes[m]);
             check_activation_gradient(width, magnitudes[m]);
+            check_plain_activation_gradients(width, magnitudes[m]);
             check_addition(width, magnitudes[m]);
         }
-        check_norm_gradient(width);
+        check_norm_gradient(0, width);
+        check_norm_gradient(1, width);
         check_softmax_gradient(width);
         check_rotation(width, 1 + random_below(4));
         for (int element = FLASH_F32; element <= FLASH_BF16; element++)

@@ -136,6 +136,32 @@ import Testing
         #expect(elements(second) == elements(whole))
     }
 
+    /// Every family's student comes nearer to its teacher: with biases, norms of all kinds, projected embeddings.
+    @Test(arguments: FamilyFixture.all) func everyFamilyLearns(fixture: FamilyFixture) throws {
+        let dense = try fixture.checkpoint
+        let configuration = try ModelConfiguration(dense.configuration)
+        let student = try layers(dense, configuration)
+        for matrix in student.flatMap(\.projections) {
+            for index in stride(from: 0, to: matrix.elements.count, by: 2) { matrix.elements[index] = 0 }
+        }
+        var settings = Distiller.Settings()
+        settings.rate = 3e-3
+        let length = min(configuration.maximumContext, 30)
+        let distiller = try Distiller(
+            student: student, teacher: dense, configuration: configuration, sequences: 2, length: length,
+            settings: settings, arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2)))
+        let sequences = tokens(2, length, configuration)
+        let probe = try distiller.probe(sequences)
+        let first = try distiller.loss(probe)
+        for _ in 0..<30 { _ = try distiller.step(sequences, of: 30) }
+        let last = try distiller.loss(probe)
+        #expect(last < 0.5 * first, "\(first) -> \(last)")
+        let none = try Distiller(
+            student: layers(dense, configuration), teacher: dense, configuration: configuration, sequences: 2,
+            length: length, arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2)))
+        #expect(abs(try none.loss(try none.probe(sequences))) <= 1e-5)
+    }
+
     @Test func learnsNothingFromItself() throws {
         let (dense, _, configuration) = try models()
         let distiller = try Distiller(

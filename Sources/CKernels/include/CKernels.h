@@ -267,6 +267,14 @@ struct flash_kernels {
     void (*rms_norm_gradient)(
         const float *input, const float *weight, int64_t width, float epsilon, const float *output_gradient,
         float *input_gradient);
+    // The same of layer_norm.
+    void (*layer_norm_gradient)(
+        const float *input, const float *weight, int64_t width, float epsilon, const float *output_gradient,
+        float *input_gradient);
+    // values[i] = the derivative by values[i] of relu, gelu and gelu_tanh.
+    void (*relu_gradient)(float *values, const float *output_gradient, int64_t count);
+    void (*gelu_gradient)(float *values, const float *output_gradient, int64_t count);
+    void (*gelu_tanh_gradient)(float *values, const float *output_gradient, int64_t count);
     // The derivatives by gate[i] and up[i] of silu_multiply, into `gate` and `up`.
     void (*silu_gradient)(float *gate, float *up, const float *output_gradient, int64_t count);
     // output_gradient[i] = the derivative by scores[i] of softmax, whose outputs are `weights`.

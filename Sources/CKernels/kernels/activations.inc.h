@@ -8,24 +8,28 @@ static void relu(float *values, int64_t count) {
     }
 }
 
-// x times the normal distribution's share below x.
+// The normal distribution's share behind a sqrt(2), for a >= 0: erfc(a) / 2.
 //
-// erfc(a) = t exp(p(t) - a^2) with t = 1 / (1 + a / 2) for a >= 0; p is our Chebyshev fit of degree 9 of the logarithm
-// over t in 1/8...1, right to 7e-8, and what lies beyond is 0 in float32. One exponential serves both signs, and tails
-// keep their digits.
-static void gelu(float *values, int64_t count) {
-    static const float p[10] = {-1.26549752f,  0.999686355f, 0.377223408f, 0.0811646085f, -0.139631482f,
-                                0.1914623f,    -1.03165751f, 1.4132031f,   -0.791463094f, 0.165509898f};
+// erfc(a) = t exp(p(t) - a^2) with t = 1 / (1 + a / 2); p is our Chebyshev fit of degree 9 of the logarithm over t in
+// 1/8...1, right to 7e-8, and what lies beyond is 0 in float32. Tails keep their digits.
+ALWAYS_INLINE vec normal_tail(vec a) {
+    static const float p[10] = {-1.26549752f, 0.999686355f, 0.377223408f, 0.0811646085f, -0.139631482f,
+                                0.1914623f,   -1.03165751f, 1.4132031f,   -0.791463094f, 0.165509898f};
     const vec one = vec_broadcast(1);
+    const vec t = vec_div(one, vec_fma(a, vec_broadcast(0.5f), one));
+    vec exponent = vec_broadcast(p[9]);
+    for (int k = 8; k >= 0; k--) exponent = vec_fma(exponent, t, vec_broadcast(p[k]));
+    exponent = vec_sub(exponent, vec_mul(a, a));
+    return vec_mul(vec_mul(vec_broadcast(0.5f), t), vec_exp(exponent));
+}
+
+// x times the normal distribution's share below x. One exponential serves both signs.
+static void gelu(float *values, int64_t count) {
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = load_up_to(values + i, count - i);
         const vec a = vec_mul(vec_max(vec_sub(vec_zero(), x), x), vec_broadcast(0.70710678f));
-        const vec t = vec_div(one, vec_fma(a, vec_broadcast(0.5f), one));
-        vec exponent = vec_broadcast(p[9]);
-        for (int k = 8; k >= 0; k--) exponent = vec_fma(exponent, t, vec_broadcast(p[k]));
-        exponent = vec_sub(exponent, vec_mul(a, a));
         // x times the smaller of the two shares.
-        const vec part = vec_mul(vec_mul(vec_mul(x, vec_broadcast(0.5f)), t), vec_exp(exponent));
+        const vec part = vec_mul(x, normal_tail(a));
         store_up_to(values + i, vec_select_less(x, vec_zero(), part, vec_sub(x, part)), count - i);
     }
 }

@@ -29,7 +29,9 @@
         .transpose = transpose, .quantize = quantize, .attend = attend, .join_attention = join_attention,          \
         .append = append, .rms_norm = rms_norm, .rms_norm_heads = rms_norm_heads, .layer_norm = layer_norm,        \
         .rotate = rotate, .silu_multiply = silu_multiply, .relu = relu, .gelu = gelu, .gelu_tanh = gelu_tanh,      \
-        .softmax = softmax, .add = add, .rms_norm_gradient = rms_norm_gradient, .silu_gradient = silu_gradient,    \
+        .softmax = softmax, .add = add, .rms_norm_gradient = rms_norm_gradient,                                    \
+        .layer_norm_gradient = layer_norm_gradient, .relu_gradient = relu_gradient,                                \
+        .gelu_gradient = gelu_gradient, .gelu_tanh_gradient = gelu_tanh_gradient, .silu_gradient = silu_gradient,  \
         .softmax_gradient = softmax_gradient, .widen = widen, .fit_scales = fit_scales,                            \
         .round_weights = round_weights,                                                                            \
     }

@@ -15,8 +15,8 @@ struct DamageAllocation {
     let probe: [[Int32]]
     let arithmetic: Arithmetic
 
-    /// Matrices that are pruned together: query to output projection, gate to down projection.
-    private static let blocks = [0..<4, 4..<7]
+    /// Matrices of a layer that are pruned together: query to output projection, the MLP's.
+    private var blocks: [Range<Int>] { [0..<4, 4..<observation.layers[0].projections.count] }
 
     /// Plans for shares of zeros near the one that damage is measured at.
     /// - Parameter progress: called with the number of blocks done and of all.
@@ -27,10 +27,10 @@ struct DamageAllocation {
         let layers = observation.layers
         let (curves, damages) = (try curves(), try damages(sparsity: sparsity, progress: progress))
         let parts = zip(curves, damages).enumerated().map { index, measured in
-            let matrices = Self.blocks[index % Self.blocks.count]
+            let matrices = blocks[index % blocks.count]
             let (curve, damage) = measured
             return SparsityShares.Part(
-                weightCount: layers[index / Self.blocks.count].projections[matrices].reduce(0) {
+                weightCount: layers[index / blocks.count].projections[matrices].reduce(0) {
                     $0 + $1.rows * $1.columns
                 },
                 costs: curve.scaled(toBe: max(damage, 0), at: sparsity))
@@ -39,8 +39,8 @@ struct DamageAllocation {
             let shares = SparsityShares.least(of: parts, sparsity: sparsity)
             return SparsityPlan(
                 sparsities: layers.indices.map { layer in
-                    Self.blocks.enumerated().flatMap { index, matrices in
-                        matrices.map { _ in shares[layer * Self.blocks.count + index] }
+                    blocks.enumerated().flatMap { index, matrices in
+                        matrices.map { _ in shares[layer * blocks.count + index] }
                     }
                 })
         }
@@ -50,7 +50,7 @@ struct DamageAllocation {
     private func curves() throws(PruningError) -> [SparsityShares.Curve] {
         var curves: [SparsityShares.Curve] = []
         for layer in observation.layers.indices {
-            for block in Self.blocks {
+            for block in blocks {
                 var sums = [Double](repeating: 0, count: SparsityShares.gridCount)
                 for matrix in block {
                     let curve = SparsityShares.Curve(
@@ -77,7 +77,7 @@ struct DamageAllocation {
         }
         var damages: [Double] = []
         for (layer, weights) in layers.enumerated() {
-            for block in Self.blocks {
+            for block in blocks {
                 let pruned = weights.copy()
                 for matrix in block {
                     try WandaPruner().prune(
@@ -88,7 +88,7 @@ struct DamageAllocation {
                 stream.run(pruned)
                 for later in layers[(layer + 1)...] { stream.run(later) }
                 damages.append(head.loss(student: stream.hidden, teacher: dense[layers.count]))
-                progress(damages.count, layers.count * Self.blocks.count)
+                progress(damages.count, layers.count * blocks.count)
             }
         }
         return damages

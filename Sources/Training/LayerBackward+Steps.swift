@@ -1,0 +1,126 @@
+import CKernels
+import LinearAlgebra
+import Sparse
+import Tensors
+import Transformer
+
+extension LayerBackward {
+    func goBackThroughMLP(_ weights: LayerWeights, stream: Matrix, into result: LayerGradients) {
+        let (kept, turned) = (activations, gradients)
+        goBackThroughNormBehind(sums?.mlp, weights.postAttentionNorm, stream: stream)
+        let down = result.projections.count - 1
+        multiplyOuter(stream.slice, activated.slice, into: result.projections[down])
+        // The derivative by what went into the down projection, in the place of that.
+        multiply(stream.slice, by: weights.down, into: activated.slice)
+        goBackThroughActivation(hasGate: weights.gate != nil)
+        multiplyOuter(kept.up.slice, mlpInput.slice, into: result.projections[down - 1])
+        multiply(kept.up.slice, by: weights.up, into: turned.normalized.slice)
+        if let gate = weights.gate {
+            multiplyOuter(kept.gate.slice, mlpInput.slice, into: result.projections[down - 2])
+            multiply(kept.gate.slice, by: gate, into: turned.change.slice)
+            arithmetic.add(turned.change.slice, to: turned.normalized.slice)
+        }
+        goBackThroughNormBefore(middle, weights.postAttentionNorm, turned.normalized, stream: stream)
+    }
+
+    /// From the derivatives by what goes into the down projection, in `activated`, to those by gate and up, in theirs.
+    private func goBackThroughActivation(hasGate: Bool) {
+        let (kernels, activation) = (arithmetic.kernels, configuration.activation)
+        let slices = (activations.gate.slice, activations.up.slice, activated.slice)
+        arithmetic.forEachRow(of: slices.1) { row in
+            let (up, gradient, count) = (slices.1.row(row), slices.2.row(row), slices.1.columns)
+            if hasGate {
+                kernels.table.silu_gradient(slices.0.row(row), up, gradient, Int64(count))
+            } else {
+                kernels.goBackThroughActivation(up, outputGradient: gradient, count: count, by: activation)
+            }
+        }
+    }
+
+    func goBackThroughAttention(
+        _ weights: LayerWeights, input: Matrix, stream: Matrix, into result: LayerGradients
+    ) {
+        let (kept, turned) = (activations, gradients)
+        goBackThroughNormBehind(sums?.attention, weights.inputNorm, stream: stream)
+        multiplyOuter(stream.slice, kept.attended.slice, into: result.projections[3])
+        multiply(stream.slice, by: weights.output, into: turned.attended.slice)
+        let heads = configuration.keyValueHeadCount
+        let length = forward.length
+        arithmetic.pool.forEachChunk(tokens / length * heads) { task, thread in
+            let (sequence, head) = task.quotientAndRemainder(dividingBy: heads)
+            HeadAttention(forward, thread: thread).goBack(
+                kept, rows: sequence * length..<(sequence + 1) * length, keyValueHead: head, window: weights.window,
+                gradients: turned)
+        }
+        if weights.rotates {
+            forward.rotate(turned.queries.slice, backwards: true)
+            forward.rotate(turned.keys.slice, backwards: true)
+        }
+        if let norms = weights.headNorms, let unnormalized = kept.unnormalized {
+            goBackThroughHeadNorms(of: unnormalized.queries, weight: norms.query, gradient: turned.queries)
+            goBackThroughHeadNorms(of: unnormalized.keys, weight: norms.key, gradient: turned.keys)
+        }
+        let read = configuration.normsBefore ? kept.normalized : input
+        let parts = [
+            (turned.queries, weights.query, result.projections[0]), (turned.keys, weights.key, result.projections[1]),
+            (turned.values, weights.value, result.projections[2]),
+        ]
+        for (index, (gradient, weight, target)) in parts.enumerated() {
+            multiplyOuter(gradient.slice, read.slice, into: target)
+            multiply(gradient.slice, by: weight, into: index == 0 ? turned.normalized.slice : turned.change.slice)
+            if index > 0 { arithmetic.add(turned.change.slice, to: turned.normalized.slice) }
+        }
+        goBackThroughNormBefore(input, weights.inputNorm, turned.normalized, stream: stream)
+    }
+
+    /// Adds what products say of their input, `gradient`, to the stream's derivative: through the norm, if one stands
+    /// between.
+    private func goBackThroughNormBefore(
+        _ input: Matrix, _ norm: LayerWeights.Norm, _ gradient: Matrix, stream: Matrix
+    ) {
+        if configuration.normsBefore {
+            goBackThroughNorm(of: input, norm, gradient, addingTo: stream)
+        } else {
+            arithmetic.add(gradient.slice, to: stream.slice)
+        }
+    }
+
+    /// The stream's derivative behind a norm that stands behind a sum becomes that by the sum.
+    private func goBackThroughNormBehind(_ sum: Matrix?, _ norm: LayerWeights.Norm, stream: Matrix) {
+        guard let sum else { return }
+        let before = gradients.change
+        arithmetic.copy(stream.slice, into: before.slice)
+        stream.elements.update(repeating: 0)
+        goBackThroughNorm(of: sum, norm, before, addingTo: stream)
+    }
+
+    private func goBackThroughNorm(
+        of input: Matrix, _ norm: LayerWeights.Norm, _ gradient: Matrix, addingTo stream: Matrix
+    ) {
+        let (kernels, epsilon) = (arithmetic.kernels, configuration.normEpsilon)
+        let slices = (input.slice, gradient.slice, stream.slice)
+        arithmetic.forEachRow(of: slices.2) { row in
+            kernels.goBackThroughNorm(
+                of: slices.0.row(row), weight: norm.weight.pointer, isLayerNorm: norm.bias != nil,
+                width: slices.0.columns, epsilon: epsilon, outputGradient: slices.1.row(row),
+                addingTo: slices.2.row(row))
+        }
+    }
+
+    /// The derivatives by heads behind their norms become those by the heads before.
+    private func goBackThroughHeadNorms(of heads: Matrix, weight: Matrix, gradient: Matrix) {
+        let (table, epsilon, size) = (arithmetic.kernels.table, configuration.normEpsilon, configuration.headSize)
+        let slices = (heads.slice, gradient.slice)
+        arithmetic.forEachRow(of: slices.1) { row in
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { before in
+                for first in stride(from: 0, to: slices.1.columns, by: size) {
+                    let target = slices.1.row(row) + first
+                    before.baseAddress!.update(from: target, count: size)
+                    target.update(repeating: 0, count: size)
+                    table.rms_norm_gradient(
+                        slices.0.row(row) + first, weight.pointer, Int64(size), epsilon, before.baseAddress, target)
+                }
+            }
+        }
+    }
+}
