@@ -7,7 +7,6 @@ struct MergeRules: Sendable {
     private struct Pair: Sendable {
         let left: Int32
         let right: Int32
-        var key: UInt64 { MergeRules.key(left, right) }
     }
 
     /// What a pair becomes.
@@ -38,8 +37,8 @@ struct MergeRules: Sendable {
 
     /// In rank order.
     private var pairs: [Pair] = []
-    /// Pair to rank (upper half) and result (lower half). Swift's dictionary is seeded per process.
-    private var table: [UInt64: UInt64] = [:]
+    /// As ``PairMerger`` reads it.
+    private(set) var table = PairTable()
 
     var count: Int { pairs.count }
 
@@ -64,7 +63,7 @@ struct MergeRules: Sendable {
             throw TokenizerError("there are \(texts.count) merges, expected at most \(MergeRules.maximumCount)")
         }
         pairs.reserveCapacity(texts.count)
-        table.reserveCapacity(texts.count)
+        table = PairTable(capacity: texts.count)
         var left: [UInt8] = []
         var right: [UInt8] = []
         for (rank, merge) in texts.enumerated() {
@@ -83,9 +82,8 @@ struct MergeRules: Sendable {
             }
             let pair = Pair(left: try id(left), right: try id(right))
             left += right.dropFirst(prefixLength)
-            let result = try id(left)
-            let value = UInt64(rank) << 32 | UInt64(result)
-            if let other = table.updateValue(value, forKey: pair.key) {
+            let value = PairMerger.value(rank: UInt32(rank), result: try id(left))
+            if let other = table.update(pair.left, pair.right, to: value) {
                 throw TokenizerError("merges \(other >> 32) and \(rank) are both \(merge.line.quoted)")
             }
             pairs.append(pair)
@@ -96,11 +94,10 @@ struct MergeRules: Sendable {
         TokenizerError("merge \(rank) is \(line.quoted), expected two byte-level tokens with one space between")
     }
 
-    private static func key(_ left: Int32, _ right: Int32) -> UInt64 { UInt64(left) << 32 | UInt64(right) }
-
     /// What two neighbours become, or nil if they stay apart. Ids are never negative.
     func merge(_ left: Int32, _ right: Int32) -> Merge? {
-        guard let value = table[MergeRules.key(left, right)] else { return nil }
+        let value = table.value(left, right)
+        guard value != PairTable.none else { return nil }
         return Merge(rank: UInt32(value >> 32), result: Int32(truncatingIfNeeded: value))
     }
 

@@ -133,10 +133,18 @@ struct Vocabulary: Sendable {
         var slot = hasher.finalize() & mask
         while slots[slot] >= 0 {
             let range = range(of: Int(slots[slot]))
-            if range.count == key.count, bytes[range].elementsEqual(key) { return (slot, slots[slot]) }
+            if range.count == key.count, bytes.withUnsafeBufferPointer({ isEqual($0, range.lowerBound, key) }) {
+                return (slot, slots[slot])
+            }
             slot = (slot + 1) & mask
         }
         return (slot, nil)
+    }
+
+    @inline(__always)
+    private func isEqual(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ key: UnsafeBufferPointer<UInt8>) -> Bool {
+        for index in 0..<key.count where bytes[start + index] != key[index] { return false }
+        return true
     }
 }
 
@@ -164,6 +172,13 @@ extension Vocabulary {
 
     /// The bytes that the token stands for; none if no token has this id.
     func bytes(of id: Int) -> ArraySlice<UInt8> { contains(id) ? bytes[range(of: id)] : [] }
+
+    /// Calls `body` with the same bytes where they lie.
+    @inline(__always)
+    func withBytes<Result>(of id: Int, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result) rethrows -> Result {
+        let range = contains(id) ? range(of: id) : 0..<0
+        return try bytes.withUnsafeBufferPointer { try body(UnsafeBufferPointer(rebasing: $0[range])) }
+    }
 
     /// The token as vocabulary files write it; nil if no token has this id.
     func text(of id: Int) -> String? {

@@ -45,7 +45,8 @@ import Testing
         var generator = SplitMix64(seed: UInt64(mergeCount))
         for _ in 0..<20 {
             let definition = try randomDefinition(mergeCount: mergeCount, using: &generator)
-            for length in [1, 2, 3, 7, 8, 31, 64, 129] {
+            // Forty is where a heap begins.
+            for length in [1, 2, 3, 7, 8, 31, 39, 40, 41, 64, 129] {
                 let text = String((0..<length).map { _ in "abcd".randomElement(using: &generator)! })
                 #expect(ids(text, definition) == naiveIDs(text, definition), "\(text)")
             }

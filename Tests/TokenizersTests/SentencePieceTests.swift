@@ -155,7 +155,7 @@ import Testing
                     let replaced = map.replacingGraphemes(in: buffer) ?? []
                     #expect(String(validating: replaced, as: UTF8.self) != nil)
                     if let match = map.match(buffer, shortest: false) {
-                        #expect(String(validating: match.replacement, as: UTF8.self) != nil)
+                        #expect(String(validating: map.replacements[match.replacement], as: UTF8.self) != nil)
                     }
                 }
             }

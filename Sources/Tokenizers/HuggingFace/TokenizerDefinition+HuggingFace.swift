@@ -75,7 +75,7 @@ extension TokenizerDefinition {
                 .unigram(
                     UnigramModel(
                         vocabulary: vocabulary, scores: scores, ids: Array(scores.indices), unknownID: unknown,
-                        worst: scores.min() ?? 0, isSinglePrecision: false),
+                        worst: scores.min() ?? 0),
                     unknownID: unknown, fallsBackToBytes: model.fallsBackToBytes)
             }
         }

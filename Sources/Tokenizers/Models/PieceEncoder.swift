@@ -2,7 +2,7 @@
 enum TokenModel: Sendable {
     case bytePairs(BytePairRules)
     /// As the `tokenizers` package has it.
-    case unigram(UnigramModel, unknownID: Int, fallsBackToBytes: Bool)
+    case unigram(UnigramModel<Double>, unknownID: Int, fallsBackToBytes: Bool)
     case sentencePiece(SentencePieceModel)
 }
 
@@ -10,19 +10,24 @@ enum TokenModel: Sendable {
 struct PieceEncoder {
     private let definition: TokenizerDefinition
     private var merger: BytePairMerger?
+    private var sentencePiece: SentencePieceEncoder?
 
     init(_ definition: TokenizerDefinition) {
         self.definition = definition
-        if case .bytePairs(let rules) = definition.model {
+        switch definition.model {
+        case .bytePairs(let rules):
             merger = BytePairMerger(rules, vocabulary: definition.vocabulary, specialIDs: definition.specialIDs)
+        case .sentencePiece(let model): sentencePiece = SentencePieceEncoder(model)
+        case .unigram: break
         }
     }
 
     /// Appends the ids of `text`.
     /// - Parameter startsText: nothing comes before it.
     mutating func encode(_ text: UnsafeBufferPointer<UInt8>, startsText: Bool, into ids: inout [Int]) {
-        if case .sentencePiece(let model) = definition.model {
-            return model.encode(text, startsText: startsText, vocabulary: definition.vocabulary, into: &ids)
+        if sentencePiece != nil {
+            sentencePiece?.encode(text, startsText: startsText, into: &ids)
+            return
         }
         // One scanner is the common case: its pieces need not be kept.
         if let options = definition.options, !options.addsPrefixSpace {
@@ -48,7 +53,7 @@ struct PieceEncoder {
 
     /// A run of unknown characters is one token, unless that text is a token after all; see ``UnigramModel``.
     private func encode(
-        _ text: UnsafeBufferPointer<UInt8>, with model: UnigramModel, unknownID: Int, fallsBackToBytes: Bool,
+        _ text: UnsafeBufferPointer<UInt8>, with model: UnigramModel<Double>, unknownID: Int, fallsBackToBytes: Bool,
         into ids: inout [Int]
     ) {
         let vocabulary = definition.vocabulary
@@ -63,14 +68,14 @@ struct PieceEncoder {
             }
         }
         var unknown: Range<Int>?
-        for piece in model.pieces(of: text) {
-            if piece.id == unknownID {
-                unknown = (unknown?.lowerBound ?? piece.range.lowerBound)..<piece.range.upperBound
-                continue
+        model.forEachPiece(of: text) { range, id in
+            if id == unknownID {
+                unknown = (unknown?.lowerBound ?? range.lowerBound)..<range.upperBound
+                return
             }
             if let range = unknown { append(range) }
             unknown = nil
-            ids.append(piece.id)
+            ids.append(Int(id))
         }
         if let range = unknown { append(range) }
     }

@@ -3,12 +3,18 @@
 /// The nodes lie level by level, the children of a node one after another in the order of their bytes, so that a
 /// node of 256,000 tokens' trie takes nine bytes.
 struct PrefixTrie: Sendable {
+    private struct Node: Sendable {
+        /// Its children go from here to where those of the next node start.
+        let firstChild: Int32
+        /// Of the key that ends here, or -1.
+        let value: Int32
+    }
+
+    private var nodes: [Node] = []
     /// The byte that leads to each node.
     private var labels: [UInt8] = [0]
-    /// Where each node's children start; one entry more than there are nodes.
-    private var children: [Int32] = []
-    /// The value of the key that ends at each node, or -1.
-    private var values: [Int32] = []
+    /// The child of the root that each byte leads to, or 0.
+    private var roots = [Int32](repeating: 0, count: 256)
 
     /// - Parameter keys: keys, none empty and none twice, with values of zero or more.
     /// - Complexity: O(n log n) in the keys' bytes.
@@ -21,13 +27,9 @@ struct PrefixTrie: Sendable {
             var next: [Range<Int>] = []
             for range in level {
                 var start = range.lowerBound
-                if start < range.upperBound, sorted[start].key.count == depth {
-                    values.append(sorted[start].value)
-                    start += 1
-                } else {
-                    values.append(-1)
-                }
-                children.append(Int32(labels.count))
+                let ends = start < range.upperBound && sorted[start].key.count == depth
+                nodes.append(Node(firstChild: Int32(labels.count), value: ends ? sorted[start].value : -1))
+                if ends { start += 1 }
                 while start < range.upperBound {
                     let label = sorted[start].key[sorted[start].key.startIndex + depth]
                     var end = start + 1
@@ -42,7 +44,8 @@ struct PrefixTrie: Sendable {
             level = next
             depth += 1
         }
-        children.append(Int32(labels.count))
+        nodes.append(Node(firstChild: Int32(labels.count), value: -1))
+        for child in nodes[0].firstChild..<nodes[1].firstChild { roots[Int(labels[Int(child)])] = child }
     }
 
     /// Calls `body` with the length and the value of every key that `text` begins with from `start` on, shortest first.
@@ -51,13 +54,14 @@ struct PrefixTrie: Sendable {
     func forEachPrefix(
         of text: UnsafeBufferPointer<UInt8>, from start: Int, _ body: (_ end: Int, _ value: Int32) -> Void
     ) {
-        var node = 0
-        var position = start
-        while position < text.count {
-            guard let child = child(of: node, text[position]) else { return }
-            node = child
+        guard start < text.count else { return }
+        var node = Int(roots[Int(text[start])])
+        var position = start + 1
+        while node > 0 {
+            if nodes[node].value >= 0 { body(position, nodes[node].value) }
+            guard position < text.count else { return }
+            node = child(of: node, text[position])
             position += 1
-            if values[node] >= 0 { body(position, values[node]) }
         }
     }
 
@@ -68,14 +72,21 @@ struct PrefixTrie: Sendable {
         return result
     }
 
+    /// The child that a byte leads to, or 0.
     @inline(__always)
-    private func child(of node: Int, _ label: UInt8) -> Int? {
-        var low = Int(children[node])
-        var high = Int(children[node + 1])
-        while low < high {
+    private func child(of node: Int, _ label: UInt8) -> Int {
+        let end = Int(nodes[node + 1].firstChild)
+        var low = Int(nodes[node].firstChild)
+        var high = end
+        // Of few children one after another is as fast as halving.
+        while high - low > 4 {
             let middle = (low + high) / 2
-            if labels[middle] < label { low = middle + 1 } else { high = middle }
+            if labels[middle] <= label { low = middle } else { high = middle }
         }
-        return low < Int(children[node + 1]) && labels[low] == label ? low : nil
+        while low < high {
+            if labels[low] == label { return low }
+            low += 1
+        }
+        return 0
     }
 }

@@ -13,7 +13,7 @@ struct CharacterMap: Sendable {
     static let maximumByteCount = 1 << 26
 
     private let units: [UInt32]
-    private let replacements: [UInt8]
+    let replacements: [UInt8]
 
     /// - Throws: `TokenizerError` if the parts don't fit or the replacements are not UTF-8.
     init(_ bytes: [UInt8]) throws(TokenizerError) {
@@ -35,12 +35,12 @@ struct CharacterMap: Sendable {
         }
     }
 
-    /// The longest key that `text` begins with, or the shortest, and what replaces it.
+    /// The longest key that `text` begins with, or the shortest, and where in ``replacements`` lies what replaces it.
     /// - Complexity: O(longest key).
     func match(
         _ text: UnsafeBufferPointer<UInt8>, shortest: Bool
-    ) -> (length: Int, replacement: ArraySlice<UInt8>)? {
-        var result: (length: Int, replacement: ArraySlice<UInt8>)?
+    ) -> (length: Int, replacement: Range<Int>)? {
+        var result: (length: Int, replacement: Range<Int>)?
         var node = CharacterMap.offset(units[0])
         for (index, byte) in text.enumerated() {
             node ^= Int(byte)
@@ -60,11 +60,10 @@ struct CharacterMap: Sendable {
 
     private static func offset(_ unit: UInt32) -> Int { Int(unit >> 10) << Int((unit & 0x200) >> 6) }
 
-    private func replacement(at start: Int) -> ArraySlice<UInt8>? {
+    private func replacement(at start: Int) -> Range<Int>? {
         // The middle of a character would make text that is not UTF-8.
         guard start < replacements.count, replacements[start] & 0xC0 != 0x80 else { return nil }
-        let end = replacements[start...].firstIndex(of: 0) ?? replacements.count
-        return replacements[start..<end]
+        return start..<(replacements[start...].firstIndex(of: 0) ?? replacements.count)
     }
 
     /// The way of the `tokenizers` package, which is not SentencePiece's: characters as people see them are looked up
@@ -77,13 +76,17 @@ struct CharacterMap: Sendable {
             let end = start + character.utf8.count
             let grapheme = UnsafeBufferPointer(rebasing: text[start..<end])
             if grapheme.count < 6, let match = match(grapheme, shortest: true) {
-                result += match.replacement
+                result += replacements[match.replacement]
             } else {
                 var position = 0
                 while position < grapheme.count {
                     let length = grapheme.scalar(at: position).length
                     let part = UnsafeBufferPointer(rebasing: grapheme[position..<position + length])
-                    result += match(part, shortest: true)?.replacement ?? Array(part)[...]
+                    if let match = match(part, shortest: true) {
+                        result += replacements[match.replacement]
+                    } else {
+                        result += part
+                    }
                     position += length
                 }
             }

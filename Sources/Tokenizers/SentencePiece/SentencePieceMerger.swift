@@ -1,122 +1,143 @@
 /// SentencePiece's byte pair encoding: of all neighbours that together are a piece, those of the best score join first,
-/// the leftmost among equals.
+/// the leftmost among equals. Keeps its buffers from text to text.
 ///
-/// A piece marked as unused may come up on the way and is taken apart again at the end.
-/// Source: sentencepiece, bpe_model.cc.
+/// A piece marked as unused may come up on the way and is taken apart again at the end, as it was last put together
+/// anywhere in the text.
+/// Source: sentencepiece 0.2.3, bpe_model.cc.
 struct SentencePieceMerger {
-    /// A piece so far: a range of the text, in a doubly linked list. Empty once it is part of the one before.
-    private struct Symbol {
-        var start: Int32
-        var end: Int32
-        var previous: Int32
-        var next: Int32
-        /// A user-defined piece, which joins with nothing.
-        let isFrozen: Bool
+    /// Unused pieces inside unused pieces are taken apart so many times, then stay.
+    private static let maximumDepth = 100
+
+    private let rules: SentencePieceRules
+    private let userDefined: PrefixTrie?
+    private let unknownID: Int
+    private let byteIDs: [Int]
+    private var merger = PairMerger()
+    /// What becomes of the symbols that join with nothing, in their order.
+    private var apart: [Apart] = []
+    /// How an unused piece was last made, by its id.
+    private var parts: [Int32: (left: Int32, right: Int32)] = [:]
+    /// The last token is the unknown one, which a run of unknown characters shares.
+    private var followsUnknown = false
+
+    /// A symbol that joins with nothing.
+    private enum Apart {
+        /// A piece that a user defined.
+        case piece(Int32)
+        /// A character that no piece has.
+        case unknown(UInt32)
     }
 
-    /// A pair that may join.
-    private struct Candidate: Comparable {
-        let score: Float
-        let left: Int32
-        let right: Int32
-        /// Of both together: tells pairs that have changed since.
-        let byteCount: Int32
-
-        /// The best is the smallest.
-        static func < (first: Candidate, second: Candidate) -> Bool {
-            first.score > second.score || (first.score == second.score && first.left < second.left)
-        }
+    init(_ rules: SentencePieceRules, of model: SentencePieceModel) {
+        self.rules = rules
+        userDefined = model.normalizer.userDefined
+        unknownID = model.unknownID
+        byteIDs = model.byteIDs
     }
 
-    private let model: SentencePieceModel
-    private let vocabulary: Vocabulary
-    private let text: UnsafeBufferPointer<UInt8>
-    private var symbols: [Symbol] = []
-    private var candidates = Heap<Candidate>()
-    /// How an unused piece was last made: where its left part ends, by the piece's id. The parts are bytes of the text.
-    private var parts: [Int: (left: Range<Int>, right: Range<Int>)] = [:]
-
-    init(_ model: SentencePieceModel, vocabulary: Vocabulary, _ text: UnsafeBufferPointer<UInt8>) {
-        self.model = model
-        self.vocabulary = vocabulary
-        self.text = text
-    }
-
-    mutating func pieces() -> [UnigramModel.Piece] {
-        fillSymbols()
-        guard !symbols.isEmpty else { return [] }
-        for left in 0..<symbols.count - 1 { consider(Int32(left), Int32(left + 1)) }
-        while let candidate = candidates.popFirst() {
-            let left = symbols[Int(candidate.left)]
-            let right = symbols[Int(candidate.right)]
-            guard left.end > left.start, right.end > right.start,
-                right.end - right.start + left.end - left.start == candidate.byteCount
-            else { continue }
-            symbols[Int(candidate.left)].end = right.end
-            symbols[Int(candidate.left)].next = right.next
-            if right.next >= 0 { symbols[Int(right.next)].previous = candidate.left }
-            symbols[Int(candidate.right)].end = right.start
-            consider(left.previous, candidate.left)
-            consider(candidate.left, right.next)
-        }
-        var pieces: [UnigramModel.Piece] = []
-        pieces.reserveCapacity(symbols.count)
-        var index: Int32 = 0
-        while index >= 0 {
-            let symbol = symbols[Int(index)]
-            append(Int(symbol.start)..<Int(symbol.end), to: &pieces)
-            index = symbol.next
-        }
-        return pieces
-    }
-
-    private mutating func fillSymbols() {
-        symbols.reserveCapacity(text.count)
+    /// Appends the ids of a normalised text.
+    /// - Complexity: O(n log n).
+    mutating func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int]) {
+        followsUnknown = false
+        // Where something was made last is known only of the text as a whole.
+        let isWhole = !rules.isUnused.isEmpty
         var position = 0
         while position < text.count {
-            let userDefined = model.normalizer.userDefined?.longestPrefix(of: text, from: position)
-            let end = userDefined?.end ?? position + text.scalar(at: position).length
-            let index = Int32(symbols.count)
-            symbols.append(
-                Symbol(
-                    start: Int32(position), end: Int32(end), previous: index - 1,
-                    next: end < text.count ? index + 1 : -1, isFrozen: userDefined != nil))
-            position = end
-        }
-    }
-
-    private func bytes(_ range: Range<Int>) -> UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(rebasing: text[range]) }
-
-    private mutating func consider(_ left: Int32, _ right: Int32) {
-        guard left >= 0, right >= 0, !symbols[Int(left)].isFrozen, !symbols[Int(right)].isFrozen else { return }
-        let range = Int(symbols[Int(left)].start)..<Int(symbols[Int(right)].end)
-        guard range.count <= vocabulary.maximumKeyByteCount, let id = vocabulary.id(of: bytes(range)).map(Int.init),
-            model.file.pieces.indices.contains(id)
-        else { return }
-        switch model.file.pieces[id].type {
-        case .normal, .userDefined: break
-        case .unused:
-            let middle = Int(symbols[Int(left)].end)
-            parts[id] = (range.lowerBound..<middle, middle..<range.upperBound)
-        case .unknown, .control, .byte: return
-        }
-        candidates.insert(
-            Candidate(
-                score: model.file.pieces[id].score, left: left, right: right, byteCount: Int32(range.count)))
-    }
-
-    /// Appends what `range` is, taking unused pieces apart.
-    private func append(_ range: Range<Int>, to pieces: inout [UnigramModel.Piece]) {
-        var pending = [range]
-        while let range = pending.popLast() {
-            let id = vocabulary.id(of: bytes(range)).map(Int.init) ?? model.unknownID
-            guard id < model.file.pieces.count, model.file.pieces[id].type == .unused, let parts = parts[id] else {
-                pieces.append(
-                    UnigramModel.Piece(range: range, id: id < model.file.pieces.count ? id : model.unknownID))
+            if let match = userDefined?.longestPrefix(of: text, from: position) {
+                append(.piece(match.value), isWhole: isWhole, into: &ids)
+                position = match.end
                 continue
             }
-            pending.append(parts.right)
-            pending.append(parts.left)
+            let (scalar, length) = text.scalar(at: position)
+            position += length
+            let id = rules.id(of: scalar)
+            guard id != SentencePieceRules.apart else {
+                append(.unknown(scalar), isWhole: isWhole, into: &ids)
+                continue
+            }
+            var value = PairTable.none
+            if merger.count > 0 {
+                value = rules.pairs.value(merger[merger.count - 1], id)
+                if value == PairTable.none && !isWhole { finish(into: &ids) }
+            }
+            merger.append(id, valueWithLast: value)
+        }
+        finish(into: &ids)
+    }
+
+    private mutating func append(_ symbol: Apart, isWhole: Bool, into ids: inout [Int]) {
+        if isWhole {
+            apart.append(symbol)
+            merger.append(SentencePieceRules.apart, valueWithLast: PairTable.none)
+        } else {
+            finish(into: &ids)
+            append(symbol, to: &ids)
+        }
+    }
+
+    /// Merges the symbols so far and appends what becomes of them.
+    @inline(__always)
+    private mutating func finish(into ids: inout [Int]) {
+        if rules.isUnused.isEmpty {
+            merger.merge(rules.pairs)
+            for index in 0..<merger.count { append(merger[index], to: &ids) }
+        } else {
+            let isUnused = rules.isUnused
+            var made: [Int32: (left: Int32, right: Int32)] = [:]
+            merger.merge(rules.pairs) { left, right, result in
+                if isUnused[Int(result)] { made[result] = (left, right) }
+            }
+            parts = made
+            var next = 0
+            for index in 0..<merger.count {
+                let id = merger[index]
+                if id == SentencePieceRules.apart {
+                    append(apart[next], to: &ids)
+                    next += 1
+                } else {
+                    appendUsed(id, to: &ids)
+                }
+            }
+            apart.removeAll(keepingCapacity: true)
+        }
+        merger.removeAll()
+    }
+
+    @inline(__always)
+    private mutating func append(_ id: Int32, to ids: inout [Int]) {
+        if id < rules.pieceCount {
+            ids.append(Int(id))
+            followsUnknown = false
+        } else {
+            append(.unknown(rules.others[Int(id) - rules.pieceCount]), to: &ids)
+        }
+    }
+
+    /// Unknown characters become bytes, or one unknown token for a run of them.
+    private mutating func append(_ symbol: Apart, to ids: inout [Int]) {
+        switch symbol {
+        case .piece(let id): append(id, to: &ids)
+        case .unknown(let scalar):
+            if !byteIDs.isEmpty {
+                for byte in UTF8.encode(Unicode.Scalar(scalar)!)! { ids.append(byteIDs[Int(byte)]) }
+            } else if !followsUnknown {
+                ids.append(unknownID)
+            }
+            followsUnknown = true
+        }
+    }
+
+    /// Appends a symbol, taking unused pieces apart.
+    private mutating func appendUsed(_ id: Int32, to ids: inout [Int]) {
+        var pending: [(id: Int32, depth: Int)] = [(id, 0)]
+        while let (id, depth) = pending.popLast() {
+            guard id < rules.pieceCount, rules.isUnused[Int(id)], depth <= SentencePieceMerger.maximumDepth else {
+                append(id, to: &ids)
+                continue
+            }
+            let (left, right) = parts[id]!  // nothing else makes one
+            pending.append((right, depth + 1))
+            pending.append((left, depth + 1))
         }
     }
 }

@@ -7,8 +7,13 @@ struct SentencePieceModel: Sendable {
     let unknownID: Int
     /// The piece of each byte; empty without byte fallback.
     let byteIDs: [Int]
-    /// nil for byte pair encoding.
-    private let unigram: UnigramModel?
+    let pieces: Pieces
+
+    /// How a normalised text is cut.
+    enum Pieces: Sendable {
+        case bytePairs(SentencePieceRules)
+        case unigram(UnigramModel<Float>)
+    }
 
     /// - Parameters:
     ///   - file: its pieces are those of `vocabulary`, which may have more.
@@ -32,17 +37,21 @@ struct SentencePieceModel: Sendable {
             userDefined: userDefined.isEmpty
                 ? nil : PrefixTrie(userDefined.map { (vocabulary.bytes(of: $0), Int32($0)) }))
         guard file.kind == .unigram else {
-            unigram = nil
+            pieces = .bytePairs(try SentencePieceRules(file, vocabulary: vocabulary))
             return
         }
         let normal = file.pieces.indices.filter { file.pieces[$0].type == .normal }
-        let scores = normal.map { file.pieces[$0].score }
-        unigram = UnigramModel(
-            vocabulary: vocabulary, scores: file.pieces.map { Double($0.score) }, ids: (normal + userDefined).sorted(),
-            unknownID: unknownID, userDefined: userDefined,
-            worst: Double(scores.min() ?? .greatestFiniteMagnitude),
-            best: Double(scores.max() ?? 0), isSinglePrecision: true)
+        var scores = file.pieces.map(\.score)
+        for id in userDefined { scores[id] = SentencePieceModel.userDefinedScore(vocabulary.bytes(of: id).count) }
+        pieces = .unigram(
+            UnigramModel(
+                vocabulary: vocabulary, scores: scores, ids: (normal + userDefined).sorted(), unknownID: unknownID,
+                worst: normal.map { scores[$0] }.min() ?? .greatestFiniteMagnitude, limit: 100_000))
     }
+
+    /// What a piece that a user defined counts, whatever its file says: more than any others, and the longer the more.
+    /// Source: sentencepiece 0.2.3, unigram_model.cc; versions before counted it otherwise.
+    private static func userDefinedScore(_ byteCount: Int) -> Float { Float(0.1 * Double(byteCount - 1)) }
 
     private static func byteIDs(_ file: SentencePieceFile) throws(TokenizerError) -> [Int] {
         var ids = [Int](repeating: -1, count: 256)
@@ -58,35 +67,44 @@ struct SentencePieceModel: Sendable {
         }
         return ids
     }
+}
 
-    /// Appends the ids of a text (valid UTF-8) without special tokens.
+/// Turns texts without special tokens into ids, keeping its buffers from text to text.
+struct SentencePieceEncoder {
+    private let model: SentencePieceModel
+    private var merger: SentencePieceMerger?
+    private var normalized: [UInt8] = []
+
+    init(_ model: SentencePieceModel) {
+        self.model = model
+        if case .bytePairs(let rules) = model.pieces { merger = SentencePieceMerger(rules, of: model) }
+    }
+
+    /// Appends the ids of a text (valid UTF-8).
     /// - Parameter startsText: nothing comes before it.
     /// - Complexity: O(n log n) for byte pairs, O(n x longest piece) else.
-    func encode(
-        _ text: UnsafeBufferPointer<UInt8>, startsText: Bool, vocabulary: Vocabulary, into ids: inout [Int]
-    ) {
-        let normalized = normalizer.normalized(text, isContinued: !startsText && !addsPrefixEverywhere)
+    mutating func encode(_ text: UnsafeBufferPointer<UInt8>, startsText: Bool, into ids: inout [Int]) {
+        model.normalizer.normalize(
+            text, isContinued: !startsText && !model.addsPrefixEverywhere, into: &normalized)
         normalized.withUnsafeBufferPointer { bytes in
-            if let unigram {
-                append(unigram.pieces(of: bytes), of: bytes, to: &ids)
-            } else {
-                var merger = SentencePieceMerger(self, vocabulary: vocabulary, bytes)
-                append(merger.pieces(), of: bytes, to: &ids)
+            switch model.pieces {
+            case .bytePairs: merger?.encode(bytes, into: &ids)
+            case .unigram(let unigram): encode(bytes, with: unigram, into: &ids)
             }
         }
     }
 
     /// Unknown pieces become bytes, or one unknown token for a run of them.
-    private func append(
-        _ pieces: [UnigramModel.Piece], of text: UnsafeBufferPointer<UInt8>, to ids: inout [Int]
+    private func encode(
+        _ text: UnsafeBufferPointer<UInt8>, with unigram: UnigramModel<Float>, into ids: inout [Int]
     ) {
         var followsUnknown = false
-        for piece in pieces {
-            let isUnknown = piece.id == unknownID
-            if isUnknown && !byteIDs.isEmpty {
-                for byte in text[piece.range] { ids.append(byteIDs[Int(byte)]) }
+        unigram.forEachPiece(of: text) { range, id in
+            let isUnknown = id == model.unknownID
+            if isUnknown && !model.byteIDs.isEmpty {
+                for byte in text[range] { ids.append(model.byteIDs[Int(byte)]) }
             } else if !(isUnknown && followsUnknown) {
-                ids.append(piece.id)
+                ids.append(Int(id))
             }
             followsUnknown = isUnknown
         }
