@@ -37,7 +37,10 @@ public struct Tokenizer: Sendable {
 extension Tokenizer {
     /// The ids of `text`.
     ///
-    /// Equal, id for id, to what the `tokenizers` package gives for the same definition.
+    /// Equal, id for id, to what the `tokenizers` package gives for the same definition, or `sentencepiece` for a
+    /// `tokenizer.model`. Both refuse what is no Unicode text, surrogates without a partner: here these end in the
+    /// reading of JSON, and a `String` has none. Bytes that are not UTF-8 come repaired, with U+FFFD for each maximal
+    /// part of a character.
     /// - Parameters:
     ///   - addingSpecialTokens: put the tokens for the beginning and the end of a text around it, if the definition
     ///     says so.

@@ -87,6 +87,17 @@ import Testing
         let gpt2 = try TokenizerDefinition(vocabulary: vocabulary, merges: merges)
         #expect(Tokenizer(gpt2).encode("ab<|endoftext|>") == [2, 4])
         #expect(gpt2.roles == TokenRoles(beginningOfText: 4, endOfText: 4))
+        let named = try TokenizerDefinition(
+            vocabulary: vocabulary, merges: merges, specialTokens: ["additional_special_tokens": ["</s>", "<x>"]],
+            addedTokens: ["<x>": 5])
+        #expect(named.specialIDs == [3, 4, 5])
+        do throws(TokenizerError) {
+            _ = try TokenizerDefinition(
+                vocabulary: vocabulary, merges: merges, configuration: ["extra_special_tokens": ["image": "<i>"]])
+            Issue.record("nothing was refused")
+        } catch {
+            #expect(error.description == #"the special token "<i>" of extra_special_tokens is not in the vocabulary"#)
+        }
         do throws(TokenizerError) {
             _ = try TokenizerDefinition(
                 vocabulary: vocabulary, merges: merges, configuration: ["tokenizer_class": "CLIPTokenizer"])

@@ -37,4 +37,46 @@ extension AddedToken {
             }
         }
     }
+
+    /// More special tokens in one list are refused: each is searched for.
+    private static let maximumNamedCount = 10_000
+
+    /// The special tokens that a tokenizer_config.json or special_tokens_map.json names without their ids.
+    /// - Parameter id: finds a token by its text.
+    static func specials(
+        in settings: JSON?, id: (String) -> Int?
+    ) throws(TokenizerError) -> [(id: Int, content: String)] {
+        var specials: [(id: Int, content: String)] = []
+        for key in ["additional_special_tokens", "extra_special_tokens"] {
+            guard let list = settings?[key], !list.isNull else { continue }
+            // Newer files give some of them names.
+            guard let values = list.arrayValue ?? list.objectValue.map({ Array($0.values) }) else {
+                throw TokenizerError("\(key) is \(list.kindName), expected a list")
+            }
+            guard values.count <= maximumNamedCount else {
+                throw TokenizerError("\(key) has \(values.count) tokens, expected at most \(maximumNamedCount)")
+            }
+            for value in values {
+                guard let content = value.stringValue ?? value["content"]?.stringValue else {
+                    throw TokenizerError("\(key) has \(value.kindName), expected a text or an object with content")
+                }
+                guard let id = id(content) else {
+                    throw TokenizerError("the special token \(content.quoted) of \(key) is not in the vocabulary")
+                }
+                specials.append((id, content))
+            }
+        }
+        return specials
+    }
+
+    /// Adds special tokens; those that are there already become special.
+    static func join(_ added: inout [AddedToken], _ specials: [(id: Int, content: String)]) {
+        for (id, content) in specials {
+            if let index = added.firstIndex(where: { $0.id == id }) {
+                added[index].isSpecial = true
+            } else {
+                added.append(AddedToken(id: id, content: content))
+            }
+        }
+    }
 }

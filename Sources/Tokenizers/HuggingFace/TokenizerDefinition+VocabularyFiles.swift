@@ -27,6 +27,8 @@ extension TokenizerDefinition {
             added.first { $0.content.utf8.elementsEqual(text.utf8) }?.id
                 ?? tokens.firstIndex { $0?.utf8.elementsEqual(text.utf8) ?? false }
         }
+        let specials = try AddedToken.specials(in: settings, id: id)
+        AddedToken.join(&added, specials)
         var roles = try TokenRoles(configuration: settings, template: TokenTemplate(), id: id)
         let fallback = id("<|endoftext|>")
         roles.beginningOfText = roles.beginningOfText ?? fallback

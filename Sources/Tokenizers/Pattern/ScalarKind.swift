@@ -24,6 +24,10 @@ enum ScalarKind: UInt8, CaseIterable {
             self = .surrogate
             return
         }
+        if value == 0x295 {
+            self = .lowercaseLetter  // until Unicode 17
+            return
+        }
         let properties = scalar.properties
         let category = properties.generalCategory
         if category != .unassigned, category != .privateUse, let age = properties.age, age.major > 16 {

@@ -36,17 +36,24 @@ enum NormalizerStep: Sendable {
         }
     }
 
-    /// Whether the text's first character is gone with this step, so that the next one does not begin the text.
-    func removesStart(of text: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard !text.isEmpty else { return false }
-        let first = text.scalar(at: 0)
+    /// How many characters at the beginning of the changed text come from the first one of the text as it was given.
+    /// - Parameter count: how many of `text` do, one at least.
+    func startCount(_ count: Int, of text: UnsafeBufferPointer<UInt8>) -> Int {
+        var end = 0
+        for _ in 0..<count where end < text.count { end += text.scalar(at: end).length }
+        let start = String(decoding: text[..<end], as: UTF8.self).unicodeScalars
         switch self {
-        case .strip(left: true, _): return PreTokenizerStep.isSpace(first.value)
-        case .stripAccents: return NormalizerStep.isMark(first.value)
+        case .strip(left: true, _): return start.drop { PreTokenizerStep.isSpace($0.value) }.count
+        case .stripAccents: return start.count { !NormalizerStep.isMark($0.value) }
         case .replace(let pattern, let content):
-            guard content.isEmpty, let match = pattern.matches(in: text).first else { return false }
-            return match.lowerBound == 0 && !match.isEmpty
-        default: return false
+            guard content.isEmpty, let match = pattern.matches(in: text).first, match.lowerBound == 0 else {
+                return count
+            }
+            return String(decoding: text[min(match.upperBound, end)..<end], as: UTF8.self).unicodeScalars.count
+        case .form, .lowercase:
+            guard let changed = apply(to: UnsafeBufferPointer(rebasing: text[..<end])) else { return count }
+            return max(1, String(decoding: changed, as: UTF8.self).unicodeScalars.count)
+        default: return count
         }
     }
 
@@ -79,6 +86,11 @@ enum NormalizerStep: Sendable {
 
     /// Marks as far as Unicode 9 goes, which is what the package knows here.
     private static func isMark(_ value: UInt32) -> Bool {
+        switch value {
+        case 0x1CF2, 0x1CF3: return true  // letters since Unicode 12
+        case 0x111C9: return false  // punctuation until Unicode 11
+        default: break
+        }
         guard ScalarKinds.marks.has(ScalarKind(value)) else { return false }
         return Unicode.Scalar(value)!.properties.age.map { $0.major <= 9 } ?? false
     }

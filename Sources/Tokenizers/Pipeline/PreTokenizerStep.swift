@@ -68,6 +68,8 @@ enum PreTokenizerStep: Sendable {
             return (0x21...0x2F).contains(value) || (0x3A...0x40).contains(value) || (0x5B...0x60).contains(value)
                 || (0x7B...0x7E).contains(value)
         }
+        // These two were punctuation then.
+        if value == 0x166D || value == 0x111C9 { return true }
         guard ScalarKinds.punctuation.has(ScalarKind(value)) else { return false }
         return Unicode.Scalar(value)!.properties.age.map { $0.major <= 8 } ?? false
     }

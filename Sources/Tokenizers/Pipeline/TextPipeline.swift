@@ -8,13 +8,14 @@ struct TextPipeline: Sendable {
     /// The normalised text, and whether its first character is still the text's.
     func normalized(_ text: [UInt8]) -> (bytes: [UInt8], keepsStart: Bool) {
         var bytes = text
-        var keepsStart = true
+        // Of one character others may be left when the first of its parts is gone.
+        var startCount = 1
         for step in normalizers {
             bytes.withUnsafeBufferPointer { buffer in
-                if keepsStart { keepsStart = !step.removesStart(of: buffer) }
+                if startCount > 0, !buffer.isEmpty { startCount = step.startCount(startCount, of: buffer) }
             }
             if let changed = bytes.withUnsafeBufferPointer({ step.apply(to: $0) }) { bytes = changed }
         }
-        return (bytes, keepsStart)
+        return (bytes, startCount > 0)
     }
 }

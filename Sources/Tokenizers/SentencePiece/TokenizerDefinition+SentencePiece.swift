@@ -35,6 +35,8 @@ extension TokenizerDefinition {
             added.first { $0.content.utf8.elementsEqual(text.utf8) }?.id
                 ?? file.pieces.firstIndex { $0.text.utf8.elementsEqual(text.utf8) }
         }
+        let specials = try AddedToken.specials(in: configuration, id: id)
+        AddedToken.join(&added, specials)
         var roles = try TokenRoles(configuration: configuration, template: TokenTemplate(), id: id)
         func control(_ text: String) -> Int? {
             file.pieces.firstIndex { $0.type == .control && $0.text.utf8.elementsEqual(text.utf8) }
