@@ -17,6 +17,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 SPACE = "\u2581"
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 TAIL = r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -313,6 +317,16 @@ def zoo(corpus, size, is_small=False):
         steps = [split(pattern) for pattern in patterns]
         result.append((f"pattern {name}", "json", tokenizer_json(
             plain, specials, None, sequence("pretokenizers", *steps, byte_level()), byte_level())))
+    digits = {"type": "Digits", "individual_digits": True}
+    known = [
+        ("SmolLM", sequence("pretokenizers", digits, byte_level(True)), None, {}),
+        ("Llama 3", sequence("pretokenizers", split(LLAMA3), byte_level()), None, {"ignore_merges": True}),
+        ("Qwen2", sequence("pretokenizers", split(LLAMA3.replace("{1,3}", "")), byte_level()), form("NFC"), {}),
+    ]
+    for name, steps, normalizer, options in known:
+        post = sequence("processors", byte_level(), template("<|im_start|>", ids=ids)) if name == "Llama 3" else None
+        result.append((f"kind {name}", "json", tokenizer_json(
+            bpe(vocabulary, merges, **options), specials, normalizer, steps, byte_level(), post)))
     for behavior in ("Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"):
         for invert in (False, True):
             result.append((f"split {behavior}{' inverted' * invert}", "json", tokenizer_json(

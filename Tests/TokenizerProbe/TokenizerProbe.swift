@@ -19,8 +19,9 @@ import Darwin
 ///     {"gguf": {...}}                                  loads GGUF metadata            -> {"tokens": count, ...}
 ///     {"write": "chat template"}                       the loaded one as files        -> {"tokenizer": ..., ...}
 ///     {"encode": "text", "add": true, "parse": true}   ids of a text                  -> [ids]
+///     {"bytes": "base64", "add": true, "parse": true}  ids of bytes, repaired to text -> [ids]
 ///     {"decode": [ids], "skip": false}                 text, whole and streamed       -> ["text", "text"]
-///     {"time": "text", "rounds": 10}                   encodes it again and again     -> {"bytesPerSecond": ...}
+///     {"time": ["text", ...]}                          encodes them once              -> {"bytesPerSecond": ...}
 @main struct TokenizerProbe {
     private var tokenizer: Tokenizer?
 
@@ -66,7 +67,8 @@ import Darwin
             let model = files.sentencePieceModel.map { JSON.string(Data($0).base64EncodedString()) }
             return ["tokenizer": files.tokenizer, "model": model ?? .null, "configuration": files.configuration]
         }
-        if let text = request["encode"]?.stringValue {
+        let bytes = request["bytes"]?.stringValue.flatMap { Data(base64Encoded: $0) }
+        if let text = request["encode"]?.stringValue ?? bytes.map({ String(decoding: $0, as: UTF8.self) }) {
             let ids = tokenizer.encode(
                 text, addingSpecialTokens: request["add"]?.boolValue ?? false,
                 parsingSpecialTokens: request["parse"]?.boolValue ?? true)
@@ -78,10 +80,11 @@ import Darwin
             let streamed = ids.map { stream.append($0) }.joined() + stream.finish()
             return [.string(tokenizer.decode(ids, skippingSpecialTokens: skip)), .string(streamed)]
         }
-        if let text = request["time"]?.stringValue, let rounds = request["rounds"]?.intValue {
+        if let texts = request["time"]?.arrayValue?.compactMap(\.stringValue) {
+            let byteCount = texts.reduce(0) { $0 + $1.utf8.count }
             let start = ContinuousClock.now
-            for _ in 0..<rounds { _ = tokenizer.encode(text) }
-            return ["bytesPerSecond": .number(Double(text.utf8.count * rounds) / ((.now - start) / .seconds(1)))]
+            for text in texts { _ = tokenizer.encode(text) }
+            return ["bytesPerSecond": .number(Double(byteCount) / ((.now - start) / .seconds(1)))]
         }
         throw Failure(description: "an unknown request")
     }

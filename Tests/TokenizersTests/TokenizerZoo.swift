@@ -17,6 +17,8 @@ enum TokenizerZoo {
         let ids: [[Int]]
         let idPrints: [UInt32]
         let textPrints: [UInt32]
+        /// Of a few SentencePiece models: how often the texts for them come in a long one, and its ids' print.
+        let long: (count: Int, print: UInt32)?
 
         var testDescription: String { name }
 
@@ -34,6 +36,9 @@ enum TokenizerZoo {
 
     static let texts: [String] = contents["texts"]!.arrayValue!.map { $0.stringValue! }
 
+    /// The texts for models that no training makes.
+    static let lettersTexts = texts.suffix(40).joined()
+
     static let entries: [Entry] = contents["entries"]!.arrayValue!.map { entry in
         var file = entry["file"]
         if case .object(var members)? = file, case .object(var model) = members["model"]! {
@@ -46,7 +51,8 @@ enum TokenizerZoo {
             name: entry["name"]!.stringValue!, file: file,
             model: entry["model"]?.stringValue.map { Array(Data(base64Encoded: $0)!) },
             ids: entry["ids"]!.arrayValue!.map { $0.arrayValue!.map { $0.intValue! } },
-            idPrints: prints(entry["idPrints"]!.stringValue!), textPrints: prints(entry["textPrints"]!.stringValue!))
+            idPrints: prints(entry["idPrints"]!.stringValue!), textPrints: prints(entry["textPrints"]!.stringValue!),
+            long: entry["long"]?.arrayValue.map { ($0[0].intValue!, prints($0[1].stringValue!)[0]) })
     }
 
     static func entry(_ name: String) -> Entry { entries.first { $0.name == name }! }

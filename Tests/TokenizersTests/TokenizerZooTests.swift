@@ -9,7 +9,7 @@ import Testing
     @Test func coversEveryKind() throws {
         let kinds = Set(try TokenizerZoo.entries.map { try $0.definition().kindName })
         #expect(kinds == ["byte-level BPE", "BPE", "unigram", "SentencePiece BPE", "SentencePiece unigram"])
-        #expect(TokenizerZoo.texts.count == 200)
+        #expect(TokenizerZoo.texts.count == 305)
     }
 
     @Test(arguments: TokenizerZoo.entries)
@@ -24,14 +24,25 @@ import Testing
             if index % 2 == 0, index / 2 < entry.ids.count {
                 #expect(ids == entry.ids[index / 2], "\(text.debugDescription)")
             }
+            // Zero: the package gave up.
+            if entry.idPrints[index] == 0 { continue }
             #expect(TokenizerZoo.print(ids) == entry.idPrints[index], "\(text.debugDescription): \(ids)")
         }
+    }
+
+    @Test(arguments: TokenizerZoo.entries.filter { $0.long != nil })
+    func givesTheReferencesIDsOfALongText(entry: TokenizerZoo.Entry) throws {
+        let long = try #require(entry.long)
+        let ids = Tokenizer(try entry.definition()).encode(
+            String(repeating: TokenizerZoo.lettersTexts, count: long.count), addingSpecialTokens: false,
+            parsingSpecialTokens: false)
+        #expect(TokenizerZoo.print(ids) == long.print)
     }
 
     @Test(arguments: TokenizerZoo.entries)
     func givesTheReferencesText(entry: TokenizerZoo.Entry) throws {
         let tokenizer = Tokenizer(try entry.definition())
-        for (index, text) in TokenizerZoo.texts.enumerated() {
+        for (index, text) in TokenizerZoo.texts.enumerated() where entry.idPrints[index] != 0 {
             let adds = index % 3 != 2
             let ids = tokenizer.encode(
                 text, addingSpecialTokens: adds, parsingSpecialTokens: adds && entry.model == nil)
@@ -70,7 +81,8 @@ import Testing
         let tokenizer = Tokenizer(try entry.definition())
         for character in ["a", " ", "\u{301}"] {
             let text = String(repeating: character, count: 15_000)
-            #expect(tokenizer.encode(text).count <= 2 * text.utf8.count + 2)
+            // A space may become three bytes, and so may one in front.
+            #expect(tokenizer.encode(text).count <= 3 * text.utf8.count + 4)
         }
     }
 }
