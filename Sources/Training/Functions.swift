@@ -7,6 +7,5 @@ import Darwin
 #endif
 
 func cosine(_ angle: Double) -> Double { cos(angle) }
-func sine(_ angle: Double) -> Double { sin(angle) }
 func logarithm(_ value: Double) -> Double { log(value) }
 func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }

@@ -15,7 +15,7 @@ public struct LayerForward: Sendable {
     public let length: Int
     public let arithmetic: Arithmetic
     /// nil where positions are learned.
-    private let rotation: Rotation?
+    private let rotation: RotationTable?
 
     /// - Parameter rotaryFactors: what frequencies are divided by besides, from GGUF files; nil for none.
     public init(
@@ -26,7 +26,9 @@ public struct LayerForward: Sendable {
         self.length = length
         self.arithmetic = arithmetic
         rotation = configuration.rotary.map { rotary in
-            Rotation(rotary.frequencies(headSize: configuration.headSize, factors: rotaryFactors), length: length)
+            RotationTable(
+                Rotation(rotary, headSize: configuration.headSize, factors: rotaryFactors), length: length,
+                pairs: configuration.headSize / 2)
         }
     }
 
@@ -172,22 +174,20 @@ public struct LayerForward: Sendable {
 }
 
 /// Cosines and sines of every position, `[length, headSize / 2]`.
-private struct Rotation: Sendable {
+private struct RotationTable: Sendable {
     let cosines: Matrix
     let sines: Matrix
     let negativeSines: Matrix
 
-    init(_ frequencies: [Double], length: Int) {
-        cosines = Matrix(uninitializedRows: length, columns: frequencies.count)
-        sines = Matrix(uninitializedRows: length, columns: frequencies.count)
-        negativeSines = Matrix(uninitializedRows: length, columns: frequencies.count)
+    init(_ rotation: Rotation, length: Int, pairs: Int) {
+        cosines = Matrix(uninitializedRows: length, columns: pairs)
+        sines = Matrix(uninitializedRows: length, columns: pairs)
+        negativeSines = Matrix(uninitializedRows: length, columns: pairs)
         for position in 0..<length {
-            for (index, frequency) in frequencies.enumerated() {
-                let angle = Double(position) * frequency
-                cosines[position, index] = Float(cosine(angle))
-                sines[position, index] = Float(sine(angle))
-                negativeSines[position, index] = -sines[position, index]
-            }
+            rotation.turn(
+                position: position, ofSequence: length, cosines: cosines.slice.row(position),
+                sines: sines.slice.row(position))
+            for pair in 0..<pairs { negativeSines[position, pair] = -sines[position, pair] }
         }
     }
 }

@@ -13,16 +13,17 @@ public final class Decoder {
     public var cacheBytesPerBlock: Int { backend.cacheBytesPerBlock }
 
     /// Runs a batch through all layers; its keys and values are in the cache afterwards.
-    /// - Throws: `ModelError` for a token id outside the vocabulary, for a position that has no row among the learned
-    ///   ones, if weights turn out to be damaged at their first use, or if the device fails.
+    /// - Throws: `ModelError` for a token id outside the vocabulary, for a position beyond the context of a model that
+    ///   has none there, if weights turn out to be damaged at their first use, or if the device fails.
     public func forward(_ batch: Batch) throws(ModelError) {
         precondition(!batch.tokens.isEmpty && batch.tokens.count <= maximumBatchTokens)
         if let token = batch.tokens.first(where: { $0 < 0 || $0 >= configuration.vocabularySize }) {
             throw ModelError("token id", expected: "0..<\(configuration.vocabularySize)", found: "\(token)")
         }
-        if configuration.rotary == nil, let last = batch.positions.max(), last >= configuration.maximumContext {
-            throw ModelError(
-                "position", expected: "one of \(configuration.maximumContext) that were learned", found: "\(last)")
+        if let limit = configuration.positionLimit, let last = batch.positions.max(),
+            last >= configuration.maximumContext
+        {
+            throw ModelError("position", expected: "one of \(configuration.maximumContext) \(limit)", found: "\(last)")
         }
         try backend.run(batch) { () throws(ModelError) in
             try backend.verify(layer: configuration.layerCount)

@@ -69,6 +69,11 @@ public struct ModelConfiguration: Sendable {
     }
     /// nil where positions are learned.
     public var rotary: RotaryParameters? { if case .rotary(let parameters) = positions { parameters } else { nil } }
+    /// Why there are no positions beyond ``maximumContext``; nil if there are.
+    var positionLimit: String? {
+        guard let rotary else { return "that were learned" }
+        return rotary.endsAtContext ? "that do not change those before (rope_type dynamic)" : nil
+    }
     /// Whether a layer rotates queries and keys.
     public func rotates(layer: Int) -> Bool { rotatingLayers[layer] }
     /// How many of the last tokens a layer looks at, a token itself included; nil for all.
@@ -116,7 +121,10 @@ public struct ModelConfiguration: Sendable {
             "head_dim", headSize % 2 == 0 && headSize <= 4096, expected: "an even width", found: "\(headSize)")
         normEpsilon = try reader.normEpsilon(family)
         switch family.positions {
-        case .rotary(let base): positions = .rotary(try RotaryParameters(json, defaultBase: base))
+        case .rotary(let base):
+            let rotary = try RotaryParameters(json, defaultBase: base, context: maximumContext)
+            try rotary.check(headSize: headSize)
+            positions = .rotary(rotary)
         case .learned(let offset): positions = .learned(offset: offset)
         }
         rotatingLayers = try reader.rotatingLayers(family, layerCount: layerCount)
@@ -175,6 +183,8 @@ extension ModelConfiguration {
         if !normsBefore || !hasFinalNorm { return "norms in other places" }
         if projectsEmbeddings { return "projected embeddings" }
         if rotatingLayers.contains(false) { return "layers without rotation" }
+        if rotary?.shortLimit != nil { return "rotations that depend on a sequence's length" }
+        if rotary?.attentionFactor != 1 { return "rotations that stretch" }
         if let window = windows.compactMap(\.self).first { return "a window of \(window) tokens" }
         return nil
     }

@@ -16,8 +16,8 @@ public struct FamilyFixture: Sendable, CustomStringConvertible {
     public let path: String
 
     public static let all = [
-        "llama-biases", "qwen2", "qwen2-window", "qwen3", "mistral", "smollm3", "phi3", "opt", "opt-post-norm",
-        "opt-no-biases", "gpt2", "gpt2-relu",
+        "llama-biases", "llama-yarn", "qwen2", "qwen2-window", "qwen3", "qwen3-yarn", "mistral", "smollm3", "phi3",
+        "phi3-longrope", "opt", "opt-post-norm", "opt-no-biases", "gpt2", "gpt2-relu",
     ].map(FamilyFixture.init)
 
     public init(_ name: String) {

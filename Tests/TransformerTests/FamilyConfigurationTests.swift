@@ -49,8 +49,8 @@ import Testing
             ("qwen3", "hidden_act", "gelu", "\"silu\"", "\"gelu\""),
             ("phi3", "partial_rotary_factor", 0.75, "1", "0.75"),
             (
-                "phi3", "rope_scaling", ["type": "longrope", "short_factor": [1], "long_factor": [1]], "rope_type",
-                "default, linear or llama3\u{0}\"longrope\""
+                "phi3", "rope_scaling", ["type": "longrope", "short_factor": [1], "long_factor": [1]],
+                "short_factor", "4 numbers, for heads of 8\u{0}1"
             ),
             ("smollm3", "no_rope_layers", [1, 0], "0 or 1 for each of 3 layers", "[1,0]"),
             ("smollm3", "no_rope_layers", [1, 2, 0], "0 or 1 for each of 3 layers", "[1,2,0]"),

@@ -178,6 +178,23 @@ import Testing
             try sequence.run([3])
         }
     }
+
+    /// Within the context dynamic scaling is none; beyond it, what is cached would have to change with every token.
+    @Test func refusesPositionsThatChangeTheOnesBefore() throws {
+        let plain = try Opened(FamilyFixture("qwen2").checkpoint)
+        var members = try FamilyFixture("qwen2").checkpoint.configuration.objectValue!
+        members["rope_parameters"] = nil
+        members["rope_scaling"] = ["type": "dynamic", "factor": 4.0]
+        members["max_position_embeddings"] = 40
+        let configuration = try ModelConfiguration(.object(members))
+        let sequence = SingleSequence(configuration, plain.weights)
+        let prompt = try FamilyFixture("qwen2").prompts[1]
+        #expect(prompt.relativeError(of: try prompt.logits(sequence, batch: 256)) <= Self.tolerance)
+        try sequence.run([Int32](repeating: 3, count: 40 - sequence.position))
+        let error = ModelError(
+            "position", expected: "one of 40 that do not change those before (rope_type dynamic)", found: "40")
+        #expect(throws: error) { try sequence.run([3]) }
+    }
 }
 
 extension FamilyFixture.Prompt {
@@ -192,7 +209,7 @@ extension FamilyFixture.Prompt {
         var found: [[Float]] = []
         for start in stride(from: 0, to: ids.count, by: batch) {
             let tokens = start..<min(start + batch, ids.count)
-            try sequence.run(Array(ids[tokens]))
+            try sequence.run(Array(ids[tokens]), ofSequence: ids.count)
             found += try sequence.logits(tokens.filter { $0 >= first }.map { $0 - start })
         }
         return found

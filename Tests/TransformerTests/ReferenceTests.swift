@@ -37,6 +37,8 @@ final class SingleSequence {
     private let blocks: [Int32]
     private var batch = Batch()
     private(set) var position = 0
+    private var tokens: [Int32] = []
+    private var length = 0
 
     init(
         _ configuration: ModelConfiguration, _ weights: DecoderWeights, cache element: ElementType = .f32,
@@ -54,9 +56,24 @@ final class SingleSequence {
                 pool: WorkerPool(threadCount: threads), kernels: kernels, maximumBatchTokens: 256))
     }
 
-    func run(_ tokens: [Int32], blocks: [Int32]? = nil) throws {
+    /// - Parameter length: tokens of the whole sequence; nil if these are its last. If it turns out to be longer than
+    ///   was said before, and that matters, all its tokens are run once more.
+    func run(_ tokens: [Int32], ofSequence length: Int? = nil, blocks: [Int32]? = nil) throws {
+        let length = length ?? position + tokens.count
+        let isLong = configuration.rotary?.isLong(length) ?? false
+        if position > 0, isLong, configuration.rotary?.isLong(self.length) == false {
+            position = 0
+            try append(self.tokens, ofSequence: length, blocks: blocks)
+        }
+        self.length = length
+        try append(tokens, ofSequence: length, blocks: blocks)
+        self.tokens += tokens
+    }
+
+    private func append(_ tokens: [Int32], ofSequence length: Int, blocks: [Int32]?) throws {
         batch.removeAll()
-        batch.append(tokens: tokens, firstPosition: position, blocks: blocks ?? self.blocks)
+        batch.append(
+            tokens: tokens, firstPosition: position, ofSequence: length, blocks: blocks ?? self.blocks)
         try decoder.forward(batch)
         position += tokens.count
     }

@@ -86,9 +86,11 @@ import Testing
 
     @Test func refusesWhatItDoesNotKnow() {
         #expect(
-            throws: ModelError("rope_type in config.json", expected: "default, linear or llama3", found: "\"yarn\"")
+            throws: ModelError(
+                "rope_type in config.json", expected: "default, linear, llama3, yarn, longrope or dynamic",
+                found: "\"proportional\"")
         ) {
-            try RotaryParameters(["rope_scaling": ["rope_type": "yarn", "factor": 4]])
+            try RotaryParameters(["rope_scaling": ["rope_type": "proportional", "factor": 4]])
         }
         #expect(throws: ModelError.self) { try RotaryParameters(["rope_theta": 0]) }
         #expect(throws: ModelError.self) { try RotaryParameters(["rope_theta": "large"]) }

@@ -17,6 +17,8 @@ public final class SequenceRunner {
     private var lastPlace = [0]
     /// The tokens whose keys and values the cache holds.
     public private(set) var tokens: [Int32] = []
+    /// Whether these were computed as the beginning of a long sequence: see ``RotaryParameters/isLong(_:)``.
+    private var isLong = false
 
     /// - Parameters:
     ///   - contextTokens: cache size; on a CPU memory is only used as it fills.
@@ -51,20 +53,39 @@ public final class SequenceRunner {
 
     /// How many of `prompt`'s first tokens the cache holds already; at least the last one is left to run.
     public func reusableTokens(of prompt: [Int32]) -> Int {
+        if isLong != rotatesLong(prompt.count) { return 0 }
         let common = zip(tokens, prompt).prefix { $0 == $1 }.count
         return min(common, prompt.count - 1)
     }
 
+    private func rotatesLong(_ count: Int) -> Bool { configuration.rotary?.isLong(count) ?? false }
+
     /// Runs tokens behind those already there, in batches; the logits of the last batch can then be asked for.
+    ///
+    /// Where the sequence thereby becomes a long one, or is none any more, those already there are run once more.
     /// - Parameter afterBatch: called with the places of each batch among `newTokens`, while its logits can be had.
     /// - Throws: `ModelError`; `SchedulingError` if the cache is full.
     public func run(_ newTokens: ArraySlice<Int32>, afterBatch: (Range<Int>) throws -> Void = { _ in }) throws {
+        let length = tokens.count + newTokens.count
+        if isLong != rotatesLong(length) {
+            let before = tokens
+            truncate(to: 0)
+            isLong.toggle()
+            try runBatches(before[...], ofSequence: length)
+        }
+        try runBatches(newTokens, ofSequence: length, afterBatch: afterBatch)
+    }
+
+    private func runBatches(
+        _ newTokens: ArraySlice<Int32>, ofSequence length: Int, afterBatch: (Range<Int>) throws -> Void = { _ in }
+    ) throws {
         var first = newTokens.startIndex
         while first < newTokens.endIndex {
             let end = min(first + decoder.maximumBatchTokens, newTokens.endIndex)
             try blocks.reserve(tokenCount: tokens.count + end - first, from: &pool)
             batch.removeAll()
-            batch.append(tokens: newTokens[first..<end], firstPosition: tokens.count, blocks: blocks.blocks)
+            batch.append(
+                tokens: newTokens[first..<end], firstPosition: tokens.count, ofSequence: length, blocks: blocks.blocks)
             try decoder.forward(batch)
             tokens.append(contentsOf: newTokens[first..<end])
             try afterBatch(first - newTokens.startIndex..<end - newTokens.startIndex)

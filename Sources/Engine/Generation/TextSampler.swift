@@ -73,7 +73,8 @@ public final class TextSampler {
             batch.removeAll()
             for index in texts.indices {
                 let blocks = Int32(index * blocksPerText)..<Int32((index + 1) * blocksPerText)
-                batch.append(tokens: [texts[index][position]], firstPosition: position, blocks: blocks)
+                batch.append(
+                    tokens: [texts[index][position]], firstPosition: position, ofSequence: length, blocks: blocks)
             }
             try decoder.forward(batch)
             let logits = try decoder.logits(ofTokens: Array(texts.indices))

@@ -14,7 +14,7 @@ extension CPUBackend {
         }
         let tokens = batch.tokens.count
         // Sines and cosines take long.
-        let width = configuration.embeddingSize + 32 * rotaryFrequencies.count
+        let width = configuration.embeddingSize + (rotation == nil ? 0 : 16 * configuration.headSize)
         let projected = OutputRows(pointer: buffers.hidden.pointer, stride: configuration.hiddenSize)
         let rows = embeddingProducts == nil ? buffers.hidden.pointer : buffers.embedded.pointer
         pool.forEachToken(tokens, width: width, EmbedStep(backend: self, batch: batch, output: rows))

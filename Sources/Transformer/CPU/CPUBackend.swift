@@ -19,8 +19,8 @@ public final class CPUBackend: Backend {
     let embeddingProducts: ProductGroup?
     let headProjectionProducts: ProductGroup?
     let headProducts: ProductGroup
-    /// None where positions are learned.
-    let rotaryFrequencies: [Double]
+    /// nil where positions are learned.
+    let rotation: Rotation?
     /// The input of the current group of products.
     let preparedInput: PreparedInput
     /// ``Kernels/scratchByteCount`` bytes for every thread, behind each other.
@@ -52,8 +52,9 @@ public final class CPUBackend: Backend {
         embeddingProducts = weights.embeddingProjection.map(group)
         headProjectionProducts = weights.headProjection.map(group)
         headProducts = group(weights.head)
-        rotaryFrequencies =
-            configuration.rotary?.frequencies(headSize: configuration.headSize, factors: weights.rotaryFactors) ?? []
+        rotation = configuration.rotary.map {
+            Rotation($0, headSize: configuration.headSize, factors: weights.rotaryFactors)
+        }
         preparedInput = PreparedInput(
             for: weights.layers.flatMap(\.matrices) + weights.outerMatrices, maximumTokens: maximumBatchTokens,
             kernels: kernels)

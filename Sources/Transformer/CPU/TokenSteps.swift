@@ -2,14 +2,6 @@ import CKernels
 import Sparse
 import Tensors
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-
 /// output = the token's row of the embedding table; the rotation of its position.
 struct EmbedStep: TokenStep {
     let backend: CPUBackend
@@ -19,17 +11,13 @@ struct EmbedStep: TokenStep {
 
     func run(token: Int) {
         let width = backend.configuration.embeddingSize
-        let half = backend.rotaryFrequencies.count
         let buffers = backend.buffers
         backend.weights.embedding.widenRow(
             Int(batch.tokens[token]), into: output + token * width, kernels: backend.kernels)
-        // In double precision: at position 100,000 a float32 angle is off by a hundredth of a turn.
-        let position = Double(batch.positions[token])
-        for pair in 0..<half {
-            let angle = position * backend.rotaryFrequencies[pair]
-            buffers.cosines.pointer[token * half + pair] = Float(cos(angle))
-            buffers.sines.pointer[token * half + pair] = Float(sin(angle))
-        }
+        let place = token * backend.configuration.headSize / 2
+        backend.rotation?.turn(
+            position: Int(batch.positions[token]), ofSequence: Int(batch.lengths[token]),
+            cosines: buffers.cosines.pointer + place, sines: buffers.sines.pointer + place)
     }
 }
 
@@ -86,8 +74,8 @@ struct AppendStep: TokenStep {
             table.rms_norm_heads(keys, keyValueHeadCount, headSize, keyNorm, epsilon)
         }
         if rotates {
-            let cosines = buffers.cosines.pointer + token * backend.rotaryFrequencies.count
-            let sines = buffers.sines.pointer + token * backend.rotaryFrequencies.count
+            let cosines = buffers.cosines.pointer + token * backend.configuration.headSize / 2
+            let sines = buffers.sines.pointer + token * backend.configuration.headSize / 2
             table.rotate(queries, headCount, headSize, cosines, sines)
             table.rotate(keys, keyValueHeadCount, headSize, cosines, sines)
         }

@@ -61,6 +61,18 @@ extension ModelInspection {
                 "base": base, "scaling": "llama3", "factor": .number(factor), "low_frequency": .number(low),
                 "high_frequency": .number(high), "original_context": .number(context),
             ]
+        case .yarn(let yarn):
+            return [
+                "base": base, "scaling": "yarn", "factor": .number(yarn.factor), "fast_turns": .number(yarn.fastTurns),
+                "slow_turns": .number(yarn.slowTurns), "original_context": .number(yarn.originalContext),
+                "attention_factor": .number(yarn.attentionFactor),
+            ]
+        case .longRope(let rope):
+            return [
+                "base": base, "scaling": "longrope", "original_context": .integer(rope.originalContext),
+                "attention_factor": .number(rope.attentionFactor),
+            ]
+        case .dynamic(let factor): return ["base": base, "scaling": "dynamic", "factor": .number(factor)]
         }
     }
 

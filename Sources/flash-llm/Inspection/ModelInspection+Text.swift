@@ -55,8 +55,11 @@ extension ModelInspection {
         case .none: return base
         case .linear(let factor): return "\(base), linear scaling by \(number(factor))"
         case .llama3(let factor, _, _, let context):
-            return
-                "\(base), Llama 3 scaling by \(number(factor)) from \(number(context)) tokens"
+            return "\(base), Llama 3 scaling by \(number(factor)) from \(number(context)) tokens"
+        case .yarn(let yarn):
+            return "\(base), YaRN scaling by \(number(yarn.factor)) from \(number(yarn.originalContext)) tokens"
+        case .longRope(let rope): return "\(base), LongRoPE scaling from \(rope.originalContext) tokens"
+        case .dynamic: return "\(base), no dynamic scaling beyond"
         }
     }
 
