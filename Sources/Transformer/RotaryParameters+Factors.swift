@@ -6,9 +6,4 @@ extension RotaryParameters {
         let plain = RotaryParameters(base: base, scaling: .none).frequencies(headSize: headSize)
         return zip(plain, frequencies(headSize: headSize)).map { Float($0 / $1) }
     }
-
-    /// What positions are divided by; nil where they are not.
-    public var linearFactor: Double? {
-        if case .linear(let factor) = scaling { factor } else { nil }
-    }
 }

@@ -16,15 +16,26 @@ public struct FamilyFixture: Sendable, CustomStringConvertible {
     public let path: String
 
     public static let all = [
-        "llama-biases", "llama-yarn", "qwen2", "qwen2-window", "qwen3", "qwen3-yarn", "mistral", "smollm3", "phi3",
-        "phi3-longrope", "opt", "opt-post-norm", "opt-no-biases", "gpt2", "gpt2-relu",
+        "llama-biases", "llama-yarn", "qwen2", "qwen2-window", "qwen3", "qwen3-yarn", "mistral", "mistral-full",
+        "smollm3", "phi3", "phi3-longrope", "opt", "opt-post-norm",
+        "opt-no-biases", "gpt2", "gpt2-relu",
     ].map(FamilyFixture.init)
+
+    /// Those that the `gguf` package has written as GGUF files, too, by scripts/make-gguf-family-vectors.
+    public static let gguf = [
+        "llama-biases", "llama-yarn", "mistral-full", "qwen2", "qwen3", "phi3", "phi3-longrope", "gpt2",
+    ].map(FamilyFixture.init)
+
+    private static let fixtures = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "TransformerTests/Fixtures")
 
     public init(_ name: String) {
         self.name = name
-        let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        path = tests.appending(path: "TransformerTests/Fixtures/families/\(name)").path
+        path = Self.fixtures.appending(path: "families/\(name)").path
     }
+
+    /// The same model as a GGUF file, where there is one.
+    public var ggufPath: String { Self.fixtures.appending(path: "gguf/\(name).gguf").path }
 
     public var description: String { name }
 

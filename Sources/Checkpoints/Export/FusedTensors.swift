@@ -19,7 +19,8 @@ struct FusedTensors: Sendable {
     /// - Parameters:
     ///   - names: of the plain tensors.
     ///   - layout: of the model type; nil if its files hold plain ones.
-    init(_ names: [String], layout: FolderLayout?) {
+    ///   - turning: whether matrices whose rows are columns in the type's folders shall be so here.
+    init(_ names: [String], layout: FolderLayout?, turning: Bool = true) {
         guard let layout, !layout.modules.isEmpty else {
             fusions = [:]
             self.names = names
@@ -34,7 +35,7 @@ struct FusedTensors: Sendable {
                 stored.append(name)
                 continue
             }
-            fusions[fusedName] = fusion
+            fusions[fusedName] = turning ? fusion : Fusion(parts: fusion.parts, isTransposed: false)
             stored.append(fusedName)
         }
         self.fusions = Dictionary(uniqueKeysWithValues: fusions.map { ($0.key, $0.value) })

@@ -14,14 +14,15 @@ public struct PlainWeights: Sendable {
     /// Every tensor of the model.
     public var names: [String] { fused.names }
 
+    /// - Parameter turning: whether matrices whose rows are columns in the type's folders are so here.
     /// - Throws: `CheckpointError` if the description of a packed model is damaged.
-    public init(_ checkpoint: Checkpoint, pool: WorkerPool) throws(CheckpointError) {
+    public init(_ checkpoint: Checkpoint, turning: Bool = true, pool: WorkerPool) throws(CheckpointError) {
         self.checkpoint = checkpoint
         self.pool = pool
         packed = try PackedWeights(checkpoint)
         fused = FusedTensors(
             packed?.names ?? checkpoint.tensors.map(\.name),
-            layout: FolderLayout.describing(checkpoint.configuration))
+            layout: FolderLayout.describing(checkpoint.configuration), turning: turning)
     }
 
     /// More elements than this has no tensor: sums of sizes cannot overflow.

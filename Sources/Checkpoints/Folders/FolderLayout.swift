@@ -60,15 +60,16 @@ struct FolderLayout: Sendable {
     private static let all = [llamaLike, phi3, opt, gpt2]
 
     /// A folder's tensors in its order, those of the table's model types as plain ones.
+    /// - Parameter turning: whether matrices whose rows are columns in folders are so here; GGUF files have rows.
     /// - Throws: `CheckpointError` for a fused tensor that cannot be cut as the configuration says, and if two tensors
     ///   have one name.
     static func plainTensors(
-        of stored: OrderedDictionary<String, StoredTensor>, configuration: JSON
+        of stored: OrderedDictionary<String, StoredTensor>, configuration: JSON, turning: Bool = true
     ) throws(CheckpointError) -> OrderedDictionary<String, StoredTensor> {
         guard let layout = describing(configuration) else { return stored }
         var plain: OrderedDictionary<String, StoredTensor> = [:]
         for tensor in stored.values {
-            for part in try layout.parts(of: tensor, configuration: configuration) {
+            for part in try layout.parts(of: tensor, configuration: configuration, turning: turning) {
                 let name = part.description.name
                 guard plain.updateValue(part, forKey: name) == nil else {
                     throw CheckpointError(
@@ -102,7 +103,9 @@ struct FolderLayout: Sendable {
         )
     }
 
-    private func parts(of tensor: StoredTensor, configuration: JSON) throws(CheckpointError) -> [StoredTensor] {
+    private func parts(
+        of tensor: StoredTensor, configuration: JSON, turning: Bool
+    ) throws(CheckpointError) -> [StoredTensor] {
         let stored = tensor.description.name
         let root = stored.prefix { $0 != "." }
         let name = roots.contains(String(root)) ? prefix + stored : stored
@@ -115,7 +118,7 @@ struct FolderLayout: Sendable {
         guard suffix == ".weight" || suffix == ".bias" else { return [tensor.named(name)] }
         let units = module.parts.map { $0.share.units(in: configuration) }
         let names = module.parts.map { place.layer + $0.name + suffix }
-        let isTransposed = module.isTransposed && suffix == ".weight"
+        let isTransposed = turning && module.isTransposed && suffix == ".weight"
         return try tensor.cut(into: Array(zip(names, units)), isTransposed: isTransposed)
     }
 }

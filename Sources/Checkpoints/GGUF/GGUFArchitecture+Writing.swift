@@ -3,10 +3,7 @@ import OrderedJSON
 extension GGUFArchitecture {
     /// The row of the table for a Hugging Face configuration; nil if there is none.
     static func describing(_ configuration: JSON) -> GGUFArchitecture? {
-        all.first { architecture in
-            let type = architecture.constants.first { $0.key == "model_type" }?.value
-            return type != nil && type == configuration["model_type"]
-        }
+        configuration["model_type"]?.stringValue.flatMap { type in all.first { $0.modelTypes.contains(type) } }
     }
 
     /// GGUF's name for the tensor that Hugging Face calls `name`, and whose heads' rows ggml wants interleaved; nil

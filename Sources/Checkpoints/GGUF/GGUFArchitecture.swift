@@ -18,63 +18,27 @@ struct GGUFArchitecture: Sendable {
 
     /// The value of `general.architecture`.
     let name: String
+    /// The `model_type`s that are written so; a file is read as the first.
+    let modelTypes: [String]
     /// What config.json says in any case.
     let constants: [(key: String, value: JSON)]
     let keys: [Key]
-    /// GGUF's module names to Hugging Face's; `*` stands for the layer's number.
+    /// GGUF's module names to those of Hugging Face's files, fused ones included; `*` stands for the layer's number.
     let modules: [String: String]
     /// The modules, by GGUF's names, whose rows are interleaved.
-    let interleaved: [String: Heads]
+    var interleaved: [String: Heads] = [:]
+    /// How llama.cpp's decoder stretches rotations; none where positions are learned.
+    var scalings: Set<GGUFTraits.Scaling.Kind> = []
+    /// Whether a file may say that layers look at a window of the last tokens.
+    var hasWindow = false
+    /// The MLP's activation, which is the architecture's own.
+    let activation: String
 
-    static let all: [GGUFArchitecture] = [.llama, .qwen2, .qwen3]
+    /// Whether queries and keys are rotated.
+    var isRotary: Bool { !scalings.isEmpty }
 
-    static let llama = GGUFArchitecture(
-        name: "llama", constants: constants("llama", "LlamaForCausalLM") + [("mlp_bias", false)], keys: llamaKeys,
-        modules: llamaModules, interleaved: ["blk.*.attn_q": .attention, "blk.*.attn_k": .keyValue])
-
-    /// The rows of these are in order.
-    static let qwen2 = GGUFArchitecture(
-        name: "qwen2", constants: constants("qwen2", "Qwen2ForCausalLM"), keys: llamaKeys, modules: llamaModules,
-        interleaved: [:])
-
-    static let qwen3 = GGUFArchitecture(
-        name: "qwen3", constants: constants("qwen3", "Qwen3ForCausalLM"), keys: llamaKeys,
-        modules: llamaModules.merging([
-            "blk.*.attn_q_norm": "model.layers.*.self_attn.q_norm",
-            "blk.*.attn_k_norm": "model.layers.*.self_attn.k_norm",
-        ]) { $1 },
-        interleaved: [:])
-
-    private static func constants(_ modelType: String, _ type: String) -> [(key: String, value: JSON)] {
-        [("architectures", [.string(type)]), ("model_type", .string(modelType)), ("hidden_act", "silu")]
-    }
-
-    private static let llamaKeys = [
-        Key(gguf: "embedding_length", configuration: "hidden_size", kind: .size, fallback: nil),
-        Key(gguf: "feed_forward_length", configuration: "intermediate_size", kind: .size, fallback: nil),
-        Key(gguf: "block_count", configuration: "num_hidden_layers", kind: .size, fallback: nil),
-        Key(gguf: "attention.head_count", configuration: "num_attention_heads", kind: .size, fallback: nil),
-        Key(gguf: "context_length", configuration: "max_position_embeddings", kind: .size, fallback: nil),
-        Key(
-            gguf: "attention.layer_norm_rms_epsilon", configuration: "rms_norm_eps", kind: .number, fallback: nil),
-        // ggml's own value where a file says nothing.
-        Key(gguf: "rope.freq_base", configuration: "rope_theta", kind: .number, fallback: 10000.0),
-    ]
-
-    private static let llamaModules = [
-        "token_embd": "model.embed_tokens",
-        "output_norm": "model.norm",
-        "output": "lm_head",
-        "blk.*.attn_norm": "model.layers.*.input_layernorm",
-        "blk.*.attn_q": "model.layers.*.self_attn.q_proj",
-        "blk.*.attn_k": "model.layers.*.self_attn.k_proj",
-        "blk.*.attn_v": "model.layers.*.self_attn.v_proj",
-        "blk.*.attn_output": "model.layers.*.self_attn.o_proj",
-        "blk.*.ffn_norm": "model.layers.*.post_attention_layernorm",
-        "blk.*.ffn_gate": "model.layers.*.mlp.gate_proj",
-        "blk.*.ffn_up": "model.layers.*.mlp.up_proj",
-        "blk.*.ffn_down": "model.layers.*.mlp.down_proj",
-    ]
+    /// The key of what is added to variances, which is called by the kind of norm.
+    var epsilonKey: String { keys.first { $0.gguf.hasSuffix("epsilon") }?.gguf ?? "attention.layer_norm_epsilon" }
 
     /// A tensor's module, with `*` for the layer's number, that number and what follows the module.
     struct TensorName: Equatable {

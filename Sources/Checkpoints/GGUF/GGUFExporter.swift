@@ -10,23 +10,6 @@ public struct GGUFExporter {
         case f16, bf16, f32, q8_0
     }
 
-    /// The rotary embedding's constants, which configurations spell in many ways, or leave to their family.
-    public struct Rotary: Sendable {
-        public var headSize: Int
-        public var base: Double
-        /// What positions are divided by; nil for none.
-        public var linearFactor: Double?
-        /// What each frequency is divided by, half of a head's size; nil for none.
-        public var factors: [Float]?
-
-        public init(headSize: Int, base: Double, linearFactor: Double? = nil, factors: [Float]? = nil) {
-            self.headSize = headSize
-            self.base = base
-            self.linearFactor = linearFactor
-            self.factors = factors
-        }
-    }
-
     /// What was written.
     public struct Report: Sendable {
         public let tensorCount: Int
@@ -56,25 +39,31 @@ public struct GGUFExporter {
         }
     }
 
-    /// A tensor to write: the model's, or the rotary factors.
-    private struct Item {
-        let source: String
+    /// A tensor to write.
+    struct Item {
+        enum Source {
+            /// The model's, by its name there.
+            case tensor(String)
+            /// Numbers that configurations say, and GGUF files hold as tensors.
+            case numbers([Float])
+        }
+
+        let source: Source
         let tensor: GGUFWriter.Tensor
-        let interleavedHeadSize: Int?
+        var interleavedHeadSize: Int? = nil
     }
 
-    private static let factorsName = "rope_freqs.weight"
-
-    private let weights: PlainWeights
-    private let architecture: GGUFArchitecture
-    private let configuration: JSON
+    let weights: PlainWeights
+    let architecture: GGUFArchitecture
+    let configuration: JSON
 
     /// - Throws: `CheckpointError` if the model's family has no GGUF names here.
     public init(_ checkpoint: Checkpoint, pool: WorkerPool) throws(CheckpointError) {
-        weights = try PlainWeights(checkpoint, pool: pool)
+        // Where Hugging Face's files have a matrix's rows as columns, GGUF's have them as rows.
+        weights = try PlainWeights(checkpoint, turning: false, pool: pool)
         configuration = checkpoint.configuration
         guard let architecture = GGUFArchitecture.describing(configuration) else {
-            let known = GGUFArchitecture.all.map(\.name).joined(separator: " or ")
+            let known = GGUFArchitecture.all.flatMap(\.modelTypes).joined(separator: " or ")
             throw CheckpointError(
                 .unsupported, path: checkpoint.path, subject: "the model's type", expected: "\(known) for a GGUF file",
                 found: configuration["model_type"]?.stringValue?.quoted ?? "none")
@@ -88,12 +77,14 @@ public struct GGUFExporter {
     ///   - type: of the matrices; nil for ``PlainWeights/plainType(of:)``. Matrices whose rows are no whole blocks of
     ///     q8_0 become f16.
     ///   - tokenizer: with a token for every row of the embedding table.
-    /// - Throws: `CheckpointError`, also for a NaN or an infinity; then nothing is left behind.
+    /// - Throws: `CheckpointError`, also for a NaN or an infinity, and for what llama.cpp's decoder of the architecture
+    ///   does not do; then nothing is left behind.
     public func write(
-        to destination: Destination, name: String, type: MatrixType?, tokenizer: GGUFTokenizer, rotary: Rotary
+        to destination: Destination, name: String, type: MatrixType?, tokenizer: GGUFTokenizer, traits: GGUFTraits
     ) throws(CheckpointError) -> Report {
         try checkTarget(destination)
-        let items = try items(type: type, rotary: rotary)
+        try check(traits)
+        let items = try items(type: type, traits: traits)
         var metadata = GGUFMetadataWriter()
         metadata.add("general.architecture", architecture.name)
         metadata.add("general.type", "model")
@@ -103,19 +94,19 @@ public struct GGUFExporter {
         if items.contains(where: { $0.tensor.type == .Q8_0 }) {
             metadata.add("general.quantization_version", UInt32(2))
         }
-        try addConfiguration(to: &metadata, rotary: rotary)
+        add(traits, to: &metadata)
         add(tokenizer, to: &metadata)
         let writer = try GGUFWriter(
             path: destination.path, metadata: metadata, tensors: items.map(\.tensor), started: destination.started)
         var elementCount = 0
         for (index, item) in items.enumerated() {
-            if item.source == Self.factorsName, let factors = rotary.factors {
-                try writer.append(item.tensor.name, Storage(factors).bytes)
-            } else {
-                try writer.append(item.tensor.name, try bytes(of: item))
+            switch item.source {
+            case .numbers(let numbers): try writer.append(item.tensor.name, Storage(numbers).bytes)
+            case .tensor(let source):
+                try writer.append(item.tensor.name, try bytes(of: item, source))
                 elementCount += item.tensor.shape.reduce(1, *)
+                weights.release(source)
             }
-            weights.release(item.source)
             destination.progress(index + 1, items.count)
         }
         try writer.finish()
@@ -149,169 +140,5 @@ public struct GGUFExporter {
         case .BF16: 32
         default: 0
         }
-    }
-}
-
-// MARK: - Tensors
-
-extension GGUFExporter {
-    private func items(type: MatrixType?, rotary: Rotary) throws(CheckpointError) -> [Item] {
-        var items: [Item] = []
-        let tied = configuration["tie_word_embeddings"]?.boolValue ?? false
-        for name in weights.names {
-            // What the architecture has no name for is nothing that its decoder reads.
-            guard let stored = architecture.storedName(of: name), let plain = weights.plainType(of: name),
-                !(tied && stored.name.hasPrefix("output."))
-            else { continue }
-            let shape = try weights.shape(of: name)
-            guard 1...GGUFLimits.rank ~= shape.count, !shape.contains(0) else {
-                throw CheckpointError(
-                    .unsupported, path: weights.checkpoint.path, subject: "tensor \(name.quoted)",
-                    expected: "one to \(GGUFLimits.rank) dimensions that are not zero", found: "\(shape)")
-            }
-            let encoding = Self.encoding(shape: shape, plain: plain, type: type)
-            items.append(
-                Item(
-                    source: name,
-                    tensor: GGUFWriter.Tensor(
-                        name: stored.name, shape: shape, type: encoding,
-                        byteCount: encoding.encoding.byteCount(elementCount: shape.reduce(1, *)) ?? 0),
-                    interleavedHeadSize: try stored.heads.map { (heads) throws(CheckpointError) in
-                        try headSize(heads, rows: shape.first ?? 0, of: name)
-                    }))
-        }
-        if let factors = rotary.factors {
-            let tensor = GGUFWriter.Tensor(
-                name: Self.factorsName, shape: [factors.count], type: .F32, byteCount: 4 * factors.count)
-            items.append(Item(source: Self.factorsName, tensor: tensor, interleavedHeadSize: nil))
-        }
-        return items
-    }
-
-    private static func encoding(shape: [Int], plain: WeightType, type: MatrixType?) -> GGUFTensorType {
-        guard shape.count >= 2 else { return .F32 }
-        switch type {
-        case .f32: return .F32
-        case .f16: return .F16
-        case .bf16: return .BF16
-        case .q8_0: return shape[shape.count - 1] % 32 == 0 ? .Q8_0 : .F16
-        case nil:
-            switch plain {
-            case .f32: return .F32
-            case .f16: return .F16
-            case .bf16: return .BF16
-            }
-        }
-    }
-
-    private func headSize(
-        _ heads: GGUFArchitecture.Heads, rows: Int, of name: String
-    ) throws(CheckpointError) -> Int {
-        let all = try size("num_attention_heads")
-        let count = heads == .attention ? all : configuration["num_key_value_heads"]?.intValue ?? all
-        guard count > 0, rows > 0, rows % count == 0, rows / count % 2 == 0 else {
-            throw CheckpointError(
-                .damaged, path: weights.checkpoint.path, subject: "tensor \(name.quoted)",
-                expected: "\(count) heads of an even number of rows", found: "\(rows) rows")
-        }
-        return rows / count
-    }
-
-    private func bytes(of item: Item) throws(CheckpointError) -> Storage<UInt8> {
-        let tensor = item.tensor
-        let type: WeightType =
-            switch tensor.type {
-            case .F16: .f16
-            case .BF16: .bf16
-            default: .f32
-            }
-        var bytes = try weights.elements(item.source, as: type)
-        let rows = tensor.shape.first ?? 1
-        if let headSize = item.interleavedHeadSize { bytes = Self.interleaved(bytes, rows: rows, headSize: headSize) }
-        return tensor.type == .Q8_0 ? Q8Blocks.encoded(bytes) : bytes
-    }
-
-    /// Rows of heads as ggml wants them: row i of a head's first half before row i of its second half.
-    private static func interleaved(_ bytes: Storage<UInt8>, rows: Int, headSize: Int) -> Storage<UInt8> {
-        let rowByteCount = bytes.count / rows
-        let output = AlignedBuffer<UInt8>(uninitializedCount: bytes.count)
-        withExtendedLifetime(bytes) {
-            for row in 0..<rows {
-                let inHead = row % headSize
-                let source = row - inHead + inHead / 2 + inHead % 2 * (headSize / 2)
-                UnsafeMutableRawPointer(output.pointer + row * rowByteCount).copyMemory(
-                    from: bytes.pointer + source * rowByteCount, byteCount: rowByteCount)
-            }
-        }
-        return output.frozen()
-    }
-}
-
-// MARK: - Metadata
-
-extension GGUFExporter {
-    private func missing(_ key: String) -> CheckpointError {
-        CheckpointError(
-            .missing, path: weights.checkpoint.path, subject: "\(key.quoted) in config.json",
-            expected: "a positive number below 2^32", found: configuration[key]?.kindName ?? "none")
-    }
-
-    private func size(_ key: String) throws(CheckpointError) -> Int {
-        guard let value = configuration[key]?.intValue, value > 0, value <= Int(UInt32.max) else { throw missing(key) }
-        return value
-    }
-
-    private func addConfiguration(
-        to metadata: inout GGUFMetadataWriter, rotary: Rotary
-    ) throws(CheckpointError) {
-        let prefix = architecture.name + "."
-        for key in architecture.keys where key.configuration != "rope_theta" {
-            let value = configuration[key.configuration] ?? key.fallback
-            switch key.kind {
-            case .size:
-                guard let value = value?.intValue, value > 0, let size = UInt32(exactly: value) else {
-                    throw missing(key.configuration)
-                }
-                metadata.add(prefix + key.gguf, size)
-            case .number:
-                guard let value = value?.doubleValue, value.isFinite else { throw missing(key.configuration) }
-                metadata.add(prefix + key.gguf, Float(value))
-            }
-        }
-        let heads = try size("num_attention_heads")
-        metadata.add(prefix + "rope.freq_base", Float(rotary.base))
-        let isGrouped = configuration.entry("num_key_value_heads") != .none
-        metadata.add(prefix + "attention.head_count_kv", UInt32(isGrouped ? try size("num_key_value_heads") : heads))
-        for key in ["rope.dimension_count", "attention.key_length", "attention.value_length"] {
-            metadata.add(prefix + key, UInt32(rotary.headSize))
-        }
-        metadata.add(prefix + "vocab_size", UInt32(try size("vocab_size")))
-        if let factor = rotary.linearFactor {
-            metadata.add(prefix + "rope.scaling.type", "linear")
-            metadata.add(prefix + "rope.scaling.factor", Float(factor))
-        }
-    }
-
-    private func add(_ tokenizer: GGUFTokenizer, to metadata: inout GGUFMetadataWriter) {
-        let prefix = "tokenizer.ggml."
-        metadata.add(prefix + "model", tokenizer.model)
-        if let pre = tokenizer.pre { metadata.add(prefix + "pre", pre) }
-        metadata.add(prefix + "tokens", tokenizer.tokens)
-        if !tokenizer.scores.isEmpty { metadata.add(prefix + "scores", tokenizer.scores) }
-        if !tokenizer.tokenTypes.isEmpty {
-            metadata.add(prefix + "token_type", tokenizer.tokenTypes.map { Int32(clamping: $0) })
-        }
-        if !tokenizer.merges.isEmpty { metadata.add(prefix + "merges", tokenizer.merges) }
-        let ids = [
-            ("bos", tokenizer.beginningID), ("eos", tokenizer.endID), ("eot", tokenizer.endOfTurnID),
-            ("unknown", tokenizer.unknownID), ("padding", tokenizer.paddingID),
-        ]
-        for case (let key, let id?) in ids { metadata.add(prefix + key + "_token_id", UInt32(id)) }
-        let flags = [
-            ("add_bos_token", tokenizer.addsBeginning), ("add_eos_token", tokenizer.addsEnd),
-            ("add_space_prefix", tokenizer.addsSpacePrefix),
-        ]
-        for case (let key, let flag?) in flags { metadata.add(prefix + key, flag) }
-        if let template = tokenizer.chatTemplate { metadata.add("tokenizer.chat_template", template) }
     }
 }

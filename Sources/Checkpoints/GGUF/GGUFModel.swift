@@ -79,34 +79,25 @@ struct GGUFModel {
             }
             members[key.configuration] = member
         }
-        members["num_key_value_heads"] = .integer(heads.keyValue)
-        members["head_dim"] = .integer(heads.size)
-        members["rope_scaling"] = try ropeScaling(architecture, metadata)
+        if architecture.isRotary {
+            members["num_key_value_heads"] = .integer(heads.keyValue)
+            members["head_dim"] = .integer(heads.size)
+            members["rope_scaling"] = try ropeScaling(file, architecture, metadata)
+            members["attention_bias"] = .bool(file.tensors["blk.0.attn_q.bias"] != nil)
+            members["mlp_bias"] = .bool(file.tensors["blk.0.ffn_up.bias"] != nil)
+        }
+        if architecture.hasWindow {
+            let key = architecture.name + ".attention.sliding_window"
+            let window = try metadata.optional(key, "an integer of at least 0", \.sizeValue) ?? 0
+            members["sliding_window"] = window == 0 ? .null : .integer(window)
+        }
         members["vocab_size"] = .integer(try vocabularySize(file, architecture, metadata))
-        members["attention_bias"] = .bool(file.tensors["blk.0.attn_q.bias"] != nil)
         members["tie_word_embeddings"] = .bool(file.tensors["output.weight"] == nil)
         for (key, member) in [("bos", "bos_token_id"), ("eos", "eos_token_id"), ("padding", "pad_token_id")] {
             let id = try metadata.optional("tokenizer.ggml.\(key)_token_id", "an integer", \.intValue)
             if let id, id != Int(UInt32.max) { members[member] = .integer(id) }
         }
         return members
-    }
-
-    /// How rotary frequencies are stretched. Llama 3's way is not here: GGUF stores its factors as the tensor
-    /// `rope_freqs.weight`.
-    private static func ropeScaling(
-        _ architecture: GGUFArchitecture, _ metadata: GGUFMetadata
-    ) throws(CheckpointError) -> JSON? {
-        let prefix = architecture.name + ".rope.scaling."
-        let type = try metadata.optional(prefix + "type", "a string", \.stringValue)
-        guard let type, type != "none" else { return nil }
-        var members: OrderedDictionary<String, JSON> = ["rope_type": .string(type)]
-        let factor = try metadata.required(prefix + "factor", "a finite number", \.finiteValue)
-        members["factor"] = .number(factor)
-        let length = try metadata.optional(
-            prefix + "original_context_length", "a positive integer", \.positiveValue)
-        if let length { members["original_max_position_embeddings"] = .integer(length) }
-        return .object(members)
     }
 
     private static func vocabularySize(
@@ -122,10 +113,11 @@ struct GGUFModel {
 }
 
 extension GGUFModel {
-    /// The file's tensors in its order under Hugging Face's names.
+    /// The file's tensors in its order under Hugging Face's names, fused ones cut apart. Divisors that the
+    /// configuration has taken are none of them.
     func storedTensors() throws(CheckpointError) -> OrderedDictionary<String, StoredTensor> {
         var stored: OrderedDictionary<String, StoredTensor> = [:]
-        for tensor in file.tensors.values {
+        for tensor in file.tensors.values where ![RotaryTensors.short, RotaryTensors.long].contains(tensor.name) {
             let description = TensorDescription(
                 name: architecture.configurationName(of: tensor.name), shape: tensor.dimensions.reversed(),
                 encoding: tensor.type.encoding, byteCount: tensor.byteRange.count, path: file.path)
@@ -138,7 +130,7 @@ extension GGUFModel {
                     found: "another tensor that is \(description.name.quoted)")
             }
         }
-        return stored
+        return try FolderLayout.plainTensors(of: stored, configuration: configuration, turning: false)
     }
 
     private func interleavedHeadSize(of tensor: GGUFTensor, rows: Int) throws(CheckpointError) -> Int? {
@@ -156,12 +148,17 @@ extension GGUFModel {
 
 extension GGUFValue {
     /// A size: of a layer, or of how many there are.
-    fileprivate var positiveValue: Int? {
+    var positiveValue: Int? {
         intValue.flatMap { $0 > 0 ? $0 : nil }
     }
 
+    /// A size that may be none.
+    var sizeValue: Int? {
+        intValue.flatMap { $0 >= 0 ? $0 : nil }
+    }
+
     /// A number that config.json can hold.
-    fileprivate var finiteValue: Double? {
+    var finiteValue: Double? {
         doubleValue.flatMap { $0.isFinite ? $0 : nil }
     }
 }

@@ -126,18 +126,7 @@ struct ExportCommand: ParsableCommand {
         let configuration = files.configuration
         let tokenizer = try files.tokenizer().ggufTokenizer(
             of: files.checkpoint, vocabularySize: configuration.vocabularySize)
-        guard let parameters = configuration.rotary else {
-            throw ModelError("the model's positions", expected: "rotary ones for a GGUF file", found: "learned ones")
-        }
-        let windows = (0..<configuration.layerCount).compactMap { configuration.window(layer: $0) }
-        if let window = windows.first {
-            throw ModelError(
-                "the model's attention", expected: "all of the context in every layer for a GGUF file",
-                found: "a window of \(window) tokens")
-        }
-        let rotary = GGUFExporter.Rotary(
-            headSize: configuration.headSize, base: parameters.base, linearFactor: parameters.linearFactor,
-            factors: try rotaryFactors(files, parameters))
+        let traits = try configuration.ggufTraits(storedFactors: try rotaryFactors(files))
         let interrupts = InterruptHandler()
         let progress = ProgressReporter(traits: console.errors)
         _ = interrupts.register { progress.finish() }
@@ -149,19 +138,17 @@ struct ExportCommand: ParsableCommand {
             defer { progress.finish() }
             return try exporter.write(
                 to: destination, name: Self.modelName(model.model), type: try chosenType(), tokenizer: tokenizer,
-                rotary: rotary)
+                traits: traits)
         }
         return ExportResult(
             path: output, format: Format.gguf.rawValue, type: type, tensorCount: report.tensorCount,
             parameterCount: report.elementCount, byteCount: report.byteCount, sparse: nil)
     }
 
-    /// A GGUF file's own factors, or those that the configuration's scaling comes to.
-    private func rotaryFactors(_ files: ModelFiles, _ parameters: RotaryParameters) throws -> [Float]? {
+    /// A GGUF file's own factors; nil if there are none.
+    private func rotaryFactors(_ files: ModelFiles) throws -> [Float]? {
         let name = "rope_freqs.weight"
-        guard let stored = files.checkpoint[name] else {
-            return parameters.frequencyFactors(headSize: files.configuration.headSize)
-        }
+        guard let stored = files.checkpoint[name] else { return nil }
         let factors = AlignedBuffer<Float>(uninitializedCount: stored.elementCount)
         try files.checkpoint.read(name, as: .f32, into: UnsafeMutableRawBufferPointer(factors.elements))
         return Array(factors.frozen())
