@@ -147,8 +147,8 @@ static double cached_at(const struct flash_cache_layer *cache, const char *head,
 }
 
 void flash_reference_attend(
-    const struct flash_cache_layer *cache, const int32_t *block_table, int64_t kv_head, float scale, const float *query,
-    int64_t start, int64_t length, float *output) {
+    const struct flash_cache_layer *cache, const int32_t *block_table, int64_t kv_head, float scale, float cap,
+    const float *query, int64_t start, int64_t length, float *output) {
     const int64_t width = cache->head_width, head_bytes = cached_bytes(cache);
     double largest = -INFINITY, sum = 0;
     // Three passes over the tokens: the largest score, the sum of the weights, the weighted values.
@@ -163,6 +163,7 @@ void flash_reference_attend(
             double score = 0;
             for (int64_t d = 0; d < width; d++) score += cached_at(cache, keys, 1, slot, d) * query[d];
             score *= scale;
+            if (cap > 0) score = cap * tanh(score / cap);
             if (pass == 0) {
                 if (!(score <= largest)) largest = score;
             } else if (pass == 1) {

@@ -46,10 +46,12 @@ public struct Checkpoint: Sendable {
     public init(_ folder: ModelFolder) throws(CheckpointError) {
         path = folder.path
         let compression = try CompressionConfiguration(folder.configuration, folder: folder.path)
-        configuration = compression.plainConfiguration
+        let whole = compression.plainConfiguration
+        configuration = TextPart.configuration(of: whole)
         let stored = try folder.storedTensors()
         contents = try FolderLayout.plainTensors(
-            of: try compression.layout?.joined(stored) ?? stored, configuration: compression.plainConfiguration)
+            of: TextPart.tensors(of: try compression.layout?.joined(stored) ?? stored, whole: whole),
+            configuration: configuration)
         source = .folder(folder)
     }
 

@@ -78,11 +78,15 @@ struct LayerPruner {
         }
         try look(at: [0, 1, 2], LayerStream.attentionInput)
         forBoth(LayerStream.attend)
-        try look(at: [3], addsToStream: true) { stream in { rows, _ in stream.attended(rows) } }
+        // What is normalised before it is added cannot make up for what the stream has lost.
+        try look(at: [3], addsToStream: weights.attentionOutputNorm == nil) { stream in
+            { rows, _ in stream.attended(rows) }
+        }
         forBoth(LayerStream.addAttended)
         try look(at: Array(weights.mlpInputs), LayerStream.mlpInput)
         forBoth(LayerStream.activate)
-        try look(at: [weights.mlpInputs.upperBound], addsToStream: true) { stream in
+        let down = weights.mlpInputs.upperBound
+        try look(at: [down], addsToStream: weights.mlpOutputNorm == nil) { stream in
             { rows, _ in stream.activated(rows) }
         }
         forBoth(LayerStream.addActivated)

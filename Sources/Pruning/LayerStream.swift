@@ -55,7 +55,7 @@ final class LayerStream {
     func addAttended(_ rows: Range<Int>, _ weights: LayerWeights) {
         forward.addToStream(
             attended(rows), by: weights.output, bias: weights.outputBias, norm: weights.inputNorm,
-            hidden.slice(rows: rows), scratch: slice(buffers.change, rows))
+            outputNorm: weights.attentionOutputNorm, hidden.slice(rows: rows), scratch: slice(buffers.change, rows))
     }
 
     /// What goes into the gate and up projections, until the next step.
@@ -76,7 +76,7 @@ final class LayerStream {
     func addActivated(_ rows: Range<Int>, _ weights: LayerWeights) {
         forward.addToStream(
             activated(rows), by: weights.down, bias: weights.downBias, norm: weights.postAttentionNorm,
-            hidden.slice(rows: rows), scratch: slice(buffers.change, rows))
+            outputNorm: weights.mlpOutputNorm, hidden.slice(rows: rows), scratch: slice(buffers.change, rows))
     }
 
     private func productInput(_ rows: Range<Int>, norm: LayerWeights.Norm) -> MatrixSlice {

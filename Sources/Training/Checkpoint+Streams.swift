@@ -23,6 +23,9 @@ extension Checkpoint {
             return rows
         }
         var stream = try rows(family.embedding, tokens.map { Int($0) }, columns: configuration.embeddingSize)
+        if configuration.embeddingScale != 1 {
+            for index in stream.elements.indices { stream.elements[index] *= configuration.embeddingScale }
+        }
         if configuration.projectsEmbeddings, let name = family.embeddingProjection {
             let projection = try Matrix(
                 reading: name, rows: configuration.hiddenSize, columns: configuration.embeddingSize, from: self)

@@ -30,9 +30,8 @@ public final class DistillationHead {
         arithmetic = forward.arithmetic
         let family = configuration.family
         if configuration.hasFinalNorm {
-            let norm = LayerWeights.Norm(configuration)
-            try norm.read(family.finalNorm, from: checkpoint)
-            self.norm = norm
+            norm = try LayerWeights.Norm(
+                reading: family.finalNorm, from: checkpoint, configuration: configuration)
         } else {
             norm = nil
         }
@@ -124,6 +123,8 @@ public final class DistillationHead {
             if student[index] > student[studentTop] { studentTop = index }
             if teacher[index] > teacher[teacherTop] { teacherTop = index }
         }
+        let slopes = cap(student, teacher)
+        defer { slopes?.deallocate() }
         let (studentLogit, teacherLogit) = (Double(student[studentTop]), Double(teacher[teacherTop]))
         let teacherLogits = UnsafeMutablePointer<Float>.allocate(capacity: count)
         defer { teacherLogits.deallocate() }
@@ -142,6 +143,21 @@ public final class DistillationHead {
         let studentSum = studentLogit - logarithm(Double(student[studentTop]))
         let teacherSum = teacherLogit - logarithm(Double(teacher[teacherTop]))
         for index in 0..<count { student[index] = (student[index] - teacher[index]) * scale }
+        if let slopes {
+            for index in 0..<count { student[index] *= slopes[index] }
+        }
         return difference - teacherSum + studentSum
+    }
+
+    /// Caps logits where the model does; what that does to the derivatives by the student's, to be deallocated.
+    private func cap(
+        _ student: UnsafeMutablePointer<Float>, _ teacher: UnsafeMutablePointer<Float>
+    ) -> UnsafeMutablePointer<Float>? {
+        guard let cap = forward.configuration.logitCap else { return nil }
+        let count = table.rows
+        for logits in [student, teacher] { arithmetic.kernels.table.soft_cap(logits, Int64(count), cap) }
+        let slopes = UnsafeMutablePointer<Float>.allocate(capacity: count)
+        for index in 0..<count { slopes[index] = 1 - (student[index] / cap) * (student[index] / cap) }
+        return slopes
     }
 }

@@ -20,6 +20,7 @@ extension HeadAttention {
         let values = Columns(kept.values.slice(rows: rows, columns: place))
         let weights = Matrix(uninitializedRows: Self.block, columns: length)
         let changes = Matrix(uninitializedRows: Self.block, columns: length)
+        let slopes = configuration.attentionCap.map { _ in Matrix(uninitializedRows: Self.block, columns: length) }
         // Sums over queries: `[length, size]`.
         let keySum = gradients.keys.slice(rows: rows, columns: place)
         let valueSum = gradients.values.slice(rows: rows, columns: place)
@@ -37,13 +38,19 @@ extension HeadAttention {
                 let (p, d) = (weights.slice(rows: 0..<block.count), changes.slice(rows: 0..<block.count))
                 multiply(queries.slice(rows: block), keys.rows, 0..<block.upperBound, into: p)
                 multiply(outputs.slice(rows: block), values.rows, 0..<block.upperBound, into: d)
-                for row in block { softmax(p.row(row - first), of: row, window: window) }
+                for row in block {
+                    softmax(
+                        p.row(row - first), of: row, window: window, slopes: slopes?.slice.row(row - first))
+                }
                 addProduct(p, outputs.slice(rows: block), columns: block.upperBound, to: valueSum)
                 for row in block {
                     let (p, d) = (p.row(row - first), d.row(row - first))
                     let seen = firstSeen(by: row, window: window)
                     d.update(repeating: 0, count: seen)
                     table.softmax_gradient(p + seen, d + seen, Int64(row + 1 - seen), scale)
+                    if let slopes = slopes?.slice {
+                        for token in seen...row { d[token] *= slopes.row(row - first)[token] }
+                    }
                     (d + row + 1).update(repeating: 0, count: length - row - 1)
                 }
                 addProduct(d, queries.slice(rows: block), columns: block.upperBound, to: keySum)

@@ -50,16 +50,31 @@ struct HeadAttention {
     }
 
     /// What a query times a key is multiplied with.
-    var scale: Float { 1 / Float(forward.configuration.headSize).squareRoot() }
+    var scale: Float { forward.configuration.attentionScale }
 
     /// The first token that the query of token `row` sees.
     func firstSeen(by row: Int, window: Int?) -> Int { window.map { max(row + 1 - $0, 0) } ?? 0 }
 
     /// Scores of the tokens that a query sees become weights, all others zero.
-    func softmax(_ scores: UnsafeMutablePointer<Float>, of row: Int, window: Int?) {
+    /// - Parameter slopes: where scores are capped, gets what the cap does to their derivatives.
+    func softmax(
+        _ scores: UnsafeMutablePointer<Float>, of row: Int, window: Int?, slopes: UnsafeMutablePointer<Float>? = nil
+    ) {
+        let table = forward.arithmetic.kernels.table
         let first = firstSeen(by: row, window: window)
+        let count = row + 1 - first
         scores.update(repeating: 0, count: first)
-        forward.arithmetic.kernels.table.softmax(scores + first, Int64(row + 1 - first), scale)
+        if let cap = forward.configuration.attentionCap {
+            let seen = scores + first
+            for index in 0..<count { seen[index] *= scale }
+            table.soft_cap(seen, Int64(count), cap)
+            if let slopes {
+                for index in 0..<count { slopes[first + index] = 1 - (seen[index] / cap) * (seen[index] / cap) }
+            }
+            table.softmax(seen, Int64(count), 1)
+        } else {
+            table.softmax(scores + first, Int64(count), scale)
+        }
         (scores + row + 1).update(repeating: 0, count: forward.length - row - 1)
     }
 }

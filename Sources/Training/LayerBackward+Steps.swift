@@ -8,10 +8,11 @@ extension LayerBackward {
     func goBackThroughMLP(_ weights: LayerWeights, stream: Matrix, into result: LayerGradients) {
         let (kept, turned) = (activations, gradients)
         goBackThroughNormBehind(sums?.mlp, weights.postAttentionNorm, stream: stream)
+        let product = goBackThroughOutputNorm(outputs?.mlp, weights.mlpOutputNorm, stream: stream)
         let down = result.projections.count - 1
-        multiplyOuter(stream.slice, activated.slice, into: result.projections[down])
+        multiplyOuter(product.slice, activated.slice, into: result.projections[down])
         // The derivative by what went into the down projection, in the place of that.
-        multiply(stream.slice, by: weights.down, into: activated.slice)
+        multiply(product.slice, by: weights.down, into: activated.slice)
         goBackThroughActivation(hasGate: weights.gate != nil)
         multiplyOuter(kept.up.slice, mlpInput.slice, into: result.projections[down - 1])
         multiply(kept.up.slice, by: weights.up, into: turned.normalized.slice)
@@ -30,7 +31,8 @@ extension LayerBackward {
         arithmetic.forEachRow(of: slices.1) { row in
             let (up, gradient, count) = (slices.1.row(row), slices.2.row(row), slices.1.columns)
             if hasGate {
-                kernels.table.silu_gradient(slices.0.row(row), up, gradient, Int64(count))
+                kernels.goBackThroughGate(
+                    slices.0.row(row), up: up, outputGradient: gradient, count: count, by: activation)
             } else {
                 kernels.goBackThroughActivation(up, outputGradient: gradient, count: count, by: activation)
             }
@@ -42,8 +44,9 @@ extension LayerBackward {
     ) {
         let (kept, turned) = (activations, gradients)
         goBackThroughNormBehind(sums?.attention, weights.inputNorm, stream: stream)
-        multiplyOuter(stream.slice, kept.attended.slice, into: result.projections[3])
-        multiply(stream.slice, by: weights.output, into: turned.attended.slice)
+        let product = goBackThroughOutputNorm(outputs?.attention, weights.attentionOutputNorm, stream: stream)
+        multiplyOuter(product.slice, kept.attended.slice, into: result.projections[3])
+        multiply(product.slice, by: weights.output, into: turned.attended.slice)
         let heads = configuration.keyValueHeadCount
         let length = forward.length
         arithmetic.pool.forEachChunk(tokens / length * heads) { task, thread in
@@ -52,9 +55,9 @@ extension LayerBackward {
                 kept, rows: sequence * length..<(sequence + 1) * length, keyValueHead: head, window: weights.window,
                 gradients: turned)
         }
-        if weights.rotates {
-            forward.rotate(turned.queries.slice, backwards: true)
-            forward.rotate(turned.keys.slice, backwards: true)
+        if let rotation = weights.rotation {
+            forward.rotate(turned.queries.slice, by: rotation, backwards: true)
+            forward.rotate(turned.keys.slice, by: rotation, backwards: true)
         }
         if let norms = weights.headNorms, let unnormalized = kept.unnormalized {
             goBackThroughHeadNorms(of: unnormalized.queries, weight: norms.query, gradient: turned.queries)
@@ -92,6 +95,15 @@ extension LayerBackward {
         arithmetic.copy(stream.slice, into: before.slice)
         stream.elements.update(repeating: 0)
         goBackThroughNorm(of: sum, norm, before, addingTo: stream)
+    }
+
+    /// What the stream's derivative says of a product that is added to it: the same, or through the product's norm.
+    private func goBackThroughOutputNorm(_ product: Matrix?, _ norm: LayerWeights.Norm?, stream: Matrix) -> Matrix {
+        guard let product, let norm else { return stream }
+        let gradient = gradients.change
+        gradient.elements.update(repeating: 0)
+        goBackThroughNorm(of: product, norm, stream, addingTo: gradient)
+        return gradient
     }
 
     private func goBackThroughNorm(

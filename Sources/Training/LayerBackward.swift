@@ -31,6 +31,8 @@ public final class LayerBackward {
     let activated: Matrix
     /// The residual stream before the norms that stand behind attention and MLP; nil where none do.
     let sums: (attention: Matrix, mlp: Matrix)?
+    /// What attention and MLP give before norms of that; nil where there are none.
+    let outputs: (attention: Matrix, mlp: Matrix)?
     /// Memory for a transposed matrix of activations, and for one of its gradients.
     private let left: AlignedBuffer<Float>
     private let right: AlignedBuffer<Float>
@@ -53,6 +55,8 @@ public final class LayerBackward {
         secondNormalized = stream()
         activated = Matrix(uninitializedRows: tokens, columns: configuration.intermediateSize)
         sums = configuration.normsBefore ? nil : (stream(), stream())
+        let family = configuration.family
+        outputs = family.attentionOutputNorm == nil && family.mlpOutputNorm == nil ? nil : (stream(), stream())
         let widest = max(configuration.hiddenSize, configuration.queryWidth, configuration.intermediateSize)
         left = AlignedBuffer(uninitializedCount: tokens * widest)
         right = AlignedBuffer(uninitializedCount: tokens * widest)
@@ -67,7 +71,9 @@ public final class LayerBackward {
         let kept = activations
         forward.attend(input.slice, weights, buffers: kept, into: kept.attended.slice)
         arithmetic.copy(input.slice, into: middle.slice)
-        add(kept.attended, by: weights.output, bias: weights.outputBias, to: middle)
+        add(
+            kept.attended, by: weights.output, bias: weights.outputBias, norm: weights.attentionOutputNorm,
+            keepingOutputIn: outputs?.attention, to: middle)
         goThroughNormBehind(middle, weights.inputNorm, keepingSumIn: sums?.attention)
         let inner = forward.productInput(
             middle.slice, norm: weights.postAttentionNorm, in: secondNormalized.slice)
@@ -82,17 +88,28 @@ public final class LayerBackward {
             arithmetic.copy(kept.gate.slice, into: activated.slice)
             forward.activate(gate: activated.slice, up: kept.up.slice)
         }
-        // The way back through a norm behind needs what it was given.
-        guard output != nil || sums != nil else { return }
+        // The way back through norms behind products and sums needs what they were given.
+        guard output != nil || sums != nil || outputs != nil else { return }
         let result = output ?? gradients.change
         arithmetic.copy(middle.slice, into: result.slice)
-        add(activated, by: weights.down, bias: weights.downBias, to: result)
+        add(
+            activated, by: weights.down, bias: weights.downBias, norm: weights.mlpOutputNorm,
+            keepingOutputIn: outputs?.mlp, to: result)
         goThroughNormBehind(result, weights.postAttentionNorm, keepingSumIn: sums?.mlp)
     }
 
-    private func add(_ input: Matrix, by weight: Matrix, bias: Matrix?, to target: Matrix) {
-        forward.addProduct(
-            input.slice, by: weight, bias: bias, to: target.slice, scratch: activations.change.slice)
+    private func add(
+        _ input: Matrix, by weight: Matrix, bias: Matrix?, norm: LayerWeights.Norm?, keepingOutputIn kept: Matrix?,
+        to target: Matrix
+    ) {
+        let product = kept ?? activations.change
+        forward.multiply(input.slice, by: weight, bias: bias, into: product.slice)
+        var change = product.slice
+        if let norm {
+            change = activations.change.slice
+            forward.normalize(product.slice, by: norm, into: change)
+        }
+        arithmetic.add(change, to: target.slice)
     }
 
     private func goThroughNormBehind(_ stream: Matrix, _ norm: LayerWeights.Norm, keepingSumIn sum: Matrix?) {

@@ -14,8 +14,8 @@ public struct LayerForward: Sendable {
     /// Tokens of a sequence.
     public let length: Int
     public let arithmetic: Arithmetic
-    /// nil where positions are learned.
-    private let rotation: RotationTable?
+    /// The ways in which layers rotate; none where positions are learned.
+    private let rotations: [RotationTable]
 
     /// - Parameter rotaryFactors: what frequencies are divided by besides, from GGUF files; nil for none.
     public init(
@@ -25,7 +25,7 @@ public struct LayerForward: Sendable {
         self.configuration = configuration
         self.length = length
         self.arithmetic = arithmetic
-        rotation = configuration.rotary.map { rotary in
+        rotations = configuration.rotaries.map { rotary in
             RotationTable(
                 Rotation(rotary, headSize: configuration.headSize, factors: rotaryFactors), length: length,
                 pairs: configuration.headSize / 2)
@@ -69,9 +69,11 @@ public struct LayerForward: Sendable {
     }
 
     /// Rotates queries or keys by their tokens' positions; backwards, their gradients.
-    public func rotate(_ heads: MatrixSlice, backwards: Bool = false) {
+    /// - Parameter place: among ``ModelConfiguration/rotaries``.
+    public func rotate(_ heads: MatrixSlice, by place: Int = 0, backwards: Bool = false) {
         let (table, size) = (arithmetic.kernels.table, configuration.headSize)
-        guard let rotation else { preconditionFailure("a rotation of learned positions") }
+        precondition(place < rotations.count, "a rotation of learned positions")
+        let rotation = rotations[place]
         let sines = backwards ? rotation.negativeSines : rotation.sines
         arithmetic.forEachRow(of: heads) { row in
             let place = row % length * size / 2
@@ -118,9 +120,9 @@ public struct LayerForward: Sendable {
             normalizeHeads(queries, by: norms.query)
             normalizeHeads(keys, by: norms.key)
         }
-        if weights.rotates {
-            rotate(queries)
-            rotate(keys)
+        if let rotation = weights.rotation {
+            rotate(queries, by: rotation)
+            rotate(keys, by: rotation)
         }
         attend(queries: queries, keys: keys, values: values, window: weights.window, into: output)
     }
@@ -147,11 +149,11 @@ public struct LayerForward: Sendable {
         }
     }
 
-    /// `gate = silu(gate) * up`
+    /// `gate` = the activation of `gate`, times `up`.
     public func activate(gate: MatrixSlice, up: MatrixSlice) {
-        let table = arithmetic.kernels.table
+        let (kernels, activation) = (arithmetic.kernels, configuration.activation)
         arithmetic.forEachRow(of: gate) { row in
-            table.silu_multiply(gate.row(row), up.row(row), Int64(gate.columns))
+            kernels.activate(gate: gate.row(row), up: up.row(row), count: gate.columns, by: activation)
         }
     }
 
@@ -163,12 +165,15 @@ public struct LayerForward: Sendable {
         arithmetic.add(scratch, to: target)
     }
 
-    /// The same into the residual stream, which is normalised then where norms stand behind.
+    /// The same into the residual stream, the product normalised by `outputNorm` if there is one; the stream is
+    /// normalised then where norms stand behind.
     public func addToStream(
-        _ input: MatrixSlice, by weight: Matrix, bias: Matrix?, norm: LayerWeights.Norm, _ stream: MatrixSlice,
-        scratch: MatrixSlice
+        _ input: MatrixSlice, by weight: Matrix, bias: Matrix?, norm: LayerWeights.Norm,
+        outputNorm: LayerWeights.Norm? = nil, _ stream: MatrixSlice, scratch: MatrixSlice
     ) {
-        addProduct(input, by: weight, bias: bias, to: stream, scratch: scratch)
+        multiply(input, by: weight, bias: bias, into: scratch)
+        if let outputNorm { normalize(scratch, by: outputNorm, into: scratch) }
+        arithmetic.add(scratch, to: stream)
         if !configuration.normsBefore { normalize(stream, by: norm, into: stream) }
     }
 }

@@ -22,14 +22,24 @@ public struct LayerWeights: Sendable {
                 ? nil : Matrix(uninitializedRows: 1, columns: configuration.hiddenSize)
         }
 
-        func read(_ name: String, from checkpoint: Checkpoint) throws(CheckpointError) {
-            try weight.read(name, from: checkpoint)
+        /// A norm of a checkpoint.
+        /// - Throws: `CheckpointError` if it is missing, misshapen or not finite.
+        public init(
+            reading name: String, from checkpoint: Checkpoint, configuration: ModelConfiguration
+        ) throws(CheckpointError) {
+            self.init(configuration)
+            try read(name, from: checkpoint, plus: configuration.family.normOffset)
+        }
+
+        func read(_ name: String, from checkpoint: Checkpoint, plus offset: Float) throws(CheckpointError) {
+            try weight.read(name, from: checkpoint, plus: offset)
             try bias?.read(Family.bias(of: name), from: checkpoint)
         }
     }
 
-    /// Whether this layer rotates queries and keys, and how many of the last tokens it looks at; nil for all.
-    private(set) var rotates: Bool
+    /// How this layer rotates queries and keys, a place among ``ModelConfiguration/rotaries``; nil if it does not.
+    private(set) var rotation: Int?
+    /// How many of the last tokens this layer looks at; nil for all.
     private(set) var window: Int?
     public let inputNorm: Norm
     /// `[queryWidth, hiddenSize]`
@@ -52,6 +62,9 @@ public struct LayerWeights: Sendable {
     private let family: Family
     /// `[headSize]` each, as rows: norms of every head's query and key.
     let headNorms: (query: Matrix, key: Matrix)?
+    /// Of what attention and MLP give, before that is added to the stream; nil if there are none.
+    public let attentionOutputNorm: Norm?
+    public let mlpOutputNorm: Norm?
 
     /// Reads a layer from a checkpoint that is not packed.
     /// - Throws: `CheckpointError` naming a tensor that is missing, misshapen or not finite.
@@ -60,7 +73,7 @@ public struct LayerWeights: Sendable {
         let (queries, keys) = (configuration.queryWidth, configuration.keyValueWidth)
         func matrix(_ rows: Int, _ columns: Int) -> Matrix { Matrix(uninitializedRows: rows, columns: columns) }
         family = configuration.family
-        rotates = configuration.rotates(layer: layer)
+        rotation = configuration.rotation(layer: layer)
         window = configuration.window(layer: layer)
         inputNorm = Norm(configuration)
         query = matrix(queries, hidden)
@@ -86,6 +99,8 @@ public struct LayerWeights: Sendable {
         self.biases = biases
         headNorms =
             family.queryNorm == nil ? nil : (matrix(1, configuration.headSize), matrix(1, configuration.headSize))
+        attentionOutputNorm = family.attentionOutputNorm.map { _ in Norm(configuration) }
+        mlpOutputNorm = family.mlpOutputNorm.map { _ in Norm(configuration) }
         try read(checkpoint, configuration: configuration, layer: layer)
     }
 
@@ -94,18 +109,23 @@ public struct LayerWeights: Sendable {
     public mutating func read(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, layer: Int
     ) throws(CheckpointError) {
-        rotates = configuration.rotates(layer: layer)
+        rotation = configuration.rotation(layer: layer)
         window = configuration.window(layer: layer)
         let prefix = family.layerPrefix(layer)
-        try inputNorm.read(prefix + family.inputNorm, from: checkpoint)
-        try postAttentionNorm.read(prefix + family.postAttentionNorm, from: checkpoint)
+        let norms = [
+            (inputNorm, family.inputNorm), (postAttentionNorm, family.postAttentionNorm),
+            (attentionOutputNorm, family.attentionOutputNorm), (mlpOutputNorm, family.mlpOutputNorm),
+        ]
+        for case (let norm?, let name?) in norms {
+            try norm.read(prefix + name, from: checkpoint, plus: family.normOffset)
+        }
         for (name, matrix) in zip(family.projections(layer: layer), projections) {
             try matrix.read(name, from: checkpoint)
         }
         for (name, bias) in biases { try bias.read(prefix + Family.bias(of: name), from: checkpoint) }
         if let headNorms, let queryNorm = family.queryNorm, let keyNorm = family.keyNorm {
-            try headNorms.query.read(prefix + queryNorm, from: checkpoint)
-            try headNorms.key.read(prefix + keyNorm, from: checkpoint)
+            try headNorms.query.read(prefix + queryNorm, from: checkpoint, plus: family.normOffset)
+            try headNorms.key.read(prefix + keyNorm, from: checkpoint, plus: family.normOffset)
         }
     }
 
@@ -114,7 +134,7 @@ public struct LayerWeights: Sendable {
 
     private init(copying other: LayerWeights) {
         family = other.family
-        rotates = other.rotates
+        rotation = other.rotation
         window = other.window
         inputNorm = other.inputNorm
         query = other.query.copy()
@@ -127,6 +147,8 @@ public struct LayerWeights: Sendable {
         down = other.down.copy()
         biases = other.biases
         headNorms = other.headNorms
+        attentionOutputNorm = other.attentionOutputNorm
+        mlpOutputNorm = other.mlpOutputNorm
     }
 
     /// The projections, in the order of their use and of ``Family/projections(layer:)``.
@@ -154,8 +176,8 @@ extension Matrix {
         try read(name, from: checkpoint)
     }
 
-    /// The same in place of what the matrix holds.
-    func read(_ name: String, from checkpoint: Checkpoint) throws(CheckpointError) {
+    /// The same in place of what the matrix holds, with something added to every element.
+    func read(_ name: String, from checkpoint: Checkpoint, plus offset: Float = 0) throws(CheckpointError) {
         guard let description = checkpoint[name], description.elementCount == rows * columns,
             description.shape.last == columns
         else {
@@ -164,5 +186,6 @@ extension Matrix {
                 expected: "\(rows) x \(columns) elements", found: "shape \(checkpoint[name]?.shape ?? [])")
         }
         try checkpoint.read(name, as: .f32, into: UnsafeMutableRawBufferPointer(elements))
+        if offset != 0 { for index in elements.indices { elements[index] += offset } }
     }
 }

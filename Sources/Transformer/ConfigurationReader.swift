@@ -4,6 +4,13 @@ import OrderedJSON
 struct ConfigurationReader {
     let json: JSON
 
+    /// - Parameter family: what it takes where config.json has no entry; one that is null says that there is none.
+    init(_ json: JSON, family: Family) {
+        var members = json.objectValue ?? [:]
+        for (key, value) in family.defaults where members[key] == nil { members[key] = value }
+        self.json = .object(members)
+    }
+
     /// Limit far above every real model's sizes, so that no product of sizes can overflow or ask for absurd memory.
     static let sizeLimit = 1 << 20
 
@@ -34,6 +41,16 @@ struct ConfigurationReader {
         return try flag(key, default: choice.fallback)
     }
 
+    /// A positive number; nil if there is no entry, or the family has no such key.
+    func number(_ key: String?) throws(ModelError) -> Float? {
+        guard let key, let entry = entry(key) else { return nil }
+        let range = 1e-6...1e12
+        guard let value = entry.doubleValue, range.contains(value) else {
+            throw error(key, expected: "a number in 1e-6...1e12", found: entry.text())
+        }
+        return Float(value)
+    }
+
     func require(_ key: String, _ condition: Bool, expected: String, found: String) throws(ModelError) {
         if !condition { throw error(key, expected: expected, found: found) }
     }
@@ -58,11 +75,8 @@ struct ConfigurationReader {
         return (0..<layerCount).map { ($0 + 1) % every != 0 }
     }
 
-    /// How many of the last tokens each layer looks at; nil for all.
-    /// - Parameter context: a window of so many tokens or more hides nothing.
-    func windows(
-        _ family: Family, layerCount: Int, context: Int, rotating: [Bool]
-    ) throws(ModelError) -> [Int?] {
+    /// How many of the last tokens each layer looks at, be they more than there can be; nil for all.
+    func windows(_ family: Family, layerCount: Int, rotating: [Bool]) throws(ModelError) -> [Int?] {
         let listed = try slidingLayers(layerCount)
         let size: Int?
         let usual: [Bool]
@@ -80,6 +94,10 @@ struct ConfigurationReader {
             let first = try integer("max_window_layers", default: 28, least: 0)
             size = try flag("use_sliding_window", default: false) ? try window() ?? 4096 : nil
             usual = (0..<layerCount).map { $0 >= first }
+        case .allButOneIn(let interval):
+            size = try window()
+            let every = try integer("sliding_window_pattern", default: interval)
+            usual = (0..<layerCount).map { ($0 + 1) % every != 0 }
         case .layersWithoutRotation:
             size = try flag("use_sliding_window", default: false) ? try window() : nil
             usual = rotating.map { !$0 }
@@ -91,7 +109,7 @@ struct ConfigurationReader {
             }
             return Array(repeating: nil, count: layerCount)
         }
-        return (listed ?? usual).map { $0 && size < context ? size : nil }
+        return (listed ?? usual).map { $0 ? size : nil }
     }
 
     private func window() throws(ModelError) -> Int? {

@@ -67,6 +67,9 @@ public struct DecoderLayout: Sendable {
                 if shape.hasBias { others.append(Tensor(name: prefix + Family.bias(of: name), shape: [shape.rows])) }
             }
             others += norm(prefix + family.inputNorm) + norm(prefix + family.postAttentionNorm)
+            for name in [family.attentionOutputNorm, family.mlpOutputNorm].compactMap(\.self) {
+                others += norm(prefix + name)
+            }
             others += [family.queryNorm, family.keyNorm].compactMap(\.self).map {
                 Tensor(name: prefix + $0, shape: [configuration.headSize])
             }

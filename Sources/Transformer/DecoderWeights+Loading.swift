@@ -134,15 +134,18 @@ private struct Loader {
         layer.biases.gate = try bias(family.gateProjection, biases.mlp, count: inner)
         layer.biases.up = try bias(family.upProjection, biases.mlp, count: inner)
         layer.biases.down = try bias(family.downProjection, biases.mlp, count: hidden)
-        layer.queryNorm = try family.queryNorm.map { try vector(prefix + $0, count: configuration.headSize) }
-        layer.keyNorm = try family.keyNorm.map { try vector(prefix + $0, count: configuration.headSize) }
+        let (size, offset) = (configuration.headSize, family.normOffset)
+        layer.queryNorm = try family.queryNorm.map { try vector(prefix + $0, count: size, plus: offset) }
+        layer.keyNorm = try family.keyNorm.map { try vector(prefix + $0, count: size, plus: offset) }
+        layer.attentionOutputNorm = try family.attentionOutputNorm.map { try norm(prefix + $0, configuration) }
+        layer.mlpOutputNorm = try family.mlpOutputNorm.map { try norm(prefix + $0, configuration) }
         return (layer, checks)
     }
 
     func norm(_ name: String, _ configuration: ModelConfiguration) throws -> DecoderWeights.Norm {
         let hidden = configuration.hiddenSize
         return DecoderWeights.Norm(
-            weight: try vector(name, count: hidden),
+            weight: try vector(name, count: hidden, plus: configuration.family.normOffset),
             bias: configuration.family.norm == .rms ? nil : try vector(Family.bias(of: name), count: hidden))
     }
 
@@ -170,7 +173,7 @@ private struct Loader {
     }
 
     /// Vectors are small: read, and in a packed folder checked, at once.
-    func vector(_ name: String, count: Int) throws -> Storage<Float> {
+    func vector(_ name: String, count: Int, plus offset: Float = 0) throws -> Storage<Float> {
         guard let description = checkpoint[name] else {
             throw ModelError(name, expected: "a tensor of that name", found: "none in \(checkpoint.path)")
         }
@@ -178,6 +181,7 @@ private struct Loader {
         try packed?.check(name)
         let buffer = AlignedBuffer<Float>(uninitializedCount: count)
         try checkpoint.read(name, as: .f32, into: UnsafeMutableRawBufferPointer(buffer.elements))
+        if offset != 0 { for index in buffer.elements.indices { buffer.elements[index] += offset } }
         return buffer.frozen()
     }
 

@@ -57,11 +57,14 @@ public struct DecoderWeights: Sendable {
         /// `[headSize]` each: norms of every head's query and key; nil if there are none.
         public var queryNorm: Storage<Float>?
         public var keyNorm: Storage<Float>?
+        /// Of what attention and MLP give, before that is added to the stream; nil if there are none.
+        public var attentionOutputNorm: Norm?
+        public var mlpOutputNorm: Norm?
 
         var matrices: [PackedMatrix] { [query, key, value, output, gate, up, down].compactMap(\.self) }
         var vectorBytes: Int {
             inputNorm.byteCount + postAttentionNorm.byteCount + biases.byteCount + (queryNorm?.byteCount ?? 0)
-                + (keyNorm?.byteCount ?? 0)
+                + (keyNorm?.byteCount ?? 0) + (attentionOutputNorm?.byteCount ?? 0) + (mlpOutputNorm?.byteCount ?? 0)
         }
     }
 

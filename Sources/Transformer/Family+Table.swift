@@ -1,5 +1,5 @@
 extension Family {
-    public static let all = [llama, mistral, qwen2, qwen3, smollm3, phi3, opt, gpt2]
+    public static let all = [llama, mistral, qwen2, qwen3, smollm3, phi3, gemma2, gemma3, opt, gpt2]
 
     static let llama = Family(name: "llama")
 
@@ -37,6 +37,44 @@ extension Family {
     static let phi3 = mistral.changed("phi3") {
         $0.windows = .all(defaultSize: nil)
         $0.defaultNormEpsilon = 1e-5
+    }
+
+    /// "Gemma 2: Improving Open Language Models at a Practical Size", arXiv:2408.00118.
+    static let gemma2 = llama.changed("gemma2") {
+        $0.keys.activation = "hidden_activation"
+        $0.keys.attentionScale = "query_pre_attn_scalar"
+        $0.keys.attentionCap = "attn_logit_softcapping"
+        $0.keys.logitCap = "final_logit_softcapping"
+        $0.windows = .allButOneIn(2)
+        $0.tiesHeadByDefault = true
+        $0.defaultHeadSize = 256
+        $0.defaultActivation = "gelu_pytorch_tanh"
+        $0.mlpBias = .never
+        $0.normOffset = 1
+        $0.scalesEmbeddings = true
+        $0.required = [("use_bidirectional_attention", false)]
+        $0.defaults = [
+            ("max_position_embeddings", 8192), ("num_attention_heads", 8), ("num_key_value_heads", 4),
+            ("query_pre_attn_scalar", 256), ("sliding_window", 4096), ("attn_logit_softcapping", 50),
+            ("final_logit_softcapping", 30), ("vocab_size", 256_000),
+        ]
+        $0.attentionOutputNorm = "post_attention_layernorm.weight"
+        $0.postAttentionNorm = "pre_feedforward_layernorm.weight"
+        $0.mlpOutputNorm = "post_feedforward_layernorm.weight"
+    }
+
+    /// "Gemma 3 Technical Report", arXiv:2503.19786. Models that see hold this one as a part: see
+    /// ``Checkpoints/TextPart``.
+    static let gemma3 = gemma2.changed("gemma3_text") {
+        $0.positions = .rotary(defaultBase: 1_000_000)
+        $0.defaultWindowBase = 10_000
+        $0.windows = .allButOneIn(6)
+        $0.queryNorm = "self_attn.q_norm.weight"
+        $0.keyNorm = "self_attn.k_norm.weight"
+        $0.defaults = [
+            ("max_position_embeddings", 131_072), ("num_attention_heads", 8), ("num_key_value_heads", 4),
+            ("query_pre_attn_scalar", 256), ("sliding_window", 4096), ("vocab_size", 262_208),
+        ]
     }
 
     /// Zhang et al., "OPT: Open Pre-trained Transformer Language Models", arXiv:2205.01068.

@@ -1,3 +1,5 @@
+import OrderedJSON
+
 /// A model family as data: what distinguishes its decoder from the others', and how its tensors are called.
 ///
 /// One decoder serves all families; a new one is a row in ``all``, most of them llama with a few differences. A flag
@@ -26,6 +28,8 @@ public struct Family: Sendable {
         case upperLayers
         /// The same, or those that do not rotate.
         case layersWithoutRotation
+        /// Those of `layer_types`, or all but one in so many, where `sliding_window_pattern` says no other number.
+        case allButOneIn(Int)
     }
 
     /// A yes or no of a family: an entry of config.json, or without one always the same.
@@ -50,6 +54,11 @@ public struct Family: Sendable {
         var normEpsilon: String? = "rms_norm_eps"
         /// The width of the embedding table, if it may be another than ``hiddenSize``.
         var embeddingSize: String?
+        /// What products of queries and keys are divided by, squared, if that may be another than the head size.
+        var attentionScale: String?
+        /// Soft caps of products of queries and keys, and of logits.
+        var attentionCap: String?
+        var logitCap: String?
     }
 
     /// `model_type` in config.json.
@@ -72,6 +81,14 @@ public struct Family: Sendable {
     var mlpBias = Choice.entry("mlp_bias", default: false)
     /// Whether norms stand before attention and MLP; else behind what these are added to.
     var normsBefore = Choice.always
+    /// What is added to the stored weights of all norms.
+    public internal(set) var normOffset: Float = 0
+    /// Whether embeddings are multiplied with the root of their width.
+    var scalesEmbeddings = false
+    /// The base by which layers with a window rotate, where it may be another.
+    var defaultWindowBase: Double?
+    /// What transformers takes where config.json says nothing, of entries that have no default of their own here.
+    var defaults: [(key: String, value: JSON)] = []
     var omitsFinalNorm = Choice.never
     /// One layer in so many does not rotate, where config.json says nothing else; nil: all rotate.
     var defaultRotationInterval: Int?
@@ -98,6 +115,9 @@ public struct Family: Sendable {
     public internal(set) var keyNorm: String?
     public internal(set) var outputProjection = "self_attn.o_proj.weight"
     public internal(set) var postAttentionNorm = "post_attention_layernorm.weight"
+    /// Norms of what attention and MLP give, before that is added to the stream; nil if there are none.
+    public internal(set) var attentionOutputNorm: String?
+    public internal(set) var mlpOutputNorm: String?
     /// nil for an MLP without a gate.
     public internal(set) var gateProjection: String? = "mlp.gate_proj.weight"
     public internal(set) var upProjection = "mlp.up_proj.weight"

@@ -11,7 +11,20 @@ extension Kernels {
         case .relu: table.relu(values, Int64(count))
         case .gelu: table.gelu(values, Int64(count))
         case .geluTanh: table.gelu_tanh(values, Int64(count))
-        case .gatedSilu: preconditionFailure("an activation with a gate")
+        case .gatedSilu, .gatedGeluTanh: preconditionFailure("an activation with a gate")
+        }
+    }
+
+    /// `gate` = the activation of `gate`, times `up`.
+    /// - Precondition: `activation` has a gate.
+    public func activate(
+        gate: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, count: Int,
+        by activation: ModelConfiguration.Activation
+    ) {
+        switch activation {
+        case .gatedSilu: table.silu_multiply(gate, up, Int64(count))
+        case .gatedGeluTanh: table.gelu_tanh_multiply(gate, up, Int64(count))
+        case .relu, .gelu, .geluTanh: preconditionFailure("an activation without a gate")
         }
     }
 
@@ -37,7 +50,30 @@ extension Kernels {
         case .relu: table.relu_gradient(values, outputGradient, Int64(count))
         case .gelu: table.gelu_gradient(values, outputGradient, Int64(count))
         case .geluTanh: table.gelu_tanh_gradient(values, outputGradient, Int64(count))
-        case .gatedSilu: preconditionFailure("an activation with a gate")
+        case .gatedSilu, .gatedGeluTanh: preconditionFailure("an activation with a gate")
+        }
+    }
+
+    /// The derivatives of an activation with a gate by `gate` and `up`, in their places, from those by its outputs.
+    /// - Precondition: `activation` has a gate.
+    public func goBackThroughGate(
+        _ gate: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>, outputGradient: UnsafePointer<Float>,
+        count: Int, by activation: ModelConfiguration.Activation
+    ) {
+        switch activation {
+        case .gatedSilu: table.silu_gradient(gate, up, outputGradient, Int64(count))
+        case .gatedGeluTanh:
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * count) { rows in
+                let (byGate, activated) = (rows.baseAddress!, rows.baseAddress! + count)
+                activated.update(from: gate, count: count)
+                table.gelu_tanh(activated, Int64(count))
+                for index in 0..<count {
+                    byGate[index] = outputGradient[index] * up[index]
+                    up[index] = outputGradient[index] * activated[index]
+                }
+                table.gelu_tanh_gradient(gate, byGate, Int64(count))
+            }
+        case .relu, .gelu, .geluTanh: preconditionFailure("an activation without a gate")
         }
     }
 

@@ -60,6 +60,7 @@ extension ModelConfiguration.Activation {
         case .relu: "relu"
         case .gelu: "gelu"
         case .geluTanh: "gelu_new"
+        case .gatedGeluTanh: "gelu_pytorch_tanh"
         }
     }
 }

@@ -14,11 +14,16 @@ public struct ModelConfiguration: Sendable {
     public enum Activation: Sendable, Equatable {
         /// silu(gate) * up
         case gatedSilu
+        /// The same with ``geluTanh``.
+        case gatedGeluTanh
         case relu
         /// With the error function.
         case gelu
         /// With tanh in its place.
         case geluTanh
+
+        /// Whether a second product is multiplied with what the activation gives.
+        public var isGated: Bool { self == .gatedSilu || self == .gatedGeluTanh }
     }
 
     /// Which products a bias is added to.
@@ -49,6 +54,15 @@ public struct ModelConfiguration: Sendable {
     public let normsBefore: Bool
     public let hasFinalNorm: Bool
     public let positions: Positions
+    /// Of layers with a window, where these rotate otherwise.
+    public let windowRotary: RotaryParameters?
+    /// What embeddings are multiplied with.
+    public let embeddingScale: Float
+    /// What products of queries and keys are multiplied with.
+    public let attentionScale: Float
+    /// Products of queries and keys become `cap * tanh(product / cap)`, and logits; nil if they stay as they are.
+    public let attentionCap: Float?
+    public let logitCap: Float?
     public let activation: Activation
     public let biases: Biases
     /// The head is the embedding table.
@@ -57,6 +71,7 @@ public struct ModelConfiguration: Sendable {
     /// Tokens that end a text.
     public let endIDs: [Int]
     private let rotatingLayers: [Bool]
+    /// Of each layer, also where it hides nothing.
     private let windows: [Int?]
 
     public var queryWidth: Int { headCount * headSize }
@@ -74,10 +89,17 @@ public struct ModelConfiguration: Sendable {
         guard let rotary else { return "that were learned" }
         return rotary.endsAtContext ? "that do not change those before (rope_type dynamic)" : nil
     }
+    /// The ways in which layers rotate; none where positions are learned.
+    public var rotaries: [RotaryParameters] { [rotary, windowRotary].compactMap(\.self) }
+    /// The place among ``rotaries`` of how a layer rotates queries and keys; nil if it does not.
+    public func rotation(layer: Int) -> Int? {
+        if !rotatingLayers[layer] { return nil }
+        return windowRotary != nil && windows[layer] != nil ? 1 : 0
+    }
     /// Whether a layer rotates queries and keys.
     public func rotates(layer: Int) -> Bool { rotatingLayers[layer] }
     /// How many of the last tokens a layer looks at, a token itself included; nil for all.
-    public func window(layer: Int) -> Int? { windows[layer] }
+    public func window(layer: Int) -> Int? { windows[layer].flatMap { $0 < maximumContext ? $0 : nil } }
 
     private static let layerLimit = 1024
     private static let contextLimit = 1 << 24
@@ -89,7 +111,7 @@ public struct ModelConfiguration: Sendable {
             throw ModelError("model_type in config.json", expected: "a string", found: "no entry")
         }
         family = try Family.named(type)
-        let reader = ConfigurationReader(json: json)
+        let reader = ConfigurationReader(json, family: family)
         let keys = family.keys
         let width = try reader.integer(keys.hiddenSize)
         hiddenSize = width
@@ -122,14 +144,22 @@ public struct ModelConfiguration: Sendable {
         normEpsilon = try reader.normEpsilon(family)
         switch family.positions {
         case .rotary(let base):
-            let rotary = try RotaryParameters(json, defaultBase: base, context: maximumContext)
-            try rotary.check(headSize: headSize)
-            positions = .rotary(rotary)
-        case .learned(let offset): positions = .learned(offset: offset)
+            let rotary = try RotaryParameters.all(
+                reader.json, family: family, defaultBase: base, context: maximumContext)
+            try rotary.usual.check(headSize: headSize)
+            try rotary.window?.check(headSize: headSize)
+            positions = .rotary(rotary.usual)
+            windowRotary = rotary.window
+        case .learned(let offset):
+            positions = .learned(offset: offset)
+            windowRotary = nil
         }
+        embeddingScale = family.scalesEmbeddings ? try reader.embeddingScale(width: width) : 1
+        attentionScale = 1 / (try reader.number(family.keys.attentionScale) ?? Float(headSize)).squareRoot()
+        attentionCap = try reader.number(family.keys.attentionCap)
+        logitCap = try reader.number(family.keys.logitCap)
         rotatingLayers = try reader.rotatingLayers(family, layerCount: layerCount)
-        windows = try reader.windows(
-            family, layerCount: layerCount, context: maximumContext, rotating: rotatingLayers)
+        windows = try reader.windows(family, layerCount: layerCount, rotating: rotatingLayers)
         normsBefore = try reader.flag(family.normsBefore)
         let omitsFinalNorm = try reader.flag(family.omitsFinalNorm)
         hasFinalNorm = normsBefore && !omitsFinalNorm
@@ -160,8 +190,11 @@ extension ConfigurationReader {
         let key = family.keys.activation
         let name = entry(key).map { $0.stringValue ?? $0.text() } ?? family.defaultActivation
         if family.gateProjection != nil {
-            try require(key, name == "silu", expected: "\"silu\"", found: "\"\(name)\"")
-            return .gatedSilu
+            let isSilu = name == "silu"
+            try require(
+                key, isSilu || name == "gelu_pytorch_tanh", expected: "\"silu\" or \"gelu_pytorch_tanh\"",
+                found: "\"\(name)\"")
+            return isSilu ? .gatedSilu : .gatedGeluTanh
         }
         switch name {
         case "relu": return .relu
@@ -172,20 +205,17 @@ extension ConfigurationReader {
     }
 }
 
-extension ModelConfiguration {
-    /// What this decoder does that llama's does not, in words; nil if nothing: what knows llama alone runs it.
-    public var departureFromLlama: String? {
-        if family.norm != .rms { return "layer norms" }
-        if rotary == nil { return "learned positions" }
-        if activation != .gatedSilu { return "an MLP without a gate" }
-        if biases != Biases(queryKeyValue: false, output: false, mlp: false) { return "biases" }
-        if family.queryNorm != nil { return "norms of heads" }
-        if !normsBefore || !hasFinalNorm { return "norms in other places" }
-        if projectsEmbeddings { return "projected embeddings" }
-        if rotatingLayers.contains(false) { return "layers without rotation" }
-        if rotary?.shortLimit != nil { return "rotations that depend on a sequence's length" }
-        if rotary?.attentionFactor != 1 { return "rotations that stretch" }
-        if let window = windows.compactMap(\.self).first { return "a window of \(window) tokens" }
-        return nil
+extension ConfigurationReader {
+    /// The root of the width as a number of the type that weights have, which is what models were trained with.
+    fileprivate func embeddingScale(width: Int) throws(ModelError) -> Float {
+        let scale = Float(width).squareRoot()
+        switch (entry("dtype") ?? entry("torch_dtype"))?.stringValue {
+        case "float16": return Float(Float16(scale))
+        case "bfloat16":
+            // To nearest, ties to even: the upper half of the bits.
+            let bits = scale.bitPattern
+            return Float(bitPattern: (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
+        default: return scale
+        }
     }
 }

@@ -24,6 +24,33 @@ extension RotaryParameters {
         scaling = try section.scaling(base: base)
     }
 
+    /// Both ways in which a family's layers rotate: with a window, if they do so otherwise, and without.
+    ///
+    /// Older files say the window's base beside the other, newer ones hold a section for each kind of layers.
+    static func all(
+        _ json: JSON, family: Family, defaultBase: Double, context: Int
+    ) throws(ModelError) -> (usual: RotaryParameters, window: RotaryParameters?) {
+        guard let windowBase = family.defaultWindowBase else {
+            return (try RotaryParameters(json, defaultBase: defaultBase, context: context), nil)
+        }
+        let sections = json.entry("rope_parameters")
+        let kinds = ["full_attention", "sliding_attention"]
+        let isNested = sections?.objectValue?.keys.contains(where: kinds.contains) ?? false
+        var usual = json.objectValue ?? [:]
+        if isNested { usual["rope_parameters"] = sections?.entry(kinds[0]) ?? .object([:]) }
+        let base = try RotarySection.number("rope_local_base_freq", in: json, default: windowBase)
+        let window: JSON = ["rope_parameters": (isNested ? sections?.entry(kinds[1]) : nil) ?? [:]]
+        let parameters = (
+            usual: try RotaryParameters(.object(usual), defaultBase: defaultBase, context: context),
+            window: try RotaryParameters(window, defaultBase: base, context: context)
+        )
+        guard parameters.window.shortLimit == nil else {
+            throw ModelError(
+                "rope_parameters in config.json", expected: "no longrope in layers with a window", found: "longrope")
+        }
+        return parameters
+    }
+
     /// Checks that there is a divisor for each pair of elements where pairs have divisors of their own.
     func check(headSize: Int) throws(ModelError) {
         guard case .longRope(let rope) = scaling else { return }

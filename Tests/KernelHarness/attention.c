@@ -117,7 +117,7 @@ static struct queries queries_make(const struct cache *cache, int64_t count) {
 
 // Attention over [0, tokens) in `parts` parts, each query's output to `[count, width]`.
 static int attend_in_parts(
-    const struct cache *cache, int64_t head, float scale, const struct queries *queries, int64_t parts,
+    const struct cache *cache, int64_t head, float scale, float cap, const struct queries *queries, int64_t parts,
     float *outputs) {
     const int64_t width = cache->layer.head_width, count = queries->count, stride = count * (width + 2);
     struct guarded memory = guarded_make((size_t)(parts * stride) * sizeof(float), 0);
@@ -129,7 +129,7 @@ static int attend_in_parts(
         const int64_t first = part * blocks / parts * FLASH_BLOCK_TOKENS;
         const int64_t end = (part + 1) * blocks / parts * FLASH_BLOCK_TOKENS;
         const struct flash_attention attention = {
-            .block_table = cache->blocks, .kv_head = head, .scale = scale, .first_token = first,
+            .block_table = cache->blocks, .kv_head = head, .scale = scale, .cap = cap, .first_token = first,
             .end_token = end < cache->tokens ? end : cache->tokens, .query_count = count,
             .queries = queries->pointers, .lengths = queries->lengths,
             .starts = queries->has_window ? queries->starts : NULL, .outputs = pointers, .is_part = 1,
@@ -151,17 +151,17 @@ static void check_attention(const struct cache *cache, int64_t count, int64_t pa
     const int64_t width = cache->layer.head_width, head = random_below(cache->layer.kv_heads);
     const int64_t blocks = (cache->tokens + FLASH_BLOCK_TOKENS - 1) / FLASH_BLOCK_TOKENS;
     if (parts > blocks) parts = blocks;
-    const float scale = 1 / sqrtf((float)width);
+    const float scale = 1 / sqrtf((float)width), cap = random_below(3) == 0 ? random_float(0.2f, 3) : 0;
     struct queries queries = queries_make(cache, count);
     struct guarded outputs = guarded_make((size_t)(count * width) * sizeof(float), 0);
     int isRight = 1;
     if (parts > 1) {
-        isRight = attend_in_parts(cache, head, scale, &queries, parts, (float *)outputs.bytes);
+        isRight = attend_in_parts(cache, head, scale, cap, &queries, parts, (float *)outputs.bytes);
     } else {
         float *pointers[FLASH_ATTENTION_QUERIES];
         for (int64_t i = 0; i < count; i++) pointers[i] = (float *)outputs.bytes + i * width;
         const struct flash_attention attention = {
-            .block_table = cache->blocks, .kv_head = head, .scale = scale, .first_token = 0,
+            .block_table = cache->blocks, .kv_head = head, .scale = scale, .cap = cap, .first_token = 0,
             .end_token = cache->tokens, .query_count = count, .queries = queries.pointers, .lengths = queries.lengths,
             .starts = queries.has_window ? queries.starts : NULL, .outputs = pointers, .is_part = 0,
             .scratch = fresh_scratch()};
@@ -172,7 +172,7 @@ static void check_attention(const struct cache *cache, int64_t count, int64_t pa
     for (int64_t i = 0; i < count; i += 1 + random_below(9)) {
         float expected[512];
         flash_reference_attend(
-            &cache->layer, cache->blocks, head, scale, queries.pointers[i], queries.starts[i],
+            &cache->layer, cache->blocks, head, scale, cap, queries.pointers[i], queries.starts[i],
             queries.lengths[i], expected);
         for (int64_t d = 0; d < width; d++) {
             const double error = fabs((double)((const float *)outputs.bytes)[i * width + d] - expected[d]);

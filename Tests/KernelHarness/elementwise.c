@@ -71,6 +71,36 @@ static void check_activation(int64_t width, float magnitude) {
     guarded_free(&up);
 }
 
+static void check_gated_gelu(int64_t width, float magnitude) {
+    struct guarded gate = random_floats(width, magnitude), up = random_floats(width, 2);
+    float before[MOST];
+    memcpy(before, gate.bytes, gate.count);
+    kernels->gelu_tanh((float *)gate.bytes, width);
+    float expected[MOST];
+    memcpy(expected, gate.bytes, gate.count);
+    memcpy(gate.bytes, before, gate.count);
+    kernels->gelu_tanh_multiply((float *)gate.bytes, (const float *)up.bytes, width);
+    int isRight = guarded_is_intact(&gate);
+    for (int64_t i = 0; i < width; i++)
+        isRight &= ((const float *)gate.bytes)[i] == expected[i] * ((const float *)up.bytes)[i];
+    check(isRight, "gelu_tanh_multiply: %lld elements up to %g", (long long)width, magnitude);
+    guarded_free(&gate);
+    guarded_free(&up);
+}
+
+static void check_soft_cap(int64_t width, float magnitude) {
+    struct guarded values = random_floats(width, magnitude);
+    float before[MOST];
+    memcpy(before, values.bytes, values.count);
+    const float cap = 30;
+    kernels->soft_cap((float *)values.bytes, width, cap);
+    int isRight = guarded_is_intact(&values);
+    for (int64_t i = 0; i < width; i++)
+        isRight &= fabs(((const float *)values.bytes)[i] - cap * tanh((double)before[i] / cap)) <= 4e-7 * cap;
+    check(isRight, "soft_cap: %lld elements up to %g", (long long)width, magnitude);
+    guarded_free(&values);
+}
+
 static void check_layer_norm(int64_t width, float magnitude) {
     struct guarded values = random_floats(width, magnitude), weight = random_floats(width, 2);
     struct guarded bias = random_floats(width, 1);
@@ -286,6 +316,8 @@ void test_elementwise(void) {
         for (int m = 0; m < 7; m++) {
             check_norm(width, magnitudes[m]);
             check_activation(width, magnitudes[m]);
+            check_gated_gelu(width, magnitudes[m]);
+            check_soft_cap(width, magnitudes[m]);
             check_softmax(width, magnitudes[m]);
             check_layer_norm(width, magnitudes[m]);
             check_plain_activations(width, magnitudes[m]);

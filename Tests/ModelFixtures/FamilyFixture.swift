@@ -17,7 +17,7 @@ public struct FamilyFixture: Sendable, CustomStringConvertible {
 
     public static let all = [
         "llama-biases", "llama-yarn", "qwen2", "qwen2-window", "qwen3", "qwen3-yarn", "mistral", "mistral-full",
-        "smollm3", "phi3", "phi3-longrope", "opt", "opt-post-norm",
+        "smollm3", "phi3", "phi3-longrope", "gemma2", "gemma3", "gemma3-vision", "opt", "opt-post-norm",
         "opt-no-biases", "gpt2", "gpt2-relu",
     ].map(FamilyFixture.init)
 

@@ -30,8 +30,8 @@ import Transformer
         }
         let (width, size) = (configuration.hiddenSize, configuration.embeddingSize)
         if configuration.hasFinalNorm {
-            let bias = family.norm == .rms ? nil : try read(Family.bias(of: family.finalNorm), 1, width)
-            let norm = LayerWeights.Norm(weight: try read(family.finalNorm, 1, width), bias: bias)
+            let norm = try LayerWeights.Norm(
+                reading: family.finalNorm, from: checkpoint, configuration: configuration)
             forward.normalize(hidden.slice, by: norm, into: hidden.slice)
         }
         var output = hidden
@@ -43,6 +43,9 @@ import Transformer
         let logits = Matrix(uninitializedRows: hidden.rows, columns: configuration.vocabularySize)
         forward.multiply(
             output.slice, by: try read(head, configuration.vocabularySize, size), bias: nil, into: logits.slice)
+        if let cap = configuration.logitCap {
+            arithmetic.kernels.table.soft_cap(logits.elements.baseAddress, Int64(logits.elements.count), cap)
+        }
         return logits
     }
 

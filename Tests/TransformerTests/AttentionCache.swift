@@ -10,6 +10,8 @@ final class AttentionCache {
     private let bytes: GuardedBuffer<UInt8>
     private let blocks: [Int32]
     private var layer: flash_cache_layer
+    /// What scores are capped at; 0: not.
+    var cap: Float = 0
     private let scratch = GuardedBuffer([UInt64](repeating: .max, count: Kernels.scratchByteCount / 8))
 
     /// Filled with random keys and values by `kernels`.
@@ -104,7 +106,7 @@ final class AttentionCache {
 
     func reference(head: Int, scale: Float, query: [Float], start: Int = 0, length: Int) -> [Float] {
         var output = [Float](repeating: .nan, count: width)
-        flash_reference_attend(&layer, blocks, Int64(head), scale, query, Int64(start), Int64(length), &output)
+        flash_reference_attend(&layer, blocks, Int64(head), scale, cap, query, Int64(start), Int64(length), &output)
         return output
     }
 
@@ -151,7 +153,7 @@ final class AttentionCache {
                 lengths.map { Int64($0) }.withUnsafeBufferPointer { lengths in
                     blocks.withUnsafeBufferPointer { blocks in
                         var attention = flash_attention(
-                            block_table: blocks.baseAddress, kv_head: Int64(head), scale: scale,
+                            block_table: blocks.baseAddress, kv_head: Int64(head), scale: scale, cap: cap,
                             first_token: Int64(tokens.lowerBound), end_token: Int64(tokens.upperBound),
                             query_count: Int64(queries.count), queries: inputs.baseAddress,
                             lengths: lengths.baseAddress, starts: firsts.map { UnsafePointer($0.pointer) },

@@ -75,6 +75,7 @@ import Testing
     @Test(arguments: lengths, types) func matchesTheReference(length: Int, type: flash_cache_type) {
         for width in Self.headWidths {
             let cache = AttentionCache(tokens: length, heads: 3, width: width, type: type, seed: 3)
+            cache.cap = length % 3 == 0 ? 1.5 : 0
             for head in [0, 2] {
                 let sample = Case(cache, head: head, length: length)
                 for kernels in Kernels.underTest {

@@ -108,6 +108,39 @@ import Testing
         }
     }
 
+    @Test(arguments: widths) func activatesGatesByGelu(width: Int) {
+        for range: Float in [1e-3, 1, 7, 80, 1e20] {
+            let gate = randomValues(width, seed: 5).map { $0 / 2 * range }
+            let up = randomValues(width, seed: 6)
+            for kernels in Kernels.underTest {
+                let (plain, gated, u) = (GuardedBuffer(gate), GuardedBuffer(gate), GuardedBuffer(up))
+                kernels.table.gelu_tanh(plain.pointer, Int64(width))
+                kernels.table.gelu_tanh_multiply(gated.pointer, u.pointer, Int64(width))
+                let expected = zip(plain.elements, up).map { $0 * $1 }
+                #expect(Array(gated.elements) == expected, "\(kernels.instructionSet), \(range)")
+            }
+        }
+    }
+
+    @Test(arguments: widths) func capsSoftly(width: Int) {
+        for range: Float in [1e-3, 1, 50, 1e4, 1e30] {
+            for cap: Float in [0.5, 30, 50] {
+                let input = randomValues(width, seed: 7).map { $0 * range }
+                for kernels in Kernels.underTest {
+                    let values = GuardedBuffer(input)
+                    kernels.table.soft_cap(values.pointer, Int64(width), cap)
+                    for (found, x) in zip(values.elements, input) {
+                        let error = abs(Double(found) - Double(cap) * tanh(Double(x) / Double(cap)))
+                        #expect(error <= 4e-7 * Double(cap), "\(kernels.instructionSet), \(range)")
+                    }
+                    values.elements[width - 1] = .nan
+                    kernels.table.soft_cap(values.pointer, Int64(width), cap)
+                    #expect(values.elements[width - 1].isNaN, "\(kernels.instructionSet)")
+                }
+            }
+        }
+    }
+
     @Test(arguments: widths) func rotates(half: Int) {
         let heads = 3
         let input = randomValues(heads * 2 * half, seed: 3)

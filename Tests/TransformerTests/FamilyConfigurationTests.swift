@@ -46,7 +46,14 @@ import Testing
                 "full_attention or sliding_attention for each of 2 layers",
                 "[\"full_attention\",\"linear_attention\"]"
             ),
-            ("qwen3", "hidden_act", "gelu", "\"silu\"", "\"gelu\""),
+            ("qwen3", "hidden_act", "gelu", "\"silu\" or \"gelu_pytorch_tanh\"", "\"gelu\""),
+            ("gemma2", "use_bidirectional_attention", true, "false", "true"),
+            ("gemma2", "attn_logit_softcapping", 0, "a number in 1e-6...1e12", "0"),
+            ("gemma2", "final_logit_softcapping", "30", "a number in 1e-6...1e12", "\"30\""),
+            ("gemma2", "query_pre_attn_scalar", -1, "a number in 1e-6...1e12", "-1"),
+            ("gemma2", "hidden_activation", "gelu", "\"silu\" or \"gelu_pytorch_tanh\"", "\"gelu\""),
+            ("gemma3", "sliding_window_pattern", 0, "an integer in 1...1048576", "0"),
+            ("gemma3-vision", "rope_local_base_freq", 0, "a number in 1e-6...1e12", "0"),
             ("phi3", "partial_rotary_factor", 0.75, "1", "0.75"),
             (
                 "phi3", "rope_scaling", ["type": "longrope", "short_factor": [1], "long_factor": [1]],
@@ -128,6 +135,30 @@ import Testing
         #expect(try rotating("smollm3", without) == [true, true, true])
         #expect(try rotating("smollm3", [("no_rope_layers", [0, 1, 0, 0])]) == [false, true, false])
         #expect(try rotating("opt", []) == [false, false])
+    }
+
+    /// What files of Gemma 3 leave out, the class of transformers says.
+    @Test func fillsInWhatGemmaLeavesOut() throws {
+        let gemma = try ModelConfiguration([
+            "model_type": "gemma3_text", "hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34,
+            "rope_scaling": ["factor": 8.0, "rope_type": "linear"], "sliding_window": 1024, "torch_dtype": "bfloat16",
+        ])
+        #expect(gemma.headCount == 8 && gemma.keyValueHeadCount == 4 && gemma.headSize == 256 && gemma.tiesHead)
+        #expect(gemma.vocabularySize == 262_208 && gemma.maximumContext == 131_072)
+        #expect(gemma.window(layer: 4) == 1024 && gemma.window(layer: 5) == nil)
+        #expect(gemma.rotation(layer: 4) == 1 && gemma.rotation(layer: 5) == 0)
+        #expect(gemma.rotaries.map(\.base) == [1_000_000, 10_000])
+        #expect(gemma.rotaries.map(\.scaling) == [.linear(factor: 8), .none])
+        // The root of 2560 in bf16.
+        #expect(gemma.embeddingScale == 50.5 && gemma.attentionScale == 1.0 / 16)
+        #expect(gemma.attentionCap == nil && gemma.logitCap == nil)
+        #expect(gemma.unknownToGPUs != nil)
+        // An entry that is null says that there is none.
+        let caps = ["attn_logit_softcapping", "final_logit_softcapping"]
+        let without = try Self.configuration("gemma2", caps.map { ($0, .null) })
+        #expect(without.attentionCap == nil && without.logitCap == nil)
+        let missing = try Self.configuration("gemma2", caps.map { ($0, nil) })
+        #expect(missing.attentionCap == 50 && missing.logitCap == 30)
     }
 
     @Test func refusesAnIntervalOfNoLayers() throws {

@@ -73,9 +73,11 @@ import ModelFixtures
             ("head_dim", 15, "an even width", "15"), ("head_dim", 1, "an even width", "1"),
             ("rms_norm_eps", 0, "between 0 and 1", "0.0"), ("rms_norm_eps", -1e-5, "between 0 and 1", "-1e-05"),
             ("rms_norm_eps", 1, "between 0 and 1", "1.0"), ("rms_norm_eps", .number(.nan), "between 0 and 1", "nan"),
-            ("hidden_act", "gelu", "\"silu\"", "\"gelu\""), ("attention_bias", 1, "true or false", "1"),
+            ("hidden_act", "gelu", "\"silu\" or \"gelu_pytorch_tanh\"", "\"gelu\""),
+            ("attention_bias", 1, "true or false", "1"),
             (
-                "model_type", "mamba", "one of llama, mistral, qwen2, qwen3, smollm3, phi3, opt, gpt2", "\"mamba\""
+                "model_type", "mamba",
+                "one of llama, mistral, qwen2, qwen3, smollm3, phi3, gemma2, gemma3_text, opt, gpt2", "\"mamba\""
             ), ("model_type", nil, "a string", "no entry"),
             ("model_type", 3, "a string", "no entry"),
         ] as [(String, JSON?, String, String)])

@@ -179,6 +179,7 @@ struct flash_attention {
     const int32_t *block_table;  // the sequence's blocks from its first token on
     int64_t kv_head;
     float scale;
+    float cap;  // scores become cap * tanh(score / cap); 0: they stay as they are
     int64_t first_token, end_token;  // the first is a multiple of 16, the second beyond it
     int64_t query_count;             // 1...FLASH_ATTENTION_QUERIES
     const float *const *queries;     // each `[head_width]`
@@ -257,6 +258,10 @@ struct flash_kernels {
     void (*gelu)(float *values, int64_t count);
     // values[i] = values[i] * (1 + tanh(sqrt(2 / pi) * (values[i] + 0.044715 * values[i]^3))) / 2
     void (*gelu_tanh)(float *values, int64_t count);
+    // gate[i] = gelu_tanh(gate[i]) * up[i]
+    void (*gelu_tanh_multiply)(float *gate, const float *up, int64_t count);
+    // values[i] = cap * tanh(values[i] / cap); NaN stays NaN.
+    void (*soft_cap)(float *values, int64_t count, float cap);
     // scores[i] = exp(scale * scores[i]) / sum over all of the same
     void (*softmax)(float *scores, int64_t count, float scale);
     // target[i] += addend[i]
@@ -311,10 +316,10 @@ void flash_reference_quantized(
     int64_t tokens);
 // All elements of a quantised matrix as its integers, row-major `[rows, columns]`.
 void flash_quantized_integers(const struct flash_quantized *, int16_t *output);
-// Attention for one query over the tokens [start, length), double precision.
+// Attention for one query over the tokens [start, length), double precision; `cap` as in flash_attention.
 void flash_reference_attend(
-    const struct flash_cache_layer *, const int32_t *block_table, int64_t kv_head, float scale, const float *query,
-    int64_t start, int64_t length, float *output);
+    const struct flash_cache_layer *, const int32_t *block_table, int64_t kv_head, float scale, float cap,
+    const float *query, int64_t start, int64_t length, float *output);
 // Reads `count` elements as fast as this machine can and returns a checksum: the bandwidth ceiling. The elements are
 // consumed by plain vector loads from four streams; nothing else limits the loop.
 uint64_t flash_read_bandwidth(const void *bytes, int64_t byte_count);

@@ -1,4 +1,4 @@
-// Activations of MLPs without a gate, in place.
+// Activations of MLPs, in place, and the cap of scores.
 
 static void relu(float *values, int64_t count) {
     // The maximum's second operand is the result where one is NaN: NaN stays NaN.
@@ -35,12 +35,31 @@ static void gelu(float *values, int64_t count) {
 }
 
 // x / 2 (1 + tanh(u)) = x / (1 + exp(-2u)) with u = sqrt(2 / pi) (x + 0.044715 x^3)
-static void gelu_tanh(float *values, int64_t count) {
+ALWAYS_INLINE vec vec_gelu_tanh(vec x) {
     const vec one = vec_broadcast(1);
+    const vec inner = vec_fma(vec_mul(x, x), vec_broadcast(0.044715f), one);
+    const vec u = vec_mul(vec_mul(x, vec_broadcast(-1.5957691f)), inner);
+    return vec_div(x, vec_add(one, vec_exp(u)));
+}
+
+static void gelu_tanh(float *values, int64_t count) {
+    for (int64_t i = 0; i < count; i += LANES)
+        store_up_to(values + i, vec_gelu_tanh(load_up_to(values + i, count - i)), count - i);
+}
+
+static void gelu_tanh_multiply(float *gate, const float *up, int64_t count) {
+    for (int64_t i = 0; i < count; i += LANES) {
+        const vec activated = vec_gelu_tanh(load_up_to(gate + i, count - i));
+        store_up_to(gate + i, vec_mul(activated, load_up_to(up + i, count - i)), count - i);
+    }
+}
+
+// c tanh(x / c) = c (1 - 2 / (1 + exp(2 x / c))): off by rounding errors of c, which is what x is compared with.
+static void soft_cap(float *values, int64_t count, float cap) {
+    const vec one = vec_broadcast(1), caps = vec_broadcast(cap), twice = vec_broadcast(2 / cap);
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = load_up_to(values + i, count - i);
-        const vec inner = vec_fma(vec_mul(x, x), vec_broadcast(0.044715f), one);
-        const vec u = vec_mul(vec_mul(x, vec_broadcast(-1.5957691f)), inner);
-        store_up_to(values + i, vec_div(x, vec_add(one, vec_exp(u))), count - i);
+        const vec share = vec_div(vec_broadcast(2), vec_add(one, vec_exp(vec_mul(x, twice))));
+        store_up_to(values + i, vec_mul(caps, vec_sub(one, share)), count - i);
     }
 }

@@ -29,6 +29,7 @@
         .transpose = transpose, .quantize = quantize, .attend = attend, .join_attention = join_attention,          \
         .append = append, .rms_norm = rms_norm, .rms_norm_heads = rms_norm_heads, .layer_norm = layer_norm,        \
         .rotate = rotate, .silu_multiply = silu_multiply, .relu = relu, .gelu = gelu, .gelu_tanh = gelu_tanh,      \
+        .gelu_tanh_multiply = gelu_tanh_multiply, .soft_cap = soft_cap,                                            \
         .softmax = softmax, .add = add, .rms_norm_gradient = rms_norm_gradient,                                    \
         .layer_norm_gradient = layer_norm_gradient, .relu_gradient = relu_gradient,                                \
         .gelu_gradient = gelu_gradient, .gelu_tanh_gradient = gelu_tanh_gradient, .silu_gradient = silu_gradient,  \

@@ -77,6 +77,8 @@ ALWAYS_INLINE void attend_stretch(
     const struct stretch *next, const struct query_block *block, const int count) {
     float scores[QUERY_BLOCK][STRETCH_TOKENS];
     scores_of_stretch(cache, type, stretch, block, scores, count);
+    if (block->cap > 0)
+        for (int q = 0; q < count; q++) soft_cap(scores[q], stretch->blocks * FLASH_BLOCK_TOKENS, block->cap);
     for (int q = 0; q < count; q++)
         softmax_of_stretch(
             cache, type, stretch, scores[q], block->skipped[q], block->visible[q], block->outputs[q],
@@ -151,7 +153,7 @@ ALWAYS_INLINE void attend_cached(
             const struct query_block queries = {
                 .queries = (const char *)attention->scratch + first * query_bytes, .query_scales = scales + first,
                 .skipped = skipped, .visible = visible, .outputs = outputs + first, .maxima = maxima + first,
-                .sums = sums + first};
+                .sums = sums + first, .cap = attention->cap};
             switch (count) {
                 STRETCH_CASE(1)
                 STRETCH_CASE(2)

@@ -78,4 +78,5 @@ struct query_block {
     const int64_t *visible;     // tokens of the stretch that a query sees, those included
     float *const *outputs;
     float *maxima, *sums;
+    float cap;                  // of scores; 0: none
 };

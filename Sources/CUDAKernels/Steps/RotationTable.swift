@@ -18,20 +18,24 @@ public final class RotationTable: Sendable {
 
     /// - Parameters:
     ///   - frequencies: radians per position of each pair of elements.
+    ///   - factor: what rotated elements are multiplied with besides.
     ///   - positionCount: positions 0 ..< this may be asked for.
     /// - Throws: `CUDAError`.
-    public init(frequencies: [Double], positionCount: Int, on stream: Stream) throws(CUDAError) {
+    public init(
+        frequencies: [Double], factor: Double = 1, positionCount: Int, on stream: Stream
+    ) throws(CUDAError) {
         precondition(positionCount >= 1)
         self.positionCount = positionCount
         frequencyCount = frequencies.count
         let fine = Int(FLASH_GPU_FINE_ROTATIONS)
         let coarse = (positionCount + fine - 1) / fine
-        let positions = Array(0..<fine) + (0..<coarse).map { $0 * fine }
+        // The factor belongs to one of the two tables.
+        let positions = (0..<fine).map { ($0, factor) } + (0..<coarse).map { ($0 * fine, 1) }
         // In double precision: at position 100,000 a float32 angle is off by a hundredth of a turn.
-        let table = positions.flatMap { position in
+        let table = positions.flatMap { position, factor in
             frequencies.flatMap { frequency -> [Float] in
                 let angle = Double(position) * frequency
-                return [Float(cos(angle)), Float(sin(angle))]
+                return [Float(cos(angle) * factor), Float(sin(angle) * factor)]
             }
         }
         buffer = try DeviceBuffer(table, on: stream)

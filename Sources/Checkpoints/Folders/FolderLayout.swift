@@ -28,7 +28,7 @@ struct FolderLayout: Sendable {
     let ignored: Set<String>
 
     private static let llamaLike = FolderLayout(
-        modelTypes: ["llama", "mistral", "qwen2", "qwen3", "smollm3"], prefix: "model.",
+        modelTypes: ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text"], prefix: "model.",
         roots: ["embed_tokens", "layers", "norm"], layerPath: "layers.", modules: [:],
         ignored: ["self_attn.rotary_emb.inv_freq"])
 
@@ -157,7 +157,7 @@ private struct LayerName {
 }
 
 extension StoredTensor {
-    fileprivate func named(_ name: String) -> StoredTensor {
+    func named(_ name: String) -> StoredTensor {
         if name == description.name { return self }
         return part(
             name, shape: description.shape, byteRange: byteRange, byteCount: description.byteCount, bitmask: bitmask)

@@ -24,9 +24,9 @@ final class ActivationBuffers {
     let gate: AlignedBuffer<Float>
     /// `[tokens, intermediateSize]`; empty without a gate.
     let up: AlignedBuffer<Float>
-    /// `[tokens, headSize / 2]`
+    /// `[rotations, tokens, headSize / 2]`, by the ways in which layers rotate; tokens of the largest batch.
     let cosines: AlignedBuffer<Float>
-    /// `[tokens, headSize / 2]`
+    /// `[rotations, tokens, headSize / 2]`
     let sines: AlignedBuffer<Float>
     /// `[logitsTokens, vocabularySize]`
     let logits: AlignedBuffer<Float>
@@ -42,9 +42,9 @@ final class ActivationBuffers {
         attended = rows(of: configuration.queryWidth)
         addend = rows(of: configuration.hiddenSize)
         gate = rows(of: configuration.intermediateSize)
-        up = rows(of: configuration.activation == .gatedSilu ? configuration.intermediateSize : 0)
-        cosines = rows(of: configuration.headSize / 2)
-        sines = rows(of: configuration.headSize / 2)
+        up = rows(of: configuration.activation.isGated ? configuration.intermediateSize : 0)
+        cosines = rows(of: configuration.rotaries.count * configuration.headSize / 2)
+        sines = rows(of: configuration.rotaries.count * configuration.headSize / 2)
         logits = AlignedBuffer(uninitializedCount: logitsTokens * configuration.vocabularySize)
     }
 }

@@ -53,7 +53,7 @@ extension CPUBackend {
                         }
                         var attention = flash_attention(
                             block_table: blockTable, kv_head: Int64(task.keyValueHead),
-                            scale: 1 / Float(configuration.headSize).squareRoot(),
+                            scale: configuration.attentionScale, cap: configuration.attentionCap ?? 0,
                             first_token: Int64(task.context.lowerBound), end_token: Int64(task.context.upperBound),
                             query_count: Int64(count), queries: queries.baseAddress, lengths: lengths.baseAddress,
                             starts: window == nil ? nil : starts, outputs: outputs.baseAddress,

@@ -14,7 +14,7 @@ extension CPUBackend {
         }
         let tokens = batch.tokens.count
         // Sines and cosines take long.
-        let width = configuration.embeddingSize + (rotation == nil ? 0 : 16 * configuration.headSize)
+        let width = configuration.embeddingSize + rotations.count * 16 * configuration.headSize
         let projected = OutputRows(pointer: buffers.hidden.pointer, stride: configuration.hiddenSize)
         let rows = embeddingProducts == nil ? buffers.hidden.pointer : buffers.embedded.pointer
         pool.forEachToken(tokens, width: width, EmbedStep(backend: self, batch: batch, output: rows))
@@ -39,7 +39,7 @@ extension CPUBackend {
         withUnsafePointer(to: &cacheLayer) { cacheLayer in
             let width = configuration.queryWidth + 2 * configuration.keyValueWidth
             let step = AppendStep(
-                backend: self, cacheLayer: cacheLayer, rotates: configuration.rotates(layer: index),
+                backend: self, cacheLayer: cacheLayer, rotation: configuration.rotation(layer: index),
                 queryNorm: weights.layers[index].queryNorm?.pointer, keyNorm: weights.layers[index].keyNorm?.pointer)
             pool.forEachToken(tokens, width: width, step)
         }
@@ -48,7 +48,7 @@ extension CPUBackend {
     public func addAttention(layer index: Int, _ batch: Batch) {
         addToHidden(
             layerProducts[index].output, tokens: batch.tokens.count, input: .attended,
-            norm: weights.layers[index].inputNorm)
+            norm: weights.layers[index].inputNorm, outputNorm: weights.layers[index].attentionOutputNorm)
     }
 
     public func addMLP(layer index: Int, _ batch: Batch) {
@@ -67,7 +67,9 @@ extension CPUBackend {
             let output = OutputRows(pointer: buffers.gate.pointer, stride: configuration.intermediateSize)
             multiply(up, by: source, tokens: tokens, into: output, finish: .activation)
         }
-        addToHidden(products.down, tokens: tokens, input: .activated, norm: norm)
+        addToHidden(
+            products.down, tokens: tokens, input: .activated, norm: norm,
+            outputNorm: weights.layers[index].mlpOutputNorm)
     }
 
     public func logits(ofTokens tokens: [Int]) -> UnsafeBufferPointer<Float> {
@@ -88,7 +90,7 @@ extension CPUBackend {
         let output = OutputRows(pointer: buffers.logits.pointer, stride: configuration.vocabularySize)
         multiply(
             headProducts, by: headProjectionProducts == nil ? .normalized : .embedded, tokens: tokens.count,
-            into: output)
+            into: output, finish: configuration.logitCap == nil ? .nothing : .cap)
         return UnsafeBufferPointer(start: buffers.logits.pointer, count: tokens.count * configuration.vocabularySize)
     }
 }

@@ -19,8 +19,8 @@ public final class CPUBackend: Backend {
     let embeddingProducts: ProductGroup?
     let headProjectionProducts: ProductGroup?
     let headProducts: ProductGroup
-    /// nil where positions are learned.
-    let rotation: Rotation?
+    /// The ways in which layers rotate; none where positions are learned.
+    let rotations: [Rotation]
     /// The input of the current group of products.
     let preparedInput: PreparedInput
     /// ``Kernels/scratchByteCount`` bytes for every thread, behind each other.
@@ -52,7 +52,7 @@ public final class CPUBackend: Backend {
         embeddingProducts = weights.embeddingProjection.map(group)
         headProjectionProducts = weights.headProjection.map(group)
         headProducts = group(weights.head)
-        rotation = configuration.rotary.map {
+        rotations = configuration.rotaries.map {
             Rotation($0, headSize: configuration.headSize, factors: weights.rotaryFactors)
         }
         preparedInput = PreparedInput(
@@ -68,6 +68,11 @@ public final class CPUBackend: Backend {
 
     public func verify(layer: Int) throws(ModelError) {
         try weights.pendingChecks.run(layer, on: pool)
+    }
+
+    /// Where the sines and cosines of a token's position begin, of one of the rotations.
+    func rotationPlace(_ rotation: Int, token: Int) -> Int {
+        (rotation * maximumBatchTokens + token) * configuration.headSize / 2
     }
 
     func scratch(ofThread thread: Int) -> UnsafeMutableRawPointer {
@@ -117,12 +122,17 @@ public final class CPUBackend: Backend {
         pool.run(loop, chunkCount: group.chunks.count)
     }
 
-    /// hidden += group * input, then its norm where that stands behind.
+    /// hidden += group * input, or the norm of that product; then the norm of hidden where that stands behind.
     func addToHidden(
-        _ group: ProductGroup, tokens: Int, input source: InputSource, norm: DecoderWeights.Norm
+        _ group: ProductGroup, tokens: Int, input source: InputSource, norm: DecoderWeights.Norm,
+        outputNorm: DecoderWeights.Norm?
     ) {
         let addend = OutputRows(pointer: buffers.addend.pointer, stride: configuration.hiddenSize)
-        multiply(group, by: source, tokens: tokens, into: addend, finish: .addition)
+        multiply(group, by: source, tokens: tokens, into: addend, finish: outputNorm == nil ? .addition : .nothing)
+        if let outputNorm {
+            pool.forEachToken(
+                tokens, width: 2 * configuration.hiddenSize, NormedAdditionStep(backend: self, norm: outputNorm))
+        }
         if !configuration.normsBefore { normalizeHidden(by: norm, tokens: tokens, into: buffers.hidden.pointer) }
     }
 }

@@ -19,6 +19,8 @@ struct ProductLoop: ChunkedLoop {
         case addition
         /// They go through the MLP's activation.
         case activation
+        /// They are capped, as logits.
+        case cap
     }
 
     var finish = Finish.nothing
@@ -40,12 +42,17 @@ struct ProductLoop: ChunkedLoop {
         if finish == .nothing { return }
         for token in 0..<tokens {
             let first = token * output.stride + chunk.rows.lowerBound
-            if finish == .addition {
+            switch finish {
+            case .nothing: break
+            case .addition:
                 kernels.table.add(
                     backend.buffers.hidden.pointer + first, output.pointer + first, Int64(chunk.rows.count))
-            } else {
+            case .activation:
                 kernels.activate(
                     output.pointer + first, count: chunk.rows.count, by: backend.configuration.activation)
+            case .cap:
+                guard let cap = backend.configuration.logitCap else { break }
+                kernels.table.soft_cap(output.pointer + first, Int64(chunk.rows.count), cap)
             }
         }
     }
@@ -61,7 +68,7 @@ extension Kernels {
     }
 }
 
-/// silu(gate * x) * (up * x), the same rows of both products in one chunk.
+/// silu(gate * x) * (up * x), or with another activation, the same rows of both products in one chunk.
 struct GatedLoop: ChunkedLoop {
     unowned(unsafe) let backend: CPUBackend
     unowned(unsafe) let products: GatedProducts
@@ -77,7 +84,8 @@ struct GatedLoop: ChunkedLoop {
         multiply(products.up, products.upBias, rows, into: up, thread: thread)
         for token in 0..<tokens {
             let first = token * width + rows.lowerBound
-            backend.kernels.table.silu_multiply(gate + first, up + first, Int64(rows.count))
+            backend.kernels.activate(
+                gate: gate + first, up: up + first, count: rows.count, by: backend.configuration.activation)
         }
     }
 

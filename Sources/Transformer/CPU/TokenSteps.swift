@@ -2,7 +2,7 @@ import CKernels
 import Sparse
 import Tensors
 
-/// output = the token's row of the embedding table; the rotation of its position.
+/// output = the token's row of the embedding table, scaled; the rotations of its position.
 struct EmbedStep: TokenStep {
     let backend: CPUBackend
     let batch: Batch
@@ -12,12 +12,16 @@ struct EmbedStep: TokenStep {
     func run(token: Int) {
         let width = backend.configuration.embeddingSize
         let buffers = backend.buffers
-        backend.weights.embedding.widenRow(
-            Int(batch.tokens[token]), into: output + token * width, kernels: backend.kernels)
-        let place = token * backend.configuration.headSize / 2
-        backend.rotation?.turn(
-            position: Int(batch.positions[token]), ofSequence: Int(batch.lengths[token]),
-            cosines: buffers.cosines.pointer + place, sines: buffers.sines.pointer + place)
+        let row = output + token * width
+        backend.weights.embedding.widenRow(Int(batch.tokens[token]), into: row, kernels: backend.kernels)
+        let scale = backend.configuration.embeddingScale
+        if scale != 1 { for index in 0..<width { row[index] *= scale } }
+        for index in backend.rotations.indices {
+            let place = backend.rotationPlace(index, token: token)
+            backend.rotations[index].turn(
+                position: Int(batch.positions[token]), ofSequence: Int(batch.lengths[token]),
+                cosines: buffers.cosines.pointer + place, sines: buffers.sines.pointer + place)
+        }
     }
 }
 
@@ -49,12 +53,26 @@ struct NormStep: TokenStep {
     }
 }
 
+/// hidden += norm of the addend, which is normalised in its place.
+struct NormedAdditionStep: TokenStep {
+    let backend: CPUBackend
+    let norm: DecoderWeights.Norm
+
+    func run(token: Int) {
+        let width = backend.configuration.hiddenSize
+        let addend = backend.buffers.addend.pointer + token * width
+        backend.normalize(addend, by: norm, into: addend)
+        backend.kernels.table.add(backend.buffers.hidden.pointer + token * width, addend, Int64(width))
+    }
+}
+
 /// Normalises and rotates the token's queries and keys, where a layer does, and stores its keys and values in the
 /// cache.
 struct AppendStep: TokenStep {
     let backend: CPUBackend
     let cacheLayer: UnsafePointer<flash_cache_layer>
-    let rotates: Bool
+    /// The place among the backend's rotations; nil where the layer does not rotate.
+    let rotation: Int?
     /// nil where heads have no norms.
     let queryNorm: UnsafePointer<Float>?
     let keyNorm: UnsafePointer<Float>?
@@ -73,9 +91,9 @@ struct AppendStep: TokenStep {
             table.rms_norm_heads(queries, headCount, headSize, queryNorm, epsilon)
             table.rms_norm_heads(keys, keyValueHeadCount, headSize, keyNorm, epsilon)
         }
-        if rotates {
-            let cosines = buffers.cosines.pointer + token * backend.configuration.headSize / 2
-            let sines = buffers.sines.pointer + token * backend.configuration.headSize / 2
+        if let rotation {
+            let place = backend.rotationPlace(rotation, token: token)
+            let (cosines, sines) = (buffers.cosines.pointer + place, buffers.sines.pointer + place)
             table.rotate(queries, headCount, headSize, cosines, sines)
             table.rotate(keys, keyValueHeadCount, headSize, cosines, sines)
         }

@@ -47,8 +47,8 @@ public final class CUDABackend: Backend {
     ///   - maximumBatchTokens: longer prompts are run in several batches.
     ///   - recordsSteps: whether a decoding step becomes one launch.
     ///   - cublas: makes the products of long prompts; nil where it is not there.
-    /// - Throws: `ModelError` for weights that are damaged or that 16 bits cannot hold, for heads beyond the kernels'
-    ///   limits, or if the GPU's memory is full.
+    /// - Throws: `ModelError` for a decoder that the kernels do not know, for weights that are damaged or that 16 bits
+    ///   cannot hold, for heads beyond the kernels' limits, or if the GPU's memory is full.
     public init(
         configuration: ModelConfiguration, weights: DecoderWeights, library: KernelLibrary, blockCount: Int,
         pool: WorkerPool, maximumBatchTokens: Int = 512, maximumLogitsTokens: Int = 16, recordsSteps: Bool = true,
@@ -60,6 +60,11 @@ public final class CUDABackend: Backend {
         self.maximumLogitsTokens = min(maximumLogitsTokens, maximumBatchTokens)
         self.configuration = configuration
         self.blockCount = blockCount
+        if let unknown = configuration.unknownToGPUs {
+            throw ModelError(
+                "a model of type \(configuration.family.name) on a GPU",
+                expected: "a decoder that its kernels know", found: unknown)
+        }
         geometry = try Self.geometry(of: configuration)
         let geometry = geometry
         let logitsTokens = self.maximumLogitsTokens
@@ -80,11 +85,11 @@ public final class CUDABackend: Backend {
                 configuration, geometry: geometry, activation: activation, tokens: maximumBatchTokens,
                 logitsTokens: logitsTokens, on: stream)
             steps = try DecoderSteps(library, valueType: self.weights.valueType)
-            if let frequencies = configuration.rotary?.frequencies(
-                headSize: configuration.headSize, factors: weights.rotaryFactors)
-            {
+            if let rotary = configuration.rotary {
                 rotations = try RotationTable(
-                    frequencies: frequencies, positionCount: blockCount * AttentionGeometry.blockTokens, on: stream)
+                    frequencies: rotary.frequencies(headSize: configuration.headSize, factors: weights.rotaryFactors),
+                    factor: rotary.attentionFactor, positionCount: blockCount * AttentionGeometry.blockTokens,
+                    on: stream)
             } else {
                 rotations = nil
             }
@@ -137,6 +142,7 @@ extension DecoderSteps.Activation {
         self =
             switch activation {
             case .gatedSilu: .gatedSilu
+            case .gatedGeluTanh: preconditionFailure("a gate that GPUs do not know")
             case .relu: .relu
             case .gelu: .gelu
             case .geluTanh: .geluTanh
