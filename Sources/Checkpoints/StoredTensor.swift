@@ -12,9 +12,13 @@ struct StoredTensor: Sendable {
     var transposition: Transposition? = nil
     /// Where only some of the elements are stored; `file` and `byteRange` are the stored values then.
     var bitmask: BitmaskTensor? = nil
+    /// What is added to the stored elements. GGUF files hold Gemma's norms with the 1 that its decoder adds, and -1
+    /// makes them Hugging Face's. In Float32 that is exact from 0.5 on, and for every sum of 1 and a number of 16 bits
+    /// that had not lost bits itself; elsewhere it is off by 2^-25 at most.
+    var offset: Float = 0
 
     /// Whether the elements lie in the file as they are read.
-    var isInOrder: Bool { interleavedHeadSize == nil && transposition == nil && bitmask == nil }
+    var isInOrder: Bool { interleavedHeadSize == nil && transposition == nil && bitmask == nil && offset == 0 }
 
     var bytes: Storage<UInt8> { file.bytes[byteRange] }
 
@@ -23,6 +27,7 @@ struct StoredTensor: Sendable {
         rows: Range<Int>, as type: WeightType, to output: UnsafeMutableRawPointer
     ) throws(CheckpointError) {
         if let bitmask { return try bitmask.read(rows: rows, as: type, to: output, of: description.name) }
+        if offset != 0 { return try readShifted(rows: rows, as: type, to: output) }
         let encoding = description.encoding
         guard let decoder = encoding.decoder else {
             throw unsupported("one of \(StoredTensor.readableTypes)", found: encoding.name)
@@ -40,6 +45,22 @@ struct StoredTensor: Sendable {
             let offset = (row - rows.lowerBound) * columns * type.byteCount
             try decode(decoder, storedRow: storedRow, rows: row..<row + 1, as: type, to: output + offset)
         }
+    }
+
+    private func readShifted(
+        rows: Range<Int>, as type: WeightType, to output: UnsafeMutableRawPointer
+    ) throws(CheckpointError) {
+        var plain = self
+        plain.offset = 0
+        let columns = description.columns
+        // Of one vector: norms have no other shape.
+        var elements = [Float](repeating: 0, count: rows.count * columns)
+        guard !elements.isEmpty else { return }
+        try plain.read(rows: rows, as: .f32, to: &elements)
+        for index in elements.indices { elements[index] += offset }
+        guard let index = type.decode(WEIGHT_F32, from: elements, count: elements.count, to: output) else { return }
+        throw notFinite(
+            row: rows.lowerBound + index / columns, column: index % columns, as: type, value: elements[index])
     }
 
     /// Decodes the rows stored from `storedRow` on, which are `rows` to the reader.

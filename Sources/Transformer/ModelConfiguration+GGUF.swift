@@ -26,7 +26,20 @@ extension ModelConfiguration {
         }
         return GGUFTraits(
             sizes: sizes, normEpsilon: Double(normEpsilon), activation: activation.name, rotary: rotary,
-            window: (0..<layerCount).compactMap { window(layer: $0) }.first, tiesHead: tiesHead)
+            attention: try ggufAttention(), tiesHead: tiesHead)
+    }
+
+    private func ggufAttention() throws(ModelError) -> GGUFTraits.Attention {
+        var windowRotary: GGUFTraits.Rotary?
+        if let parameters = self.windowRotary {
+            windowRotary = GGUFTraits.Rotary(base: parameters.base, scaling: try ggufScaling(parameters))
+        }
+        var attention = GGUFTraits.Attention(
+            windows: windows, windowRotary: windowRotary, rotates: (0..<layerCount).map { rotates(layer: $0) },
+            scale: Double(attentionScale))
+        attention.cap = attentionCap.map { Double($0) }
+        attention.logitCap = logitCap.map { Double($0) }
+        return attention
     }
 
     private func ggufScaling(_ parameters: RotaryParameters) throws(ModelError) -> GGUFTraits.Scaling {

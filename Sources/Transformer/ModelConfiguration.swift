@@ -72,7 +72,7 @@ public struct ModelConfiguration: Sendable {
     public let endIDs: [Int]
     private let rotatingLayers: [Bool]
     /// Of each layer, also where it hides nothing.
-    private let windows: [Int?]
+    let windows: [Int?]
 
     public var queryWidth: Int { headCount * headSize }
     public var keyValueWidth: Int { keyValueHeadCount * headSize }

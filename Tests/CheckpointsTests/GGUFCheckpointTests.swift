@@ -69,7 +69,7 @@ import Testing
         let architecture: Set<String> = ["general.architecture"]
         #expect(
             try sentence({ $0.add("general.architecture", "mamba") }, except: architecture).contains(
-                "the architecture: expected llama or qwen2 or qwen3 or phi3 or gpt2, found \"mamba\""))
+                "expected llama or qwen2 or qwen3 or smollm3 or phi3 or gemma2 or gemma3 or gpt2, found \"mamba\""))
         #expect(try sentence { $0.add("llama.expert_count", UInt32(8)) }.contains("a model without experts, found 8"))
         #expect(try sentence { $0.add("split.count", UInt32(3)) }.contains("one file with all tensors"))
         #expect(try sentence { $0.add("llama.rope.dimension_count", UInt32(16)) }.contains("the size of a head, 32"))

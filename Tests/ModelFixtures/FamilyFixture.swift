@@ -23,7 +23,8 @@ public struct FamilyFixture: Sendable, CustomStringConvertible {
 
     /// Those that the `gguf` package has written as GGUF files, too, by scripts/make-gguf-family-vectors.
     public static let gguf = [
-        "llama-biases", "llama-yarn", "mistral-full", "qwen2", "qwen3", "phi3", "phi3-longrope", "gpt2",
+        "llama-biases", "llama-yarn", "mistral-full", "qwen2", "qwen3", "phi3", "phi3-longrope", "gpt2", "gemma2-plain",
+        "gemma3-plain", "smollm3-plain",
     ].map(FamilyFixture.init)
 
     private static let fixtures = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

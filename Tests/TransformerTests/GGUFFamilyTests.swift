@@ -80,16 +80,17 @@ import Testing
         #expect(error <= 1e-3)
     }
 
-    @Test func refusesWhatLlamaCppDoesNotDo() throws {
-        func sentence(_ fixture: String, _ change: (inout GGUFTraits) -> Void = { _ in }) -> String {
-            do {
-                try export(FamilyFixture(fixture), change)
-                return "written"
-            } catch {
-                return "\(error)"
-            }
+    private func sentence(_ fixture: String, _ change: (inout GGUFTraits) -> Void = { _ in }) -> String {
+        do {
+            try export(FamilyFixture(fixture), change)
+            return "written"
+        } catch {
+            return "\(error)"
         }
-        let known = "expected llama or mistral or qwen2 or qwen3 or phi3 or gpt2"
+    }
+
+    @Test func refusesWhatLlamaCppDoesNotDo() throws {
+        let known = "expected llama or mistral or qwen2 or qwen3 or smollm3 or phi3 or gemma2 or gemma3_text or gpt2"
         #expect(sentence("opt").contains("the model's type: \(known) for a GGUF file, found \"opt\""))
         #expect(
             sentence("mistral").contains(
@@ -102,10 +103,61 @@ import Testing
         #expect(
             factors.contains(
                 "the rotary scaling: expected one of none, linear, yarn for a GGUF file of type qwen2, found factors"))
-        let window = sentence("phi3") { $0.window = 7 }
+        let window = sentence("phi3") { $0.attention.windows = [7, 7] }
         #expect(window == "written")
         let windowed = try Checkpoint.open(path: scratch.path("phi3.gguf")).configuration
         #expect(try ModelConfiguration(windowed).window(layer: 1) == 7)
+    }
+
+    /// What llama.cpp's decoders of Gemma know by themselves.
+    @Test func refusesOtherGemmas() {
+        let gemma2 = sentence("gemma2")
+        #expect(
+            gemma2.contains(
+                "query_pre_attn_scalar: expected 12, which llama.cpp takes for a GGUF file of type gemma2, found 20"))
+        let halves = sentence("gemma3")
+        #expect(halves.contains("one window in all layers but the last of every 6 for a GGUF file of type gemma3"))
+        #expect(halves.contains("found one in 1 of 2"))
+        let sizes = sentence("gemma2-plain") { $0.attention.windows[2] = 6 }
+        #expect(sizes.contains("the last of every 2 for a GGUF file of type gemma2, found windows of [5, 6] tokens"))
+        let none = sentence("gemma2-plain") { $0.attention.windows = [nil, nil, nil] }
+        #expect(none.contains("found one in 0 of 3"))
+        // Gemma 3's decoder knows that.
+        let without = sentence("gemma3-plain") { $0.attention.windows = Array(repeating: nil, count: 7) }
+        #expect(without == "written")
+        let base = sentence("gemma3-plain") { $0.attention.windowRotary?.base = 500 }
+        #expect(base.contains("the rotation of layers with a window: expected the base 10000.0, not scaled"))
+        #expect(base.contains("found the base 500.0, scaling none"))
+        let yarn = sentence("gemma2-plain") {
+            $0.rotary?.scaling = .yarn(
+                factor: 4, originalContext: 16, fastTurns: 8, slowTurns: 2, attentionFactor: 1)
+        }
+        #expect(yarn.contains("the rotary scaling: expected one of none, linear for a GGUF file of type gemma2"))
+        let uncapped = sentence("gemma2-plain") { $0.attention.cap = nil }
+        #expect(uncapped.contains("expected one of attention and one of logits for a GGUF file of type gemma2"))
+        #expect(uncapped.contains("found of attention none, of logits 1.0"))
+        let capped = sentence("gemma3-plain") { $0.attention.cap = 3 }
+        #expect(capped.contains("the soft caps: expected none of attention for a GGUF file of type gemma3"))
+        let untied = sentence("gemma2-plain") { $0.tiesHead = false }
+        #expect(untied.contains("the model's head: expected the embedding table"))
+        // The largest are scaled by another rule.
+        let largest = sentence("gemma2-plain") {
+            ($0.sizes.layers, $0.sizes.hidden) = (46, 18)
+            $0.attention.scale = 1 / 3
+        }
+        #expect(largest == "written")
+    }
+
+    @Test func refusesOtherPatternsOfRotation() {
+        let other = sentence("smollm3")
+        #expect(
+            other.contains(
+                "the layers that rotate: expected all but the last of every 4 for a GGUF file of type smollm3, "
+                    + "found none in layers [1], from 0"))
+        let llama = sentence("llama-biases") { $0.attention.rotates[0] = false }
+        #expect(llama.contains("the layers that rotate: expected all for a GGUF file of type llama"))
+        let windowed = sentence("smollm3-plain") { $0.attention.windows[3] = 7 }
+        #expect(windowed.contains("found a window of 7 tokens"))
     }
 
     /// Factors that llama.cpp multiplies with its own.

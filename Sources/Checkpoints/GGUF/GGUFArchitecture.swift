@@ -4,7 +4,11 @@ import OrderedJSON
 struct GGUFArchitecture: Sendable {
     /// A metadata key behind the architecture's name, and the key of config.json that takes its value.
     struct Key: Sendable {
-        enum Kind: Sendable { case size, number }
+        enum Kind: Sendable {
+            case size, number
+            /// A size or number of which 0 says that there is none.
+            case limit
+        }
 
         let gguf: String
         let configuration: String
@@ -15,6 +19,25 @@ struct GGUFArchitecture: Sendable {
 
     /// Whose heads' rotary pairs ggml's converter interleaves in a module's rows.
     enum Heads: Sendable { case attention, keyValue }
+
+    enum Windows: Sendable {
+        case none, all
+        case allButOneIn(Int)
+    }
+
+    /// Soft caps of logits, or also of products of queries and keys; the former alone may be left out.
+    enum Caps: Sendable { case none, logits, both }
+
+    /// Gemma's largest models, which llama.cpp knows by how many layers they have, divide by the root of the width for
+    /// each head, whatever the head's own size.
+    struct Scale: Sendable {
+        let layersOfLargest: Int
+
+        /// What products of queries and keys are divided by, squared.
+        func divisor(layers: Int, width: Int, heads: Int, headSize: Int) -> Int {
+            layers == layersOfLargest ? width / heads : headSize
+        }
+    }
 
     /// The value of `general.architecture`.
     let name: String
@@ -29,13 +52,30 @@ struct GGUFArchitecture: Sendable {
     var interleaved: [String: Heads] = [:]
     /// How llama.cpp's decoder stretches rotations; none where positions are learned.
     var scalings: Set<GGUFTraits.Scaling.Kind> = []
-    /// Whether a file may say that layers look at a window of the last tokens.
-    var hasWindow = false
+    /// Which layers look at a window of the last tokens, where a file says one.
+    var windows = Windows.none
+    /// By which base these rotate; nil if by that of all.
+    var windowBase: Double?
+    /// One layer in so many does not rotate; nil: all rotate.
+    var rotationInterval: Int?
+    /// What is added to Hugging Face's weights of norms in a file.
+    var normOffset: Float = 0
+    /// What attention divides by; nil where it is the root of a head's size.
+    var scale: Scale?
+    var caps = Caps.none
+    /// Whether llama.cpp's decoder takes a head that is not the embedding table.
+    var mayUntieHead = true
+    /// Whether it adds biases.
+    var hasBiases = true
     /// The MLP's activation, which is the architecture's own.
     let activation: String
 
     /// Whether queries and keys are rotated.
     var isRotary: Bool { !scalings.isEmpty }
+
+    /// What is added to a tensor's elements in a file.
+    /// - Parameter name: GGUF's.
+    func offset(of name: String) -> Float { name.hasSuffix("_norm.weight") ? normOffset : 0 }
 
     /// The key of what is added to variances, which is called by the kind of norm.
     var epsilonKey: String { keys.first { $0.gguf.hasSuffix("epsilon") }?.gguf ?? "attention.layer_norm_epsilon" }

@@ -1,30 +1,4 @@
 extension GGUFExporter {
-    private func unsupported(_ subject: String, expected: String, found: String) -> CheckpointError {
-        CheckpointError(
-            .unsupported, path: weights.checkpoint.path, subject: subject,
-            expected: "\(expected) for a GGUF file of type \(architecture.name)", found: found)
-    }
-
-    /// Refuses what a file would say to a decoder that does not know it, and that would answer nonsense then.
-    func check(_ traits: GGUFTraits) throws(CheckpointError) {
-        if let window = traits.window, !architecture.hasWindow {
-            throw unsupported(
-                "the model's attention", expected: "all of the context in every layer",
-                found: "a window of \(window) tokens")
-        }
-        guard traits.activation == architecture.activation else {
-            throw unsupported(
-                "the MLP's activation", expected: architecture.activation.quoted, found: traits.activation.quoted)
-        }
-        let kind = traits.rotary?.scaling.kind
-        guard kind.map(architecture.scalings.contains) ?? !architecture.isRotary else {
-            let known = GGUFTraits.Scaling.Kind.allCases.filter(architecture.scalings.contains).map(\.rawValue)
-            throw unsupported(
-                "the rotary scaling", expected: "one of \(known.joined(separator: ", "))",
-                found: kind?.rawValue ?? "learned positions")
-        }
-    }
-
     func add(_ traits: GGUFTraits, to metadata: inout GGUFMetadataWriter) {
         let prefix = architecture.name + "."
         let sizes = traits.sizes
@@ -36,9 +10,13 @@ extension GGUFExporter {
         ]
         if architecture.isRotary { numbers.append(("rope.dimension_count", sizes.head)) }
         // 0 says that all layers look at all of the context.
-        if architecture.hasWindow { numbers.append(("attention.sliding_window", traits.window ?? 0)) }
+        if let window = window(traits) { numbers.append(("attention.sliding_window", window)) }
         for (key, size) in numbers { metadata.add(prefix + key, UInt32(clamping: size)) }
         metadata.add(prefix + architecture.epsilonKey, Float(traits.normEpsilon))
+        let caps = [
+            ("attn_logit_softcapping", traits.attention.cap), ("final_logit_softcapping", traits.attention.logitCap),
+        ]
+        for case (let key, let cap?) in caps { metadata.add(prefix + key, Float(cap)) }
         guard let rotary = traits.rotary else { return }
         metadata.add(prefix + "rope.freq_base", Float(rotary.base))
         add(rotary.scaling, to: &metadata, prefix: prefix + "rope.scaling.")

@@ -16,15 +16,17 @@ extension GGUFExporter {
                     expected: "one to \(GGUFLimits.rank) dimensions that are not zero", found: "\(shape)")
             }
             let encoding = Self.encoding(shape: shape, plain: plain, type: type)
-            items.append(
-                Item(
-                    source: .tensor(name),
-                    tensor: GGUFWriter.Tensor(
-                        name: stored.name, shape: shape, type: encoding,
-                        byteCount: encoding.encoding.byteCount(elementCount: shape.reduce(1, *)) ?? 0),
-                    interleavedHeadSize: try stored.heads.map { (heads) throws(CheckpointError) in
-                        try headSize(heads, rows: shape.first ?? 0, of: name, traits.sizes)
-                    }))
+            let item = Item(
+                source: .tensor(name),
+                tensor: GGUFWriter.Tensor(
+                    name: stored.name, shape: shape, type: encoding,
+                    byteCount: encoding.encoding.byteCount(elementCount: shape.reduce(1, *)) ?? 0),
+                interleavedHeadSize: try stored.heads.map { (heads) throws(CheckpointError) in
+                    try headSize(heads, rows: shape.first ?? 0, of: name, traits.sizes)
+                },
+                offset: architecture.offset(of: stored.name))
+            try check(item, of: name)
+            items.append(item)
         }
         func add(_ name: String, _ numbers: [Float]) {
             let tensor = GGUFWriter.Tensor(
@@ -79,9 +81,23 @@ extension GGUFExporter {
             default: .f32
             }
         var bytes = try weights.elements(source, as: type)
+        if item.offset != 0 { bytes = Self.shifted(bytes, by: item.offset) }
         let rows = tensor.shape.first ?? 1
         if let headSize = item.interleavedHeadSize { bytes = Self.interleaved(bytes, rows: rows, headSize: headSize) }
         return tensor.type == .Q8_0 ? Q8Blocks.encoded(bytes) : bytes
+    }
+
+    /// Float32 elements, and something.
+    private static func shifted(_ bytes: Storage<UInt8>, by offset: Float) -> Storage<UInt8> {
+        let count = bytes.count / MemoryLayout<Float>.stride
+        let output = AlignedBuffer<Float>(uninitializedCount: count)
+        withExtendedLifetime(bytes) {
+            let input = UnsafeRawPointer($0.pointer)
+            for index in 0..<count {
+                output.elements[index] = input.loadUnaligned(fromByteOffset: 4 * index, as: Float.self) + offset
+            }
+        }
+        return output.frozen().bytes
     }
 
     /// Rows of heads as ggml wants them: row i of a head's first half before row i of its second half.

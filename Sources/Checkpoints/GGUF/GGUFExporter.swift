@@ -51,6 +51,8 @@ public struct GGUFExporter {
         let source: Source
         let tensor: GGUFWriter.Tensor
         var interleavedHeadSize: Int? = nil
+        /// What is added to its elements, which are f32 then.
+        var offset: Float = 0
     }
 
     let weights: PlainWeights

@@ -73,6 +73,7 @@ struct GGUFModel {
             switch key.kind {
             case .size: value = try metadata.optional(name, "a positive integer", \.positiveValue).map(JSON.integer)
             case .number: value = try metadata.optional(name, "a finite number", \.finiteValue).map(JSON.number)
+            case .limit: value = try metadata.optional(name, "a number of at least 0", \.limitValue)
             }
             guard let member = value ?? key.fallback else {
                 throw metadata.missing(name, key.kind == .size ? "a positive integer" : "a finite number")
@@ -86,11 +87,13 @@ struct GGUFModel {
             members["attention_bias"] = .bool(file.tensors["blk.0.attn_q.bias"] != nil)
             members["mlp_bias"] = .bool(file.tensors["blk.0.ffn_up.bias"] != nil)
         }
-        if architecture.hasWindow {
-            let key = architecture.name + ".attention.sliding_window"
-            let window = try metadata.optional(key, "an integer of at least 0", \.sizeValue) ?? 0
-            members["sliding_window"] = window == 0 ? .null : .integer(window)
+        let layers = members["num_hidden_layers"]?.intValue ?? 0
+        if let scale = architecture.scale, let width = members["hidden_size"]?.intValue {
+            members["query_pre_attn_scalar"] = .integer(
+                scale.divisor(layers: layers, width: width, heads: heads.attention, headSize: heads.size))
         }
+        members["layer_types"] = try layerTypes(
+            file, architecture, metadata, layers: layers, hasWindow: members["sliding_window"] != .null)
         members["vocab_size"] = .integer(try vocabularySize(file, architecture, metadata))
         members["tie_word_embeddings"] = .bool(file.tensors["output.weight"] == nil)
         for (key, member) in [("bos", "bos_token_id"), ("eos", "eos_token_id"), ("padding", "pad_token_id")] {
@@ -123,7 +126,8 @@ extension GGUFModel {
                 encoding: tensor.type.encoding, byteCount: tensor.byteRange.count, path: file.path)
             let entry = StoredTensor(
                 description: description, file: file.file, byteRange: tensor.byteRange,
-                interleavedHeadSize: try interleavedHeadSize(of: tensor, rows: description.rows))
+                interleavedHeadSize: try interleavedHeadSize(of: tensor, rows: description.rows),
+                offset: -architecture.offset(of: tensor.name))
             guard stored.updateValue(entry, forKey: description.name) == nil else {
                 throw CheckpointError(
                     .damaged, path: file.path, subject: "tensor \(tensor.name.quoted)", expected: "a name of its own",
@@ -152,9 +156,10 @@ extension GGUFValue {
         intValue.flatMap { $0 > 0 ? $0 : nil }
     }
 
-    /// A size that may be none.
-    var sizeValue: Int? {
-        intValue.flatMap { $0 >= 0 ? $0 : nil }
+    /// A size or a number, and null for 0.
+    var limitValue: JSON? {
+        if let size = intValue { return size < 0 ? nil : size == 0 ? .null : .integer(size) }
+        return finiteValue.flatMap { $0 < 0 ? nil : $0 == 0 ? .null : .number($0) }
     }
 
     /// A number that config.json can hold.

@@ -56,25 +56,46 @@ public struct GGUFTraits: Sendable {
         public init() {}
     }
 
+    /// How layers look at those before.
+    public struct Attention: Sendable {
+        /// How many of the last tokens each layer looks at, be they more than there can be; nil for all.
+        public var windows: [Int?]
+        /// How layers with a window rotate, where they do so otherwise.
+        public var windowRotary: Rotary?
+        /// Whether each layer rotates queries and keys.
+        public var rotates: [Bool]
+        /// What products of queries and keys are multiplied with.
+        public var scale: Double
+        /// Soft caps of these products, and of the logits.
+        public var cap: Double?
+        public var logitCap: Double?
+
+        public init(windows: [Int?], windowRotary: Rotary?, rotates: [Bool], scale: Double) {
+            self.windows = windows
+            self.windowRotary = windowRotary
+            self.rotates = rotates
+            self.scale = scale
+        }
+    }
+
     public var sizes: Sizes
     public var normEpsilon: Double
     /// Of the MLP, as config.json has it.
     public var activation: String
     /// nil where positions are learned.
     public var rotary: Rotary?
-    /// How many of the last tokens layers look at; nil if all look at all.
-    public var window: Int?
+    public var attention: Attention
     /// Whether the head is the embedding table.
     public var tiesHead: Bool
 
     public init(
-        sizes: Sizes, normEpsilon: Double, activation: String, rotary: Rotary?, window: Int?, tiesHead: Bool
+        sizes: Sizes, normEpsilon: Double, activation: String, rotary: Rotary?, attention: Attention, tiesHead: Bool
     ) {
         self.sizes = sizes
         self.normEpsilon = normEpsilon
         self.activation = activation
         self.rotary = rotary
-        self.window = window
+        self.attention = attention
         self.tiesHead = tiesHead
     }
 
