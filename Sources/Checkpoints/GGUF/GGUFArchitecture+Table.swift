@@ -28,11 +28,12 @@ extension GGUFArchitecture {
         ]) { $1 },
         scalings: [.none, .linear, .yarn, .longRope], windows: .all, activation: "silu")
 
-    /// llama.cpp's decoder knows by itself that every fourth layer does not rotate, and has no window.
+    /// llama.cpp's decoder knows by itself that every fourth layer does not rotate, and has no window. With YaRN
+    /// its texts were others than transformers' and ours, so that is not written.
     static let smollm3 = GGUFArchitecture(
         name: "smollm3", modelTypes: ["smollm3"],
         constants: constants("smollm3", "SmolLM3ForCausalLM") + [("no_rope_layer_interval", 4)], keys: llamaKeys,
-        modules: llamaModules, interleaved: llama.interleaved, scalings: [.none, .linear, .yarn],
+        modules: llamaModules, interleaved: llama.interleaved, scalings: [.none, .linear],
         rotationInterval: 4, hasBiases: false, activation: "silu")
 
     static let gemma2 = GGUFArchitecture(
