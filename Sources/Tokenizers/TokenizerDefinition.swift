@@ -197,6 +197,11 @@ extension TokenizerDefinition {
     /// The token's text as vocabulary files write it; nil if no token has this id.
     public func text(of id: Int) -> String? { vocabulary.text(of: id) }
 
+    /// Whether every id stands for the same text as in another tokenizer.
+    public func hasTokens(of other: TokenizerDefinition) -> Bool {
+        tokenCount == other.tokenCount && (0..<tokenCount).allSatisfy { text(of: $0) == other.text(of: $0) }
+    }
+
     /// Whether an added token has this id.
     func isAdded(_ id: Int) -> Bool { addedIDs.contains(id) }
 

@@ -1,10 +1,11 @@
 import Checkpoints
-import Engine
 import Foundation
 import ModelFixtures
 import OrderedJSON
 import Testing
 import Tokenizers
+
+@testable import Engine
 
 /// Folders without a tokenizer.json.
 @Suite struct TokenizerFolderTests {
@@ -34,16 +35,55 @@ import Tokenizers
         #expect(bundle.definition.kindName == "byte-level BPE")
     }
 
-    @Test func opensSentencePieceAndWritesItFromGGUF() throws {
+    /// Three special tokens, all bytes, and three pieces.
+    private static let sentencePieceTokens: [String] = {
         let digits = Array("0123456789ABCDEF")
-        let tokens =
-            ["<unk>", "<s>", "</s>"] + (0..<256).map { "<0x\(digits[$0 / 16])\(digits[$0 % 16])>" } + ["▁", "a", "▁a"]
-        let types = [2, 3, 3] + [Int](repeating: 6, count: 256) + [1, 1, 1]
-        let definition = try TokenizerDefinition(
-            ggufModel: "llama", preTokenizer: nil, tokens: tokens, tokenTypes: types,
+        let bytes = (0..<256).map { "<0x\(digits[$0 / 16])\(digits[$0 % 16])>" }
+        return ["<unk>", "<s>", "</s>"] + bytes + ["▁", "a", "▁a"]
+    }()
+
+    private static func sentencePiece() throws -> TokenizerDefinition {
+        try TokenizerDefinition(
+            ggufModel: "llama", preTokenizer: nil, tokens: sentencePieceTokens,
+            tokenTypes: [2, 3, 3] + [Int](repeating: 6, count: 256) + [1, 1, 1],
             scores: [Float](repeating: 0, count: 259) + [-2, -3, -1], merges: [],
             roles: TokenRoles(beginningOfText: 1, endOfText: 2, unknown: 0))
-        let files = try HuggingFaceTokenizerFiles(definition)
+    }
+
+    /// GGUF has no words for a tokenizer.json such as Llama's and Gemma's; the tokenizer.model beside it is the same
+    /// tokenizer, unless its tokens are others.
+    @Test(arguments: [true, false]) func writesGGUFFromTheTokenizerModel(isTheSame: Bool) throws {
+        let files = try HuggingFaceTokenizerFiles(Self.sentencePiece())
+        var tokens = Self.sentencePieceTokens
+        if !isTheSame { tokens.swapAt(5, 6) }
+        let members = tokens.enumerated().map { "\(JSON.string($0.element).text()): \($0.offset)" }
+        let specials = (0..<3).map { id -> JSON in
+            ["id": .integer(id), "content": .string(tokens[id]), "special": true]
+        }
+        let json: JSON = [
+            "added_tokens": .array(specials),
+            "normalizer": ["type": "Replace", "pattern": ["String": " "], "content": "▁"],
+            "decoder": [
+                "type": "Sequence",
+                "decoders": [
+                    ["type": "Replace", "pattern": ["String": "▁"], "content": " "], ["type": "ByteFallback"],
+                ],
+            ],
+            "model": [
+                "type": "BPE", "unk_token": "<unk>", "byte_fallback": true,
+                "vocab": try JSON(parsing: Array("{\(members.joined(separator: ","))}".utf8)), "merges": [["▁", "a"]],
+            ],
+        ]
+        let bundle = try bundle([
+            "tokenizer.json": Array(json.text().utf8), "tokenizer.model": files.sentencePieceModel!,
+            "tokenizer_config.json": Array(files.configuration.text().utf8),
+        ])
+        #expect(bundle.definition.kindName == "BPE")
+        #expect(try bundle.sentencePieceTwin()?.kindName == (isTheSame ? "SentencePiece BPE" : nil))
+    }
+
+    @Test func opensSentencePieceAndWritesItFromGGUF() throws {
+        let files = try HuggingFaceTokenizerFiles(Self.sentencePiece())
         let bundle = try bundle([
             "tokenizer.model": files.sentencePieceModel!,
             "tokenizer_config.json": Array(files.configuration.text().utf8),

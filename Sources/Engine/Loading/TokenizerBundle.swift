@@ -50,12 +50,7 @@ public struct TokenizerBundle: Sendable {
             return try TokenizerDefinition(
                 huggingFaceTokenizer: try json(tokenizer, listing: "vocab"), configuration: configuration)
         }
-        let addedTokens = try files.addedTokens.map { path in try json(path) }
-        if let model = files.sentencePiece {
-            let bytes = try Checkpoint.fileBytes(model)
-            return try TokenizerDefinition(
-                sentencePieceModel: Array(bytes.buffer), configuration: configuration, addedTokens: addedTokens)
-        }
+        if let definition = try sentencePiece(files, configuration: configuration) { return definition }
         guard let vocabulary = files.vocabulary, let merges = files.merges else {
             throw CheckpointError(
                 .missing, path: path, subject: "the tokenizer",
@@ -63,7 +58,26 @@ public struct TokenizerBundle: Sendable {
         }
         return try TokenizerDefinition(
             vocabulary: try json(vocabulary), merges: try text(merges), configuration: configuration,
-            specialTokens: try files.specialTokens.map { path in try json(path) }, addedTokens: addedTokens)
+            specialTokens: try files.specialTokens.map { path in try json(path) },
+            addedTokens: try files.addedTokens.map { path in try json(path) })
+    }
+
+    private static func sentencePiece(
+        _ files: TokenizerFiles, configuration: JSON?
+    ) throws -> TokenizerDefinition? {
+        guard let model = files.sentencePiece else { return nil }
+        let bytes = try Checkpoint.fileBytes(model)
+        return try TokenizerDefinition(
+            sentencePieceModel: withExtendedLifetime(bytes) { Array($0.buffer) }, configuration: configuration,
+            addedTokens: try files.addedTokens.map { path in try json(path) })
+    }
+
+    /// The tokenizer.model beside a tokenizer.json, as Llama's and Gemma's folders have it, if it has the same tokens.
+    func sentencePieceTwin() throws -> TokenizerDefinition? {
+        guard let files = folderFiles, files.tokenizer != nil else { return nil }
+        let configuration = try files.configuration.map { path in try Self.json(path) }
+        let twin = try Self.sentencePiece(files, configuration: configuration)
+        return twin.flatMap { $0.hasTokens(of: definition) ? $0 : nil }
     }
 
     /// Puts the tokenizer's files into a folder: copies of a folder's own, or files made from a GGUF's metadata.
