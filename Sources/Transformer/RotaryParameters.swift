@@ -46,6 +46,8 @@ public struct RotaryParameters: Sendable, Equatable {
     }
 
     /// The longest sequence whose frequencies are not the long ones; nil where length does not matter.
+    // Swift 6.3.1 ends with an ownership error where its optimiser copies this into others.
+    @inline(never)
     public var shortLimit: Int? { if case .longRope(let rope) = scaling { rope.originalContext } else { nil } }
 
     /// Whether a sequence of so many tokens in all rotates by the long frequencies.

@@ -7,6 +7,8 @@ public struct Rotation: Sendable {
     private let factor: Double
 
     /// - Parameter factors: as in ``RotaryParameters/frequencies(headSize:factors:isLong:)``.
+    // As for `RotaryParameters.shortLimit`.
+    @inline(never)
     public init(_ parameters: RotaryParameters, headSize: Int, factors: [Float]? = nil) {
         frequencies = parameters.frequencies(headSize: headSize, factors: factors)
         long = parameters.shortLimit.map { limit in
