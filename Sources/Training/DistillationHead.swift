@@ -101,14 +101,8 @@ public final class DistillationHead {
 
     private func goBackThroughNorm(_ stream: MatrixSlice, outputGradient: MatrixSlice, gradient: MatrixSlice) {
         guard let norm else { return arithmetic.copy(outputGradient, into: gradient) }
-        let (kernels, epsilon) = (arithmetic.kernels, forward.configuration.normEpsilon)
-        arithmetic.forEachRow(of: gradient) { row in
-            gradient.row(row).update(repeating: 0, count: gradient.columns)
-            kernels.goBackThroughNorm(
-                of: stream.row(row), weight: norm.weight.pointer, isLayerNorm: norm.bias != nil,
-                width: gradient.columns, epsilon: epsilon, outputGradient: outputGradient.row(row),
-                addingTo: gradient.row(row))
-        }
+        for row in 0..<gradient.rows { gradient.row(row).update(repeating: 0, count: gradient.columns) }
+        forward.goBackThroughNorm(of: stream, by: norm, outputGradient: outputGradient, addingTo: gradient)
     }
 
     /// One token's divergence. `student` becomes its derivative by the student's logits times `scale`, `teacher` the
@@ -155,9 +149,9 @@ public final class DistillationHead {
     ) -> UnsafeMutablePointer<Float>? {
         guard let cap = forward.configuration.logitCap else { return nil }
         let count = table.rows
-        for logits in [student, teacher] { arithmetic.kernels.table.soft_cap(logits, Int64(count), cap) }
         let slopes = UnsafeMutablePointer<Float>.allocate(capacity: count)
-        for index in 0..<count { slopes[index] = 1 - (student[index] / cap) * (student[index] / cap) }
+        arithmetic.kernels.cap(teacher, count: count, at: cap)
+        arithmetic.kernels.cap(student, count: count, at: cap, slopes: slopes)
         return slopes
     }
 }

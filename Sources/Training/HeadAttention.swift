@@ -60,20 +60,17 @@ struct HeadAttention {
     func softmax(
         _ scores: UnsafeMutablePointer<Float>, of row: Int, window: Int?, slopes: UnsafeMutablePointer<Float>? = nil
     ) {
-        let table = forward.arithmetic.kernels.table
+        let kernels = forward.arithmetic.kernels
         let first = firstSeen(by: row, window: window)
         let count = row + 1 - first
         scores.update(repeating: 0, count: first)
         if let cap = forward.configuration.attentionCap {
             let seen = scores + first
             for index in 0..<count { seen[index] *= scale }
-            table.soft_cap(seen, Int64(count), cap)
-            if let slopes {
-                for index in 0..<count { slopes[first + index] = 1 - (seen[index] / cap) * (seen[index] / cap) }
-            }
-            table.softmax(seen, Int64(count), 1)
+            kernels.cap(seen, count: count, at: cap, slopes: slopes.map { $0 + first })
+            kernels.table.softmax(seen, Int64(count), 1)
         } else {
-            table.softmax(scores + first, Int64(count), scale)
+            kernels.table.softmax(scores + first, Int64(count), scale)
         }
         (scores + row + 1).update(repeating: 0, count: forward.length - row - 1)
     }

@@ -82,7 +82,8 @@ extension LayerBackward {
         _ input: Matrix, _ norm: LayerWeights.Norm, _ gradient: Matrix, stream: Matrix
     ) {
         if configuration.normsBefore {
-            goBackThroughNorm(of: input, norm, gradient, addingTo: stream)
+            forward.goBackThroughNorm(
+                of: input.slice, by: norm, outputGradient: gradient.slice, addingTo: stream.slice)
         } else {
             arithmetic.add(gradient.slice, to: stream.slice)
         }
@@ -94,7 +95,7 @@ extension LayerBackward {
         let before = gradients.change
         arithmetic.copy(stream.slice, into: before.slice)
         stream.elements.update(repeating: 0)
-        goBackThroughNorm(of: sum, norm, before, addingTo: stream)
+        forward.goBackThroughNorm(of: sum.slice, by: norm, outputGradient: before.slice, addingTo: stream.slice)
     }
 
     /// What the stream's derivative says of a product that is added to it: the same, or through the product's norm.
@@ -102,21 +103,8 @@ extension LayerBackward {
         guard let product, let norm else { return stream }
         let gradient = gradients.change
         gradient.elements.update(repeating: 0)
-        goBackThroughNorm(of: product, norm, stream, addingTo: gradient)
+        forward.goBackThroughNorm(of: product.slice, by: norm, outputGradient: stream.slice, addingTo: gradient.slice)
         return gradient
-    }
-
-    private func goBackThroughNorm(
-        of input: Matrix, _ norm: LayerWeights.Norm, _ gradient: Matrix, addingTo stream: Matrix
-    ) {
-        let (kernels, epsilon) = (arithmetic.kernels, configuration.normEpsilon)
-        let slices = (input.slice, gradient.slice, stream.slice)
-        arithmetic.forEachRow(of: slices.2) { row in
-            kernels.goBackThroughNorm(
-                of: slices.0.row(row), weight: norm.weight.pointer, isLayerNorm: norm.bias != nil,
-                width: slices.0.columns, epsilon: epsilon, outputGradient: slices.1.row(row),
-                addingTo: slices.2.row(row))
-        }
     }
 
     /// The derivatives by heads behind their norms become those by the heads before.

@@ -71,10 +71,10 @@ public final class LayerBackward {
         let kept = activations
         forward.attend(input.slice, weights, buffers: kept, into: kept.attended.slice)
         arithmetic.copy(input.slice, into: middle.slice)
-        add(
-            kept.attended, by: weights.output, bias: weights.outputBias, norm: weights.attentionOutputNorm,
-            keepingOutputIn: outputs?.attention, to: middle)
-        goThroughNormBehind(middle, weights.inputNorm, keepingSumIn: sums?.attention)
+        forward.addToStream(
+            kept.attended.slice, by: weights.output, bias: weights.outputBias, norm: weights.inputNorm,
+            outputNorm: weights.attentionOutputNorm, middle.slice, scratch: kept.change.slice,
+            keepingOutputIn: outputs?.attention.slice, keepingSumIn: sums?.attention.slice)
         let inner = forward.productInput(
             middle.slice, norm: weights.postAttentionNorm, in: secondNormalized.slice)
         if let gate = weights.gate {
@@ -92,30 +92,10 @@ public final class LayerBackward {
         guard output != nil || sums != nil || outputs != nil else { return }
         let result = output ?? gradients.change
         arithmetic.copy(middle.slice, into: result.slice)
-        add(
-            activated, by: weights.down, bias: weights.downBias, norm: weights.mlpOutputNorm,
-            keepingOutputIn: outputs?.mlp, to: result)
-        goThroughNormBehind(result, weights.postAttentionNorm, keepingSumIn: sums?.mlp)
-    }
-
-    private func add(
-        _ input: Matrix, by weight: Matrix, bias: Matrix?, norm: LayerWeights.Norm?, keepingOutputIn kept: Matrix?,
-        to target: Matrix
-    ) {
-        let product = kept ?? activations.change
-        forward.multiply(input.slice, by: weight, bias: bias, into: product.slice)
-        var change = product.slice
-        if let norm {
-            change = activations.change.slice
-            forward.normalize(product.slice, by: norm, into: change)
-        }
-        arithmetic.add(change, to: target.slice)
-    }
-
-    private func goThroughNormBehind(_ stream: Matrix, _ norm: LayerWeights.Norm, keepingSumIn sum: Matrix?) {
-        guard let sum else { return }
-        arithmetic.copy(stream.slice, into: sum.slice)
-        forward.normalize(stream.slice, by: norm, into: stream.slice)
+        forward.addToStream(
+            activated.slice, by: weights.down, bias: weights.downBias, norm: weights.postAttentionNorm,
+            outputNorm: weights.mlpOutputNorm, result.slice, scratch: kept.change.slice,
+            keepingOutputIn: outputs?.mlp.slice, keepingSumIn: sums?.mlp.slice)
     }
 
     /// Goes back through the layer that was just run.

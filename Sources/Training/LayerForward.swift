@@ -157,24 +157,39 @@ public struct LayerForward: Sendable {
         }
     }
 
-    /// `target += input * weight^T + bias`, through `scratch`, which has the shape of `target`.
-    public func addProduct(
-        _ input: MatrixSlice, by weight: Matrix, bias: Matrix? = nil, to target: MatrixSlice, scratch: MatrixSlice
-    ) {
-        multiply(input, by: weight, bias: bias, into: scratch)
-        arithmetic.add(scratch, to: target)
-    }
-
-    /// The same into the residual stream, the product normalised by `outputNorm` if there is one; the stream is
-    /// normalised then where norms stand behind.
+    /// `stream += input * weight^T + bias`, the product normalised by `outputNorm` if there is one, through `scratch`,
+    /// which has the stream's shape; the stream is normalised then where norms stand behind.
+    /// - Parameters:
+    ///   - output: gets the product as it was before `outputNorm`, for who goes back through that.
+    ///   - sum: gets the stream as it was before the norm behind.
     public func addToStream(
         _ input: MatrixSlice, by weight: Matrix, bias: Matrix?, norm: LayerWeights.Norm,
-        outputNorm: LayerWeights.Norm? = nil, _ stream: MatrixSlice, scratch: MatrixSlice
+        outputNorm: LayerWeights.Norm? = nil, _ stream: MatrixSlice, scratch: MatrixSlice,
+        keepingOutputIn output: MatrixSlice? = nil, keepingSumIn sum: MatrixSlice? = nil
     ) {
         multiply(input, by: weight, bias: bias, into: scratch)
-        if let outputNorm { normalize(scratch, by: outputNorm, into: scratch) }
+        if let outputNorm {
+            if let output { arithmetic.copy(scratch, into: output) }
+            normalize(scratch, by: outputNorm, into: scratch)
+        }
         arithmetic.add(scratch, to: stream)
-        if !configuration.normsBefore { normalize(stream, by: norm, into: stream) }
+        if configuration.normsBefore { return }
+        if let sum { arithmetic.copy(stream, into: sum) }
+        normalize(stream, by: norm, into: stream)
+    }
+
+    /// Adds the derivatives of ``normalize(_:by:into:)`` by its input to `gradient`, from those by its output.
+    public func goBackThroughNorm(
+        of input: MatrixSlice, by norm: LayerWeights.Norm, outputGradient: MatrixSlice,
+        addingTo gradient: MatrixSlice
+    ) {
+        let (kernels, epsilon) = (arithmetic.kernels, configuration.normEpsilon)
+        arithmetic.forEachRow(of: gradient) { row in
+            kernels.goBackThroughNorm(
+                of: input.row(row), weight: norm.weight.pointer, isLayerNorm: norm.bias != nil,
+                width: input.columns, epsilon: epsilon, outputGradient: outputGradient.row(row),
+                addingTo: gradient.row(row))
+        }
     }
 }
 

@@ -77,6 +77,16 @@ extension Kernels {
         }
     }
 
+    /// Soft caps, in place: `limit * tanh(value / limit)`.
+    /// - Parameter slopes: gets the derivatives of the results by the values.
+    public func cap(
+        _ values: UnsafeMutablePointer<Float>, count: Int, at limit: Float, slopes: UnsafeMutablePointer<Float>? = nil
+    ) {
+        table.soft_cap(values, Int64(count), limit)
+        guard let slopes else { return }
+        for index in 0..<count { slopes[index] = 1 - (values[index] / limit) * (values[index] / limit) }
+    }
+
     /// Adds the derivatives of a norm by its input to `gradient`, from those by its output.
     public func goBackThroughNorm(
         of input: UnsafePointer<Float>, weight: UnsafePointer<Float>, isLayerNorm: Bool, width: Int, epsilon: Float,

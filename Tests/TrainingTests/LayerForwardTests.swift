@@ -41,13 +41,16 @@ import Testing
             forward.attend(
                 queries: buffers.queries.slice, keys: buffers.keys.slice, values: buffers.values.slice,
                 into: buffers.attended.slice)
-            forward.addProduct(
-                buffers.attended.slice, by: weights.output, to: stream.slice, scratch: buffers.change.slice)
+            forward.addToStream(
+                buffers.attended.slice, by: weights.output, bias: nil, norm: weights.inputNorm, stream.slice,
+                scratch: buffers.change.slice)
             forward.normalize(stream.slice, by: weights.postAttentionNorm, into: buffers.normalized.slice)
             arithmetic.multiply(buffers.normalized.slice, transposed: weights.gate!.slice, into: buffers.gate.slice)
             arithmetic.multiply(buffers.normalized.slice, transposed: weights.up.slice, into: buffers.up.slice)
             forward.activate(gate: buffers.gate.slice, up: buffers.up.slice)
-            forward.addProduct(buffers.gate.slice, by: weights.down, to: stream.slice, scratch: buffers.change.slice)
+            forward.addToStream(
+                buffers.gate.slice, by: weights.down, bias: nil, norm: weights.postAttentionNorm, stream.slice,
+                scratch: buffers.change.slice)
         }
         return stream
     }

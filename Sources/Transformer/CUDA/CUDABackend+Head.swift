@@ -86,10 +86,7 @@ extension CUDABackend {
         _ matrix: DeviceMatrix, _ input: DeviceBuffer, stride: Int, into output: DeviceBuffer, tokens: Int
     ) throws(CUDAError) {
         try products.enqueue(
-            matrix,
-            ProductOperands(
-                input: input.address, inputStride: stride, output: output.address, outputStride: matrix.rows,
-                outputType: .f32, tokens: tokens),
-            workspace: workspace, on: stream)
+            matrix, operands(matrix, input, stride: stride, into: output, .f32, tokens: tokens), workspace: workspace,
+            on: stream)
     }
 }

@@ -120,21 +120,24 @@ extension CUDABackend {
         _ matrix: DeviceMatrix, _ input: DeviceBuffer, stride: Int, into output: DeviceBuffer, tokens: Int
     ) throws(CUDAError) {
         try longProducts.enqueue(
-            matrix,
-            ProductOperands(
-                input: input.address, inputStride: stride, output: output.address, outputStride: matrix.rows,
-                outputType: .f32, tokens: tokens),
-            workspace: workspace)
+            matrix, operands(matrix, input, stride: stride, into: output, .f32, tokens: tokens), workspace: workspace)
     }
 
     private func addToHidden(
         _ matrix: DeviceMatrix, input: DeviceBuffer, stride: Int, tokens: Int
     ) throws(CUDAError) {
         try longProducts.enqueue(
-            matrix,
-            ProductOperands(
-                input: input.address, inputStride: stride, output: activations.hidden.address,
-                outputStride: configuration.hiddenSize, outputType: .addF32, tokens: tokens),
+            matrix, operands(matrix, input, stride: stride, into: activations.hidden, .addF32, tokens: tokens),
             workspace: workspace)
+    }
+
+    /// Rows of `input` times a matrix, into rows without gaps.
+    func operands(
+        _ matrix: DeviceMatrix, _ input: DeviceBuffer, stride: Int, into output: DeviceBuffer,
+        _ outputType: ProductOutput, tokens: Int
+    ) -> ProductOperands {
+        ProductOperands(
+            input: input.address, inputStride: stride, output: output.address, outputStride: matrix.rows,
+            outputType: outputType, tokens: tokens)
     }
 }
