@@ -82,6 +82,9 @@ static const struct source sources[] = {
     {"spmm_tiled_csl.cu", (const unsigned char[]){
 #embed "kernels/spmm_tiled_csl.cu" suffix(, 0)
     }},
+    {"turns.cuh", (const unsigned char[]){
+#embed "kernels/turns.cuh" suffix(, 0)
+    }},
     {"work.cuh", (const unsigned char[]){
 #embed "kernels/work.cuh" suffix(, 0)
     }},

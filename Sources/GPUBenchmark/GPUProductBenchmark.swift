@@ -17,8 +17,8 @@ public struct GPUProductBenchmark {
     public var layouts: [DeviceLayout] = DeviceLayout.allCases
     /// Whether the sparse layouts are measured expanded to memory and multiplied by cuBLAS, too.
     public var measuresExpansion = true
-    /// Over how many blocks our products are spread; nil to let them choose.
-    public var blocks: Int?
+    /// How our products are spread over the GPU.
+    public var spread = ProductSpread()
     /// Counted rounds; one more comes first.
     public var rounds = 7
     /// Of one measurement: some ten launches of a large matrix.

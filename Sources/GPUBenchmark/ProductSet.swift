@@ -52,13 +52,13 @@ struct ProductSet {
         if let cublas = gpu.cublas { products.append(CUBLASProduct(dense, cublas)) }
         // Without cuBLAS results are compared with our dense kernel's.
         if gpu.cublas == nil || benchmark.layouts.contains(.dense) {
-            products.append(OwnProduct(dense, blocks: benchmark.blocks, on: gpu))
+            products.append(OwnProduct(dense, spread: benchmark.spread, on: gpu))
         }
         var tiledCSL: [DeviceMatrix] = []
         for layout in benchmark.layouts where layout != .dense {
             let matrices = try copies(Self.encoded(elements, block, layout, pool: pool, on: stream))
             if layout == .tiledCSL { tiledCSL = matrices }
-            products.append(OwnProduct(matrices, blocks: benchmark.blocks, on: gpu))
+            products.append(OwnProduct(matrices, spread: benchmark.spread, on: gpu))
             if benchmark.measuresExpansion, let cublas = gpu.cublas {
                 products.append(try ExpandedProduct(matrices, cublas, on: gpu))
             }

@@ -32,13 +32,13 @@ final class OwnProduct: TimedProduct {
     let isDense: Bool
     let copies: [DeviceMatrix]
     private let gpu: BenchmarkGPU
-    private let blocks: Int?
+    private let spread: ProductSpread
 
-    init(_ copies: [DeviceMatrix], blocks: Int?, on gpu: BenchmarkGPU) {
+    init(_ copies: [DeviceMatrix], spread: ProductSpread, on gpu: BenchmarkGPU) {
         name = copies[0].layout.rawValue
         isDense = copies[0].layout == .dense
         self.copies = copies
-        self.blocks = blocks
+        self.spread = spread
         self.gpu = gpu
     }
 
@@ -48,7 +48,7 @@ final class OwnProduct: TimedProduct {
 
     func enqueue(copy: Int, _ operands: TimedOperands) throws(CUDAError) -> Bool {
         try gpu.products.enqueue(
-            copies[copy], Self.operands(copies[copy], operands), workspace: gpu.workspace, blocks: blocks,
+            copies[copy], Self.operands(copies[copy], operands), workspace: gpu.workspace, spread: spread,
             on: gpu.stream)
         return true
     }

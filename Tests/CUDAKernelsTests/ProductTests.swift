@@ -31,6 +31,10 @@ import Testing
         try expectMatches(ProductCases.shares, weights)
     }
 
+    @Test(arguments: Weights.allCases) func slicesAddUp(weights: Weights) throws {
+        try expectMatches(ProductCases.slices, weights)
+    }
+
     @Test(arguments: Weights.allCases) func everyTypeMatchesTheReference(weights: Weights) throws {
         try expectMatches(ProductCases.types, weights)
     }

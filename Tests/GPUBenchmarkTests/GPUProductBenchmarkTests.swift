@@ -66,7 +66,7 @@ import Testing
         var benchmark = benchmark
         benchmark.shapes = [ProductShape(rows: 128, columns: 1024)]
         benchmark.layouts = [.laneBitmap]
-        benchmark.blocks = 3
+        benchmark.spread.blocks = 3
         try TestedGPU.run { gpu in
             let report = try benchmark.run(on: BenchmarkGPU(gpu.library))
             // The dense layout is the one that others are compared with.

@@ -14,13 +14,15 @@ public struct ProductCase: Sendable {
     public var outputType = ProductOutput.f32
     /// Over how many blocks it is spread, for each block of tokens; nil: as the product chooses.
     public var blocks: Int?
+    /// Into how many slices of columns a block cuts it; nil: as the product chooses.
+    public var slices: Int?
     public var seed: UInt64 = 1
 
     public typealias Weights = DeviceLayout
 
     public init(
         rows: Int, columns: Int, tokens: Int, density: Double = 0.4, valueType: ElementType = .f16,
-        outputType: ProductOutput = .f32, blocks: Int? = nil, seed: UInt64 = 1
+        outputType: ProductOutput = .f32, blocks: Int? = nil, slices: Int? = nil, seed: UInt64 = 1
     ) {
         self.rows = rows
         self.columns = columns
@@ -29,6 +31,7 @@ public struct ProductCase: Sendable {
         self.valueType = valueType
         self.outputType = outputType
         self.blocks = blocks
+        self.slices = slices
         self.seed = seed
     }
 
@@ -88,7 +91,9 @@ public struct ProductCase: Sendable {
     ) throws -> [Float] {
         let matrix = try change(matrix(weights, on: gpu.stream))
         return try result(matrix, on: gpu) { matrix, operands in
-            try gpu.products.enqueue(matrix, operands, workspace: gpu.workspace, blocks: blocks, on: gpu.stream)
+            try gpu.products.enqueue(
+                matrix, operands, workspace: gpu.workspace, spread: ProductSpread(blocks: blocks, slices: slices),
+                on: gpu.stream)
         }
     }
 

@@ -20,7 +20,16 @@ public enum ProductCases {
 
     /// Shares of whole row blocks, of parts of one, of parts of several, and of a single step.
     public static let shares: [ProductCase] = [1, 2, 3, 4, 7, 13, 28, 1_000].map {
-        ProductCase(rows: 130, columns: 64 * 13 + 5, tokens: 9, blocks: $0, seed: 7)
+        ProductCase(rows: 130, columns: 64 * 13 + 5, tokens: 9, blocks: $0, slices: 1, seed: 7)
+    }
+
+    /// The same with slices of columns in each block, for every number of tokens that has them: slices of equal lengths
+    /// and not, empty ones, and rows that end within a block.
+    public static let slices: [ProductCase] = [1, 2, 3, 5, 9, 30].flatMap { blocks in
+        [(3, 2), (3, 4), (9, 2), (9, 4), (17, 2)].map { tokens, slices in
+            ProductCase(
+                rows: 150, columns: 64 * 13 + 5, tokens: tokens, blocks: blocks, slices: slices, seed: UInt64(blocks))
+        }
     }
 
     public static let types: [ProductCase] = [
@@ -30,7 +39,7 @@ public enum ProductCases {
         ProductCase(rows: 35, columns: 190, tokens: 10, valueType: .bf16, outputType: .sixteenBit, blocks: 2),
     ]
 
-    public static let all = shapes + densities + tokens + shares + types
+    public static let all = shapes + densities + tokens + shares + slices + types
 
     /// For ``LongProducts``: around its least number of tokens, and every kind of output.
     public static let long: [ProductCase] = [

@@ -37,8 +37,10 @@ enum {
     // each.
     FLASH_GPU_STEP_COLUMNS = 64,
     FLASH_GPU_BLOCK_THREADS = 256,
-    // What beginning another row block costs a block, filling its pipeline and adding up sums, in steps; measured on an
-    // H100.
+    // Slices of columns, at most, into which a block's warps cut a piece between them.
+    FLASH_GPU_MOST_SLICES = 4,
+    // What beginning another row block costs a block, filling its pipeline and adding up sums, in steps of a warp;
+    // measured on an H100.
     FLASH_GPU_PIECE_STEPS = 3,
     // Rows of a panel: of one tensor-core instruction. Panels of a band: one, or two.
     FLASH_GPU_PANEL_ROWS = 16,
@@ -81,16 +83,17 @@ enum {
          / FLASH_GPU_LANE_BITMAP_ALIGNMENT * FLASH_GPU_LANE_BITMAP_ALIGNMENT                                    \
      + 4 * FLASH_GPU_LANE_BITMAP_ALIGNMENT)
 
-// Steps of a chunk of activations, 2 to 8: what a block's warps share, and after how many they wait for each other.
-#define FLASH_GPU_CHUNK_STEPS(chunk_bytes, tokens)                             \
-    ((chunk_bytes) >= 8 * FLASH_GPU_ACTIVATION_BYTES * (tokens)                \
-         ? 8                                                                   \
-         : (chunk_bytes) <= 2 * FLASH_GPU_ACTIVATION_BYTES * (tokens)          \
-             ? 2                                                               \
+// Steps of a chunk of activations, those of all slices together, 2 to 8 of each: what a block's warps share, and after
+// how many they wait for each other.
+#define FLASH_GPU_CHUNK_STEPS(chunk_bytes, tokens, slices)                     \
+    ((chunk_bytes) >= 8 * (slices) * FLASH_GPU_ACTIVATION_BYTES * (tokens)     \
+         ? 8 * (slices)                                                        \
+         : (chunk_bytes) <= 2 * (slices) * FLASH_GPU_ACTIVATION_BYTES * (tokens) \
+             ? 2 * (slices)                                                    \
              : (chunk_bytes) / (FLASH_GPU_ACTIVATION_BYTES * (tokens)))
 #ifndef __CUDACC__
-static inline int flash_gpu_chunk_steps(int chunk_bytes, int tokens) {
-    return FLASH_GPU_CHUNK_STEPS(chunk_bytes, tokens);
+static inline int flash_gpu_chunk_steps(int chunk_bytes, int tokens, int slices) {
+    return FLASH_GPU_CHUNK_STEPS(chunk_bytes, tokens, slices);
 }
 static inline int flash_gpu_lane_bitmap_block_bytes(int slots) { return FLASH_GPU_LANE_BITMAP_BLOCK_BYTES(slots); }
 #endif
@@ -106,7 +109,7 @@ struct flash_gpu_product {
     unsigned long long weights[3];
     unsigned long long input;     // 16-bit [tokens, input_stride]; columns up to a multiple of 8 are zero
     unsigned long long output;    // [tokens, output_stride] of the type `output_type`
-    unsigned long long partials;  // float [blocks of tokens, blocks, 2, sums of a thread / 4, threads of a block, 4]
+    unsigned long long partials;  // float [blocks of tokens, blocks, 2, sums of a block]
     unsigned long long arrivals;  // unsigned int [blocks of tokens, row blocks], zero before and after
     unsigned int rows, columns, tokens;
     unsigned int input_stride;   // elements, a multiple of 8
@@ -119,8 +122,10 @@ struct flash_gpu_product {
 enum {
     // Tokens of a block of the cache.
     FLASH_GPU_CACHE_TOKENS = 16,
-    // Threads of a block of all steps but attention.
+    // Threads of a block of all steps but attention and norms.
     FLASH_GPU_STEP_THREADS = 256,
+    // One block has a row of the stream, and a norm is a step that everything waits for.
+    FLASH_GPU_NORM_THREADS = 512,
     // Positions from one row of coarse rotations to the next.
     FLASH_GPU_FINE_ROTATIONS = 256,
     // What argmax gives for a row that has no largest number.

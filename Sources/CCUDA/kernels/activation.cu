@@ -1,6 +1,7 @@
 // The activation between the products of an MLP.
 #include "elements.cuh"
 #include "gpu_parameters.h"
+#include "turns.cuh"
 
 using namespace gpu;
 
@@ -34,6 +35,7 @@ GPU_FUNCTION float activate(float value, u32 kind) {
 
 template <typename Element>
 GPU_FUNCTION void activate_row(const flash_gpu_activation &parameters) {
+    take_turn();
     const u32 column = block_x() * FLASH_GPU_STEP_THREADS + thread(), token = block_y();
     if (column >= parameters.output_stride) return;
     const u32 width = parameters.width, kind = parameters.kind;

@@ -2,10 +2,14 @@
 // to the host would be longer.
 #include "gpu.cuh"
 #include "gpu_parameters.h"
+#include "turns.cuh"
 
 using namespace gpu;
 
 namespace {
+
+// Elements that a thread loads before it looks at the first.
+constexpr u32 ahead = 8;
 
 // The largest element seen, and its place. NaN is larger than all.
 struct Choice {
@@ -33,13 +37,26 @@ struct Choice {
 }  // namespace
 
 GPU_KERNEL(argmax, 1024, flash_gpu_argmax) {
+    take_turn();
     const u64 row = block_x();
     const float *input = reinterpret_cast<const float *>(parameters.input) + row * parameters.width;
     // Below every element, at a place behind every element.
     const Choice none = {as_float(0xff800000u), ~0u};
     Choice choice = none;
-    for (u32 place = thread(); place < parameters.width; place += block_threads()) {
-        choice.take(load(input + place), place);
+    const u32 width = parameters.width, threads = block_threads();
+    for (u32 first = thread(); first < width; first += ahead * threads) {
+        // All asked for at once: one by one each would take the time that an access takes.
+        float found[ahead];
+#pragma unroll
+        for (u32 index = 0; index < ahead; index++) {
+            const u32 place = first + index * threads;
+            found[index] = load(input + (place < width ? place : first));
+        }
+#pragma unroll
+        for (u32 index = 0; index < ahead; index++) {
+            const u32 place = first + index * threads;
+            if (place < width) choice.take(found[index], place);
+        }
     }
     choice.reduce_warp();
     const Shared slots = shared_base();

@@ -1,5 +1,6 @@
 // Attention over the blocked cache, for prompts and for decoding: see attention.cuh.
 #include "attention_results.cuh"
+#include "turns.cuh"
 
 using namespace gpu;
 
@@ -7,6 +8,7 @@ namespace {
 
 template <int head, int query_warps, int context_warps>
 GPU_FUNCTION void attend(const flash_gpu_attention &attention) {
+    take_turn();
     using Shape = AttentionShape<head, query_warps, context_warps>;
     const AttentionRows rows(attention);
     if (rows.task.tokens == 0) return;

@@ -1,6 +1,7 @@
 // Rows of a table become the residual stream, or are added to it.
 #include "elements.cuh"
 #include "gpu_parameters.h"
+#include "turns.cuh"
 
 using namespace gpu;
 
@@ -8,6 +9,7 @@ namespace {
 
 template <typename Element>
 GPU_FUNCTION void embed(const flash_gpu_embedding &parameters) {
+    take_turn();
     const u32 token = block_x();
     const u32 row =
         u32(load(reinterpret_cast<const i32 *>(parameters.places) + token)) + parameters.first_row;

@@ -1,8 +1,9 @@
 // The product of packed weights and a few activations, for every format: load as sparse, compute as dense.
 //
 // A block of eight warps computes some rows by `tokens` tokens over some of the columns, 64 columns a step. A warp has
-// a band of one or more panels of 16 rows: it expands its own weights, which no other warp sees, into the fragments
-// that tensor cores take. Activations are shared by the block and come by asynchronous copies, a chunk of steps ahead.
+// a band of one or more panels of 16 rows, or a slice of the columns of one: it expands its own weights, which no other
+// warp sees, into the fragments that tensor cores take. Activations are shared by the block and come by asynchronous
+// copies, a chunk of steps ahead.
 #pragma once
 
 #include "activations.cuh"
@@ -22,12 +23,12 @@
 #define GPU_LARGE_BLOCKS(tokens) ((tokens) > 32 ? 1 : 2)
 #endif
 
-// Ends a file of product kernels: all of them, by the file's own KERNELS(tokens) and EXPANSION. The host compiles the
-// one kernel that it needs, in a tenth of the time.
+// Ends a file of product kernels: all of them, by the file's own KERNELS(tokens, slices), SLICED, which are those of
+// several slices, and EXPANSION. The host compiles the one kernel that it needs, in a tenth of the time.
 #ifdef FLASH_GPU_INSTANCE
 #define GPU_PRODUCT_INSTANCES FLASH_GPU_INSTANCE
 #else
-#define GPU_PRODUCT_INSTANCES KERNELS(8) KERNELS(16) KERNELS(32) KERNELS(64) EXPANSION
+#define GPU_PRODUCT_INSTANCES KERNELS(8, 1) KERNELS(16, 1) KERNELS(32, 1) KERNELS(64, 1) SLICED EXPANSION
 #endif
 
 namespace gpu {
@@ -71,42 +72,45 @@ GPU_FUNCTION void accumulate(
 }
 
 // Multiplies one piece of a block's share.
-template <typename Weights, typename Element, int tokens>
+template <typename Weights, typename Element, int tokens, int slices>
 GPU_FUNCTION void multiply(const flash_gpu_product &product, const Work &work, const Piece &piece) {
-    constexpr int chunk_steps = FLASH_GPU_CHUNK_STEPS(Weights::chunk_bytes, tokens);
-    using Inputs = Activations<tokens, chunk_steps, Weights::by_rows>;
+    using Inputs =
+        Activations<tokens, FLASH_GPU_CHUNK_STEPS(Weights::chunk_bytes, tokens, slices), slices, Weights::by_rows>;
+    constexpr int chunk_steps = Inputs::chunk_steps;
     constexpr int groups = tokens / 8;
     constexpr int panels = Weights::panels;
     constexpr int stages = Weights::stages;
-    const u32 band = piece.row_block * (FLASH_GPU_BLOCK_THREADS / warp_lanes) + warp();
-    const bool active = Weights::is_shared || band * panels * FLASH_GPU_PANEL_ROWS < product.rows;
-    const u32 steps = piece.steps;
+    const Place<Weights, slices> own(product, piece);
+    const u32 steps = own.piece.steps;
 
     // Weights come first, and may count on multiples of 1024.
     const Shared shared = shared_base();
     const Shared activations = shared + FLASH_GPU_BLOCK_THREADS / warp_lanes * Weights::warp_bytes;
-    Weights weights(product, work, piece, active ? band : 0, shared + warp() * Weights::warp_bytes);
-    Inputs inputs(product, piece.first_step * FLASH_GPU_STEP_COLUMNS, activations);
+    Weights weights(product, work, own.piece, own.band, shared + warp() * Weights::warp_bytes);
+    Inputs inputs(
+        product, piece.first_step * FLASH_GPU_STEP_COLUMNS, own.slice_steps * FLASH_GPU_STEP_COLUMNS, own.slice,
+        activations);
 
     // Groups of copies are counted by steps: one for each, and it may be empty. Weights may have more of their own:
     // what a step waits for is there even sooner then.
 #pragma unroll
     for (u32 stage = 0; stage < stages - 1; stage++) {
-        if (active && stage < steps) weights.fetch(stage);
+        if (own.active && stage < steps) weights.fetch(stage);
         copy_async_commit();
     }
     // Weights are there before the kernel before this one has ended, activations are not.
     wait_for_kernel_before();
     inputs.fetch(0);
     copy_async_commit();
-    if (active) weights.start(piece);
+    if (own.active) weights.start(own.piece);
     float sums[panels][groups][4] = {};
     u32 place = 1;
     u32 offset = 0;
     u32 stage = 0;
     // The first chunk came last of all.
     copy_async_wait<0>();
-    for (u32 step = 0; step < steps; step++) {
+    const u32 longest = slices == 1 ? steps : own.slice_steps;
+    for (u32 step = 0; step < longest; step++) {
         // The step's weights are there, and its chunk, which was begun with the weights of `chunk_steps` steps ago.
         static_assert(chunk_steps >= stages - 1);
         copy_async_wait<stages - 2>();
@@ -115,13 +119,13 @@ GPU_FUNCTION void multiply(const flash_gpu_product &product, const Work &work, c
             block_barrier();
             place ^= 1;
             offset = place * Inputs::chunk_bytes;
-            if (step + chunk_steps < steps) inputs.fetch(place ^ 1);
+            if (step + chunk_steps < longest) inputs.fetch(place ^ 1);
         } else if (Weights::is_shared) {
             block_barrier();
         } else {
             warp_barrier();
         }
-        if (active) {
+        if (own.active && (slices == 1 || step < steps)) {
             if (step + stages - 1 < steps) weights.fetch(stage == 0 ? stages - 1 : stage - 1);
             copy_async_commit();
             weights.prepare(stage);
@@ -135,15 +139,15 @@ GPU_FUNCTION void multiply(const flash_gpu_product &product, const Work &work, c
     }
     copy_async_wait<0>();
     block_barrier();
-    finish<Element>(product, work, piece, band, sums, activations + 2 * Inputs::chunk_bytes);
+    finish<Element, slices>(product, work, piece, sums, shared, activations + 2 * Inputs::chunk_bytes);
 }
 
 // A block's share of a product.
-template <typename Weights, typename Element, int tokens>
+template <typename Weights, typename Element, int tokens, int slices>
 GPU_FUNCTION void multiply(const flash_gpu_product &product) {
     let_next_kernel_begin();
-    const Work work(product, FLASH_GPU_BLOCK_THREADS / warp_lanes * Weights::panels * FLASH_GPU_PANEL_ROWS);
-    work.for_each_piece([&](const Piece &piece) { multiply<Weights, Element, tokens>(product, work, piece); });
+    const Work work(product, Place<Weights, slices>::block_rows, slices);
+    work.for_each_piece([&](const Piece &piece) { multiply<Weights, Element, tokens, slices>(product, work, piece); });
 }
 
 }  // namespace gpu

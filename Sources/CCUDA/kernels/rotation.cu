@@ -1,6 +1,7 @@
 // Normalised and rotated queries, and keys and values in the cache: one warp for each head of a token.
 #include "gpu.cuh"
 #include "gpu_parameters.h"
+#include "turns.cuh"
 
 using namespace gpu;
 
@@ -75,6 +76,7 @@ struct Head {
 }  // namespace
 
 GPU_KERNEL(rotate_append, FLASH_GPU_STEP_THREADS, flash_gpu_rotation) {
+    take_turn();
     const u32 token = block_x(), index = block_y() * (FLASH_GPU_STEP_THREADS / warp_lanes) + warp();
     if (index >= parameters.head_count + 2 * parameters.cache_head_count) return;
     const Head head(parameters, token, index);

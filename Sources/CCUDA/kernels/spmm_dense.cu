@@ -70,11 +70,12 @@ struct Dense {
 
 }  // namespace
 
-#define KERNEL(type, Element, tokens) \
-    GPU_PRODUCT_KERNEL(spmm_dense_##type##_##tokens, tokens > 32 ? 1 : 2) { \
-        multiply<Dense, Element, tokens>(parameters); \
+#define KERNEL(type, Element, tokens, slices) \
+    GPU_PRODUCT_KERNEL(spmm_dense_##type##_##tokens##_##slices, tokens > 32 ? 1 : 2) { \
+        multiply<Dense, Element, tokens, slices>(parameters); \
     }
-#define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)
+#define KERNELS(tokens, slices) KERNEL(f16, F16, tokens, slices) KERNEL(bf16, BF16, tokens, slices)
+#define SLICED KERNELS(8, 2) KERNELS(8, 4) KERNELS(16, 2)
 #define EXPANSION
 
 GPU_PRODUCT_INSTANCES

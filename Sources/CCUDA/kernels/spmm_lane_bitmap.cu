@@ -234,17 +234,19 @@ private:
 
 }  // namespace
 
-#define SLOTS_KERNEL(name, slots, type, Element, tokens) \
-    GPU_PRODUCT_KERNEL(name##_##type##_##tokens, GPU_LARGE_BLOCKS(tokens)) { \
-        multiply<LaneBitmap<slots>, Element, tokens>(parameters); \
+#define SLOTS_KERNEL(name, slots, type, Element, tokens, slices) \
+    GPU_PRODUCT_KERNEL(name##_##type##_##tokens##_##slices, GPU_LARGE_BLOCKS(tokens)) { \
+        multiply<LaneBitmap<slots>, Element, tokens, slices>(parameters); \
     }
-#define KERNEL(type, Element, tokens) \
-    SLOTS_KERNEL(spmm_lane_bitmap, FLASH_GPU_LANE_BITMAP_SLOTS, type, Element, tokens)
+#define KERNEL(type, Element, tokens, slices) \
+    SLOTS_KERNEL(spmm_lane_bitmap, FLASH_GPU_LANE_BITMAP_SLOTS, type, Element, tokens, slices)
 // For GPUs whose multiprocessors have less shared memory.
-#define SMALL_KERNEL(type, Element, tokens) \
-    SLOTS_KERNEL(spmm_lane_bitmap_small, FLASH_GPU_LANE_BITMAP_SMALL_SLOTS, type, Element, tokens)
-#define KERNELS(tokens) \
-    KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens) SMALL_KERNEL(f16, F16, tokens) SMALL_KERNEL(bf16, BF16, tokens)
+#define SMALL_KERNEL(type, Element, tokens, slices) \
+    SLOTS_KERNEL(spmm_lane_bitmap_small, FLASH_GPU_LANE_BITMAP_SMALL_SLOTS, type, Element, tokens, slices)
+#define KERNELS(tokens, slices) \
+    KERNEL(f16, F16, tokens, slices) KERNEL(bf16, BF16, tokens, slices) \
+    SMALL_KERNEL(f16, F16, tokens, slices) SMALL_KERNEL(bf16, BF16, tokens, slices)
+#define SLICED KERNELS(8, 2) KERNELS(8, 4) KERNELS(16, 2)
 #define EXPANSION \
     GPU_EXPANSION_KERNEL(expand_lane_bitmap) { expand<LaneBitmap<FLASH_GPU_LANE_BITMAP_SMALL_SLOTS>>(parameters); }
 

@@ -190,11 +190,12 @@ private:
 
 }  // namespace
 
-#define KERNEL(type, Element, tokens) \
-    GPU_PRODUCT_KERNEL(spmm_lane_stream_##type##_##tokens, tokens > 8 ? GPU_LARGE_BLOCKS(tokens) : 2) { \
-        multiply<LaneStream, Element, tokens>(parameters); \
+#define KERNEL(type, Element, tokens, slices) \
+    GPU_PRODUCT_KERNEL(spmm_lane_stream_##type##_##tokens##_##slices, tokens > 8 ? GPU_LARGE_BLOCKS(tokens) : 2) { \
+        multiply<LaneStream, Element, tokens, slices>(parameters); \
     }
-#define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)
+#define KERNELS(tokens, slices) KERNEL(f16, F16, tokens, slices) KERNEL(bf16, BF16, tokens, slices)
+#define SLICED KERNELS(8, 2) KERNELS(8, 4) KERNELS(16, 2) KERNELS(16, 4) KERNELS(32, 2)
 #define EXPANSION \
     GPU_EXPANSION_KERNEL(expand_lane_stream) { expand<LaneStream>(parameters); }
 

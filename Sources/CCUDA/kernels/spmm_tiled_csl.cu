@@ -119,11 +119,12 @@ struct TiledCSL {
 
 }  // namespace
 
-#define KERNEL(type, Element, tokens) \
-    GPU_PRODUCT_KERNEL(spmm_tiled_csl_##type##_##tokens, tokens > 32 ? 1 : 2) { \
-        multiply<TiledCSL, Element, tokens>(parameters); \
+#define KERNEL(type, Element, tokens, slices) \
+    GPU_PRODUCT_KERNEL(spmm_tiled_csl_##type##_##tokens##_##slices, tokens > 32 ? 1 : 2) { \
+        multiply<TiledCSL, Element, tokens, slices>(parameters); \
     }
-#define KERNELS(tokens) KERNEL(f16, F16, tokens) KERNEL(bf16, BF16, tokens)
+#define KERNELS(tokens, slices) KERNEL(f16, F16, tokens, slices) KERNEL(bf16, BF16, tokens, slices)
+#define SLICED
 #define EXPANSION \
     GPU_EXPANSION_KERNEL(expand_tiled_csl) { expand<TiledCSL>(parameters); }
 

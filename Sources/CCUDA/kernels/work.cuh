@@ -13,6 +13,35 @@ struct Piece {
     u32 steps;
 };
 
+// Which part of a block's piece a warp has: a band of the rows, and, with several slices, a stretch of the columns, of
+// which the last may be shorter or empty. A row block is as many times lower then, and as many times fewer blocks share
+// it: small matrices would be cut into so many shares that adding these up took longer than the product.
+template <typename Weights, int slices>
+struct Place {
+    static constexpr int bands = FLASH_GPU_BLOCK_THREADS / warp_lanes / slices;
+    static constexpr u32 block_rows = bands * Weights::panels * FLASH_GPU_PANEL_ROWS;
+
+    u32 slice;
+    u32 slice_steps;  // of the longest one
+    u32 band;
+    Piece piece;      // what is left of the block's piece
+    bool active;      // whether that is anything
+
+    GPU_FUNCTION Place(const flash_gpu_product &product, const Piece &whole) : piece(whole) {
+        slice = warp() / bands;
+        slice_steps = (whole.steps + slices - 1) / slices;
+        band = whole.row_block * bands + warp() % bands;
+        const u32 before = slice * slice_steps;
+        active = Weights::is_shared || (band * Weights::panels * FLASH_GPU_PANEL_ROWS < product.rows
+                                        && before < whole.steps);
+        // A warp without anything to do goes along, on weights that are there.
+        if (!active) band = 0;
+        if (!active || slices == 1) return;
+        piece.first_step += before;
+        piece.steps = whole.steps - before < slice_steps ? whole.steps - before : slice_steps;
+    }
+};
+
 // The steps of all row blocks, one row block behind the other, are cut into as many equal shares as there are blocks. A
 // share begins and ends in the middle of a row block as a rule: several blocks then have pieces of it, and the last one
 // that comes adds these up (results.cuh). Blocks that have a row block each would leave multiprocessors idle in the
@@ -27,13 +56,13 @@ struct Work {
     u32 extra;      // places of a row block before its first step
     u32 length;     // places of a row block
 
-    GPU_FUNCTION Work(const flash_gpu_product &product, u32 block_rows) {
+    GPU_FUNCTION Work(const flash_gpu_product &product, u32 block_rows, u32 slices = 1) {
         all_steps = (product.columns + FLASH_GPU_STEP_COLUMNS - 1) / FLASH_GPU_STEP_COLUMNS;
         row_blocks = (product.rows + block_rows - 1) / block_rows;
         blocks = grid_x();
-        // Small shares need not be equal.
-        const u32 quarter = all_steps * row_blocks / blocks / 4;
-        extra = quarter < FLASH_GPU_PIECE_STEPS ? quarter : FLASH_GPU_PIECE_STEPS;
+        // Small shares need not be equal, and those of whole row blocks have one piece each.
+        const u32 quarter = blocks % row_blocks == 0 ? 0 : all_steps * row_blocks / blocks / 4;
+        extra = quarter < FLASH_GPU_PIECE_STEPS * slices ? quarter : FLASH_GPU_PIECE_STEPS * slices;
         length = all_steps + extra;
     }
 

@@ -19,4 +19,17 @@ public struct KernelSource: Sendable, Equatable {
         KernelSource(
             name: String(cString: flash_gpu_source_name(index)), text: String(cString: flash_gpu_source_text(index)))
     }.sorted { $0.name < $1.name }
+
+    /// The sources that programs compile: those that they carry, but for files of the same names in the folder that
+    /// FLASH_LLM_KERNELS names. Who changes a kernel on a machine with a GPU needs no Swift there.
+    /// - Throws: `noSources` if none of the folder's files has such a name.
+    public static func chosen(in environment: [String: String]) throws(CUDAError) -> [KernelSource] {
+        guard let folder = environment["FLASH_LLM_KERNELS"], !folder.isEmpty else { return embedded }
+        let found = embedded.map { source in
+            let bytes = KernelCache.contents("\(folder)/\(source.name)")
+            return bytes.map { KernelSource(name: source.name, text: String(decoding: $0, as: UTF8.self)) }
+        }
+        guard found.contains(where: { $0 != nil }) else { throw .noSources(folder: folder) }
+        return zip(found, embedded).map { $0 ?? $1 }
+    }
 }

@@ -25,6 +25,8 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
     /// The driver does not take code of a compiler that is newer by a major version.
     case compilerTooNew(found: CUDAVersion, driver: CUDAVersion)
     case unknownSource(file: String, known: [String])
+    /// A folder that is to have kernel files has none.
+    case noSources(folder: String)
     case unknownKernel(name: String, file: String)
 
     /// A library (cuBLAS, cuSPARSE, a peer) is not there or is another.
@@ -63,6 +65,7 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
                 + "install NVRTC \(driver.major) or a newer driver"
         case .unknownSource(let file, let known):
             "there is no kernel file \(file): known are \(known.joined(separator: ", "))"
+        case .noSources(let folder): "FLASH_LLM_KERNELS names '\(folder)', where no kernel file can be read"
         case .unknownKernel(let name, let file): "\(file) has no kernel \(name)"
         case .noLibrary(let reason): reason
         case .libraryFailed(let library, let call, let code, let text):

@@ -101,6 +101,7 @@ public final class Attention: Sendable {
         let stride = geometry.headStride
         try (shape == .prompt ? prompt : decode).launch(
             grid: LaunchSize(tasks, geometry.cacheHeads), block: LaunchSize(shape.threads(headStride: stride)),
-            sharedBytes: shape.sharedBytes(headStride: stride), parameters: parameters, on: stream)
+            sharedBytes: shape.sharedBytes(headStride: stride), parameters: parameters, isEarly: true,
+            on: stream)
     }
 }

@@ -45,6 +45,9 @@ public enum DeviceLayout: String, Sendable, CaseIterable {
     /// Whether there are kernels that make do with less shared memory.
     var hasSmallKernels: Bool { self == .laneBitmap }
 
+    /// Whether there are kernels whose warps cut columns into slices. All warps expand a tile of Tiled-CSL together.
+    var hasSlices: Bool { self != .tiledCSL }
+
     /// Panels of 16 rows that a warp has.
     var panels: Int {
         switch self {
@@ -54,7 +57,7 @@ public enum DeviceLayout: String, Sendable, CaseIterable {
         }
     }
 
-    /// Rows of a block.
+    /// Rows of a block without slices.
     var blockRows: Int { FLASH_GPU_BLOCK_THREADS / 32 * FLASH_GPU_PANEL_ROWS * panels }
 
     /// A chunk of activations in shared memory, about.

@@ -43,6 +43,20 @@ public enum ProductOutput: Sendable {
     }
 }
 
+/// How a product is spread over a GPU; what is nil, the product chooses.
+public struct ProductSpread: Sendable {
+    /// Blocks for each block of tokens, as far as there are steps.
+    public var blocks: Int?
+    /// A block's warps have so many slices of the columns, and as many times fewer rows: 1, 2 or 4, or as many as there
+    /// is a kernel for.
+    public var slices: Int?
+
+    public init(blocks: Int? = nil, slices: Int? = nil) {
+        self.blocks = blocks
+        self.slices = slices
+    }
+}
+
 /// Products of packed weights with activations on one GPU.
 public final class Products: Sendable {
     /// The most blocks that may be asked for.
@@ -65,16 +79,16 @@ public final class Products: Sendable {
     /// - Parameters:
     ///   - workspace: memory for sums that blocks share, not used by other streams at the same time. It grows as
     ///     needed, and must not have to while a graph is recorded: ``reserve(_:tokens:in:)``.
-    ///   - blocks: over how many blocks to spread the product; nil to choose.
+    ///   - spread: how to spread the product over the GPU.
     /// - Throws: `CUDAError`.
     public func enqueue(
-        _ matrix: DeviceMatrix, _ operands: ProductOperands, workspace: ProductWorkspace, blocks: Int? = nil,
-        on stream: Stream
+        _ matrix: DeviceMatrix, _ operands: ProductOperands, workspace: ProductWorkspace,
+        spread: ProductSpread = ProductSpread(), on stream: Stream
     ) throws(CUDAError) {
         precondition(operands.tokens >= 1 && operands.inputStride % 8 == 0 && operands.inputStride >= matrix.columns)
-        let shape = ProductKernel(for: matrix, tokens: operands.tokens)
+        let shape = ProductKernel(for: matrix, tokens: operands.tokens, slices: spread.slices)
         let loaded = try load(shape)
-        let grid = grid(matrix, shape, tokens: operands.tokens, loaded, blocks: blocks)
+        let grid = grid(matrix, shape, tokens: operands.tokens, loaded, blocks: spread.blocks)
         try workspace.reserve(grid, shape)
         var parameters = Self.parameters(of: matrix)
         parameters.input = operands.input
@@ -132,9 +146,9 @@ public final class Products: Sendable {
         _ matrix: DeviceMatrix, _ shape: ProductKernel, tokens: Int, _ loaded: LoadedKernel, blocks: Int?
     ) -> ProductGrid {
         ProductGrid(
-            rows: matrix.rows, columns: matrix.columns, tokens: tokens, blockRows: shape.layout.blockRows,
+            rows: matrix.rows, columns: matrix.columns, tokens: tokens, blockRows: shape.blockRows,
             blockTokens: shape.tokens, concurrentBlocks: loaded.concurrentBlocks,
-            isBandwidthBound: matrix.layout == .dense, blocks: blocks)
+            isBandwidthBound: matrix.layout == .dense, slices: shape.slices, blocks: blocks)
     }
 
     private func load(_ shape: ProductKernel) throws(CUDAError) -> LoadedKernel {

@@ -49,7 +49,7 @@ public final class DecoderSteps: Sendable {
         parameters.first_row = UInt32(firstRow)
         parameters.adds = adds ? 1 : 0
         try embedding.launch(
-            grid: LaunchSize(count), block: LaunchSize(Self.threads), parameters: parameters, on: stream)
+            grid: LaunchSize(count), block: LaunchSize(Self.threads), parameters: parameters, isEarly: true, on: stream)
     }
 
     /// A norm's vectors, float32 of the stream's width.
@@ -108,8 +108,8 @@ public final class DecoderSteps: Sendable {
             }
         parameters.kind = kind.rawValue
         try self.norm.launch(
-            grid: LaunchSize(count), block: LaunchSize(Self.threads), sharedBytes: Self.reductionBytes,
-            parameters: parameters, on: stream)
+            grid: LaunchSize(count), block: LaunchSize(Int(FLASH_GPU_NORM_THREADS)), sharedBytes: Self.reductionBytes,
+            parameters: parameters, isEarly: true, on: stream)
     }
 
     /// Where a batch's queries, keys and values are, and where they go.
@@ -169,7 +169,7 @@ public final class DecoderSteps: Sendable {
         let warps = Self.threads / 32
         try rotation.launch(
             grid: LaunchSize(tokens, (heads + warps - 1) / warps), block: LaunchSize(Self.threads),
-            parameters: parameters, on: stream)
+            parameters: parameters, isEarly: true, on: stream)
     }
 
     /// What stands between an MLP's products.
@@ -214,7 +214,7 @@ public final class DecoderSteps: Sendable {
         parameters.kind = activation.kind.rawValue
         try self.activation.launch(
             grid: LaunchSize((outputStride + Self.threads - 1) / Self.threads, tokens),
-            block: LaunchSize(Self.threads), parameters: parameters, on: stream)
+            block: LaunchSize(Self.threads), parameters: parameters, isEarly: true, on: stream)
     }
 
     /// output = the place of the largest element of each row, of equal ones the first; ``noToken`` if one is NaN or
@@ -232,7 +232,7 @@ public final class DecoderSteps: Sendable {
         parameters.width = UInt32(width)
         try argmax.launch(
             grid: LaunchSize(rows), block: LaunchSize(Self.argmaxThreads), sharedBytes: Self.reductionBytes,
-            parameters: parameters, on: stream)
+            parameters: parameters, isEarly: true, on: stream)
     }
 
     /// What stands for a token where there is no largest number.

@@ -58,7 +58,8 @@ struct CompileKernelsCommand: ParsableCommand {
     func run() throws {
         let console = Console()
         let nvrtc = try NVRTC.load(path: NVRTC.path(in: console.environment))
-        let compiler = KernelCompiler(nvrtc, cacheFolder: nil)
+        let sources = try KernelSource.chosen(in: console.environment)
+        let compiler = KernelCompiler(nvrtc, sources: sources, cacheFolder: nil)
         var options = KernelOptions()
         options.reportsResources = true
         options.lineInformation = lineInfo

@@ -32,6 +32,7 @@ enum DeviceChoice: Equatable {
         let context = try Context(driver.device(ordinal))
         let compiler = KernelCompiler(
             try driver.runtimeCompiler(path: NVRTC.path(in: environment)),
+            sources: try KernelSource.chosen(in: environment),
             cacheFolder: (try? ModelCache(environment: environment))?.kernelsFolder)
         return .cuda(KernelLibrary(context, compiler: compiler))
     }

@@ -18,6 +18,11 @@ struct GPUProductOptions: ParsableArguments {
         help: ArgumentHelp("Spread products over so many blocks. (default: as they choose)", valueName: "n"))
     var blocks: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Let a block's warps cut the columns into 1, 2 or 4 slices. (default: as products choose)", valueName: "n"))
+    var slices: Int?
+
     @Flag(help: "On a GPU: fewer and shorter rounds, and fewer settings, unless they are given.")
     var quick = false
 
@@ -43,6 +48,9 @@ struct GPUProductOptions: ParsableArguments {
         if let blocks, !(1...Products.maximumBlocks).contains(blocks) {
             throw ValidationError("--blocks must be in 1...\(Products.maximumBlocks), found \(blocks)")
         }
+        if let slices, ![1, 2, 4].contains(slices) {
+            throw ValidationError("--slices must be 1, 2 or 4, found \(slices)")
+        }
         for (name, value) in [("time-limit", timeLimit), ("sample-seconds", sampleSeconds)] {
             if let value, !(value > 0 && value <= 86_400) {
                 throw ValidationError("--\(name) must be more than 0 and at most 86400, found \(value)")
@@ -50,8 +58,8 @@ struct GPUProductOptions: ParsableArguments {
         }
         if device == .cpu {
             let given: [(name: String, isGiven: Bool)] = [
-                ("peer", !peer.isEmpty), ("blocks", blocks != nil), ("quick", quick), ("time-limit", timeLimit != nil),
-                ("sample-seconds", sampleSeconds != nil),
+                ("peer", !peer.isEmpty), ("blocks", blocks != nil), ("slices", slices != nil), ("quick", quick),
+                ("time-limit", timeLimit != nil), ("sample-seconds", sampleSeconds != nil),
             ]
             if let first = given.first(where: \.isGiven) {
                 throw ValidationError("--\(first.name) is for GPUs: add --device cuda")

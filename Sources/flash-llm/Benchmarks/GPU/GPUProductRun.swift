@@ -34,7 +34,9 @@ struct GPUProductRun {
         let context = try Context(driver.device(ordinal))
         let compiler = try driver.runtimeCompiler(path: NVRTC.path(in: console.environment))
         let folder = try? ModelCache(environment: console.environment).kernelsFolder
-        let library = KernelLibrary(context, compiler: KernelCompiler(compiler, cacheFolder: folder))
+        let sources = try KernelSource.chosen(in: console.environment)
+        let library = KernelLibrary(
+            context, compiler: KernelCompiler(compiler, sources: sources, cacheFolder: folder))
         var gpu = try BenchmarkGPU(library)
         let missing = try loadBaselines(into: &gpu)
         let benchmark = self.benchmark
@@ -80,7 +82,7 @@ struct GPUProductRun {
             benchmark.layouts = DeviceLayout.allCases.filter { formats.contains($0.rawValue) }
             benchmark.measuresExpansion = formats.contains("expanded")
         }
-        benchmark.blocks = options.blocks
+        benchmark.spread = ProductSpread(blocks: options.blocks, slices: options.slices)
         benchmark.rounds = rounds ?? (options.quick ? 3 : 7)
         benchmark.seconds = options.sampleSeconds ?? (options.quick ? 0.001 : 0.002)
         benchmark.timeLimitSeconds = options.timeLimit
