@@ -32,23 +32,9 @@ extension PackedMatrix {
     public static func sizes(
         rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType, pool: WorkerPool? = nil
     ) throws(SparseError) -> (nonzeroCount: Int, sizes: [(format: PackedFormat, byteCount: Int)]) {
-        let source = try TiledCSL.Source(rows: rows, columns: columns, elements: elements, valueType: valueType)
-        let counts = try source.nonzeroCounts(pool: pool)
-        let nonzeroCount = counts.reduce(0, +)
-        let sizes = PackedFormat.allCases.map { format -> (format: PackedFormat, byteCount: Int) in
-            switch format {
-            case .dense: (format, rows * columns * valueType.byteCount)
-            case .tiledCSL: (format, TiledCSL.storedByteCount(nonzeroCounts: counts))
-            case .tiledBitmap:
-                (format, TiledBitmap.storedByteCount(rows: rows, columns: columns, nonzeroCount: nonzeroCount))
-            case .slicedEllpack:
-                (
-                    format,
-                    SlicedEllpack.storedByteCount(rows: rows, columns: columns, elements: elements, pool: pool)
-                )
-            }
-        }
-        return (nonzeroCount, sizes.sorted { $0.byteCount < $1.byteCount })
+        let survey = try NonzeroSurvey(
+            packing: elements, rows: rows, columns: columns, valueType: valueType, pool: pool)
+        return (survey.nonzeroCount, survey.sizes)
     }
 
     /// Packs a dense matrix.
@@ -65,37 +51,31 @@ extension PackedMatrix {
         if case .quantized(let coding, let group) = values {
             return try quantize(dense, coding: coding, group: group, choice: choice, pool: pool)
         }
-        let (nonzeroCount, sizes) = try sizes(
-            rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool)
+        let survey = try NonzeroSurvey(
+            packing: elements, rows: rows, columns: columns, valueType: valueType, pool: pool)
         var decision: FormatDecision?
         let format: PackedFormat
         switch choice {
-        case .smallest: format = sizes[0].format
+        case .smallest: format = survey.sizes[0].format
         case .fixed(let asked): format = asked
         case .fastest(let costs):
             let made = costs.decide(
-                sizes: sizes, coding: nil, weights: rows * columns, nonzeroCount: nonzeroCount)
+                sizes: survey.sizes, coding: nil, weights: rows * columns, nonzeroCount: survey.nonzeroCount)
             decision = made
             format = made.chosen.format
         }
-        let matrix = try encode(dense, elements, as: format, pool: pool)
-        return Packing(matrix: matrix, nonzeroCount: nonzeroCount, decision: decision)
+        let matrix = try encode(dense, survey, as: format, pool: pool)
+        return Packing(matrix: matrix, nonzeroCount: survey.nonzeroCount, decision: decision)
     }
 
     private static func encode(
-        _ dense: DenseMatrix, _ elements: Storage<UInt16>, as format: PackedFormat, pool: WorkerPool
+        _ dense: DenseMatrix, _ survey: NonzeroSurvey, as format: PackedFormat, pool: WorkerPool
     ) throws(SparseError) -> PackedMatrix {
-        let (rows, columns, type) = (dense.rows, dense.columns, dense.element)
-        return switch format {
+        switch format {
         case .dense: .dense(dense)
-        case .tiledBitmap:
-            .tiledBitmap(
-                try TiledBitmap(rows: rows, columns: columns, elements: elements, valueType: type, pool: pool))
-        case .slicedEllpack:
-            .slicedEllpack(
-                try SlicedEllpack(rows: rows, columns: columns, elements: elements, valueType: type, pool: pool))
-        case .tiledCSL:
-            .tiledCSL(try TiledCSL(rows: rows, columns: columns, elements: elements, valueType: type))
+        case .tiledBitmap: .tiledBitmap(TiledBitmap(survey, pool: pool))
+        case .slicedEllpack: .slicedEllpack(SlicedEllpack(survey, pool: pool))
+        case .tiledCSL: .tiledCSL(try TiledCSL(survey, pool: pool))
         }
     }
 

@@ -1,3 +1,4 @@
+import CKernels
 import Tensors
 
 /// Facts about 16-bit floating-point patterns that the formats share.
@@ -17,7 +18,9 @@ enum SixteenBit {
 
     /// Index of the first NaN or infinity.
     static func firstNotFinite(in elements: UnsafeBufferPointer<UInt16>, element: ElementType) -> Int? {
-        let mask = exponentMask(of: element)
-        return elements.firstIndex { $0 & mask == mask }
+        guard let address = elements.baseAddress else { return nil }
+        let encoding = element == .f16 ? WEIGHT_F16 : WEIGHT_BF16
+        let index = Int(first_nonfinite_weight(encoding, address, Int64(elements.count)))
+        return index < elements.count ? index : nil
     }
 }

@@ -1,3 +1,4 @@
+import CKernels
 public import Tensors
 
 extension SlicedEllpack {
@@ -7,65 +8,68 @@ extension SlicedEllpack {
     /// - Throws: `SparseError.notFinite` for a NaN or an infinity.
     /// - Complexity: O(rows * columns).
     public init(
-        rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType, pool: WorkerPool? = nil
+        rows: Int, columns: Int, elements: Storage<UInt16>, valueType: ElementType, pool: WorkerPool? = nil,
+        kernels: Kernels = .best
     ) throws(SparseError) {
-        precondition(valueType == .f16 || valueType == .bf16)
-        precondition(rows >= 1 && columns >= 1 && elements.count == rows * columns)
-        if let index = SixteenBit.firstNotFinite(in: elements.buffer, element: valueType) {
-            throw .notFinite(row: index / columns, column: index % columns)
-        }
-        let plan = SlicePlan(rows: rows, columns: columns, elements: elements, pool: pool)
-        let slices = Self.sliceCount(rows: rows)
+        let survey = try NonzeroSurvey(
+            rows: rows, columns: columns, elements: elements, valueType: valueType, pool: pool, kernels: kernels)
+        self.init(survey, pool: pool, kernels: kernels)
+    }
+
+    /// Encodes a matrix whose rows are sorted: the second pass.
+    init(_ survey: NonzeroSurvey, pool: WorkerPool?, kernels: Kernels = .best) {
+        let (rows, columns, plan) = (survey.rows, survey.columns, survey.slices)
         let entryCount = plan.stepCount * Self.sliceRows
         let deltas = AlignedBuffer<UInt8>(uninitializedCount: entryCount)
         let values = AlignedBuffer<UInt16>(uninitializedCount: entryCount)
-        forEachIndex(slices, pool) { slice, _ in
-            let first = plan.sliceOffsets.pointer[slice]
-            let end = plan.sliceOffsets.pointer[slice + 1]
-            let range = Int(first) * Self.sliceRows..<Int(end) * Self.sliceRows
-            for index in range {
-                deltas.pointer[index] = 0
-                values.pointer[index] = 0
-            }
+        let words = (columns + UInt64.bitWidth - 1) / UInt64.bitWidth
+        let bits = AlignedBuffer<UInt64>(uninitializedCount: words * (pool?.threadCount ?? 1))
+        forEachIndex(Self.sliceCount(rows: rows), pool) { slice, thread in
+            let bits = bits.pointer + thread * words
+            let first = Int(plan.sliceOffsets.pointer[slice]) * Self.sliceRows
+            let count = Int(plan.sliceOffsets.pointer[slice + 1]) * Self.sliceRows - first
+            (deltas.pointer + first).update(repeating: 0, count: count)
+            (values.pointer + first).update(repeating: 0, count: count)
             for lane in 0..<Self.sliceRows {
                 let row = plan.row(ofLane: slice * Self.sliceRows + lane)
                 if row >= rows { continue }
+                let elements = survey.elements.pointer + row * columns
+                _ = kernels.table.nonzero_bits(elements, Int64(columns), survey.valueType.kernelElement, bits)
                 Self.fillLane(
-                    deltas.pointer + range.lowerBound + lane, values.pointer + range.lowerBound + lane,
-                    from: elements.pointer + row * columns, columns: columns)
+                    deltas.pointer + first + lane, values.pointer + first + lane, from: elements, bits: bits,
+                    words: words, end: count)
             }
         }
         self.init(
-            unchecked: (rows, columns), valueType: valueType, deltas: deltas.frozen(), values: values.frozen(),
+            unchecked: (rows, columns), valueType: survey.valueType, deltas: deltas.frozen(), values: values.frozen(),
             sliceOffsets: plan.sliceOffsets, laneRows: plan.laneRows)
     }
 
-    /// Bytes that the matrix with these elements takes.
-    /// - Complexity: O(rows * columns).
-    static func storedByteCount(
-        rows: Int, columns: Int, elements: Storage<UInt16>, pool: WorkerPool? = nil
-    ) -> Int {
-        let plan = SlicePlan(rows: rows, columns: columns, elements: elements, pool: pool)
-        return plan.stepCount * sliceRows * 3 + plan.sliceOffsets.byteCount + plan.laneRows.byteCount
-    }
-
     /// Writes the entries of one row, a slice's width apart, over zeros.
+    /// - Parameter bits: the row's nonzeros, 64 columns a word.
     private static func fillLane(
         _ deltas: UnsafeMutablePointer<UInt8>, _ values: UnsafeMutablePointer<UInt16>,
-        from elements: UnsafePointer<UInt16>, columns: Int
+        from elements: UnsafePointer<UInt16>, bits: UnsafePointer<UInt64>, words: Int, end: Int
     ) {
         var entry = 0
         var last = 0
-        for column in 0..<columns where !SixteenBit.isZero(elements[column]) {
-            while column - last > longestDelta {
-                deltas[entry] = UInt8(longestDelta)
-                last += longestDelta
+        for index in 0..<words {
+            var word = bits[index]
+            while word != 0 {
+                let column = index * UInt64.bitWidth + word.trailingZeroBitCount
+                word &= word - 1
+                let filling = max(column - last - 1, 0) / longestDelta
+                precondition(entry + filling * sliceRows < end, "a row changed while it was packed")
+                for _ in 0..<filling {
+                    deltas[entry] = UInt8(longestDelta)
+                    last += longestDelta
+                    entry += sliceRows
+                }
+                deltas[entry] = UInt8(column - last)
+                values[entry] = elements[column]
+                last = column
                 entry += sliceRows
             }
-            deltas[entry] = UInt8(column - last)
-            values[entry] = elements[column]
-            last = column
-            entry += sliceRows
         }
     }
 
@@ -85,53 +89,5 @@ extension SlicedEllpack {
             }
         }
         return elements.frozen()
-    }
-}
-
-/// How the rows of a matrix are sorted into slices, and how many steps each slice takes.
-private struct SlicePlan {
-    let sliceOffsets: Storage<UInt64>
-    let laneRows: Storage<UInt8>
-
-    var stepCount: Int { Int(sliceOffsets[sliceOffsets.count - 1]) }
-
-    init(rows: Int, columns: Int, elements: Storage<UInt16>, pool: WorkerPool?) {
-        let slices = SlicedEllpack.sliceCount(rows: rows)
-        let lanes = slices * SlicedEllpack.sliceRows
-        let window = SlicedEllpack.windowRows
-        let laneRows = AlignedBuffer<UInt8>(uninitializedCount: lanes)
-        let offsets = AlignedBuffer<UInt64>(repeating: 0, count: slices + 1)
-        forEachIndex((lanes + window - 1) / window, pool) { index, _ in
-            let first = index * window
-            let count = min(window, lanes - first)
-            let lengths = (first..<first + count).map { row in
-                row < rows ? Self.entryCount(elements.pointer + row * columns, columns: columns) : 0
-            }
-            // The longest first; rows of the same length stay in order, and what lies beyond the last row comes last.
-            let sorted = (0..<count).sorted { (lengths[$1], $0) < (lengths[$0], $1) }
-            for (lane, row) in sorted.enumerated() { laneRows.pointer[first + lane] = UInt8(row) }
-            for lane in stride(from: 0, to: count, by: SlicedEllpack.sliceRows) {
-                offsets.pointer[(first + lane) / SlicedEllpack.sliceRows + 1] = UInt64(lengths[sorted[lane]])
-            }
-        }
-        for slice in 0..<slices { offsets.pointer[slice + 1] += offsets.pointer[slice] }
-        sliceOffsets = offsets.frozen()
-        self.laneRows = laneRows.frozen()
-    }
-
-    func row(ofLane lane: Int) -> Int {
-        lane / SlicedEllpack.windowRows * SlicedEllpack.windowRows + Int(laneRows.pointer[lane])
-    }
-
-    /// Nonzeros of a row and the filling between those that are far apart.
-    private static func entryCount(_ elements: UnsafePointer<UInt16>, columns: Int) -> Int {
-        var count = 0
-        var last = 0
-        for column in 0..<columns where !SixteenBit.isZero(elements[column]) {
-            let gap = column - last
-            count += gap > SlicedEllpack.longestDelta ? (gap - 1) / SlicedEllpack.longestDelta + 1 : 1
-            last = column
-        }
-        return count
     }
 }

@@ -82,6 +82,7 @@ void test_products(void);
 void test_quantized_products(void);
 void test_quantize(void);
 void test_weights(void);
+void test_packing(void);
 void test_attention(void);
 void test_elementwise(void);
 // The emulated intrinsics: no kernels, but what those of AVX-512 are tested with.

@@ -52,7 +52,8 @@ static const struct {
     void (*run)(void);
 } tests[] = {
     {"products", test_products},   {"quantized", test_quantized_products}, {"quantize", test_quantize},
-    {"weights", test_weights},     {"attention", test_attention},          {"elementwise", test_elementwise},
+    {"weights", test_weights},     {"packing", test_packing},             {"attention", test_attention},
+    {"elementwise", test_elementwise},
 };
 
 // harness SET [TEST ...]: 0 if all went right, 1 if something failed, 4 if this machine lacks the instruction set.

@@ -299,6 +299,17 @@ struct flash_kernels {
     void (*round_weights)(
         const float *weights, int64_t count, int64_t group_columns, enum flash_coding coding, const uint16_t *scales,
         int16_t *integers, int64_t counts[2]);
+
+    // Packing of f16 or bf16 elements, which lie at any alignment for uint16. -0.0 is a zero.
+    //
+    // Bit i % 64 of bits[i / 64] is set where element i is no zero; bits from `count` on are not. Returns 0 if an
+    // element is NaN or infinite, 1 else.
+    int (*nonzero_bits)(const uint16_t *elements, int64_t count, enum flash_element element, uint64_t *bits);
+    // One panel of a tiled bitmap, of row-major `[rows, columns]` with 1...32 rows: its masks, and its nonzeros in
+    // their order. Returns how many these are; no more than `room` are written, whatever the elements, which may lie in
+    // a file that somebody changes.
+    int64_t (*pack_panel)(
+        const uint16_t *elements, int64_t rows, int64_t columns, uint32_t *masks, uint16_t *values, int64_t room);
 };
 
 // The best table for this processor, or the named one. NULL if `name` is unknown or the processor lacks it.

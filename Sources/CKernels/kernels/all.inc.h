@@ -19,6 +19,7 @@
 #include "sliced_ellpack.inc.h"
 #include "quantized.inc.h"
 #include "quantize_weights.inc.h"
+#include "packing.inc.h"
 
 #define KERNEL_TABLE(set_name, bf16_product)                                                                       \
     {                                                                                                              \
@@ -34,5 +35,5 @@
         .layer_norm_gradient = layer_norm_gradient, .relu_gradient = relu_gradient,                                \
         .gelu_gradient = gelu_gradient, .gelu_tanh_gradient = gelu_tanh_gradient, .silu_gradient = silu_gradient,  \
         .softmax_gradient = softmax_gradient, .widen = widen, .fit_scales = fit_scales,                            \
-        .round_weights = round_weights,                                                                            \
+        .round_weights = round_weights, .nonzero_bits = nonzero_bits, .pack_panel = pack_panel,                    \
     }

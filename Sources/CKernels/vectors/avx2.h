@@ -108,6 +108,15 @@ static inline const uint16_t *vec_expand(
     return values + __builtin_popcount(*mask);
 }
 
+// `target[i] = words[numbers[i]]` for eight words.
+#define HAS_SHUFFLE_8_WORDS
+static inline void shuffle_8_words(const uint8_t numbers[8], const uint16_t *words, uint16_t *target) {
+    // The bytes of word n are 2n and 2n + 1.
+    const __m128i places = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)numbers));
+    const __m128i bytes = _mm_add_epi16(_mm_mullo_epi16(places, _mm_set1_epi16(0x0202)), _mm_set1_epi16(0x0100));
+    _mm_storeu_si128((__m128i *)target, _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)words), bytes));
+}
+
 // Four and eight 16-bit values, whatever LANES is.
 #define HAS_WIDEN_PARTS
 static inline __m128 widen_4(const uint16_t *p, enum flash_element element) {

@@ -151,6 +151,14 @@ static inline void vec_join_even_odd(vec rows[2]) {
     rows[1] = _mm512_shuffle_f32x4(last, last, 0xD8);
 }
 
+// The words whose bits are set behind each other; returns where the next ones go. Writes 32: a compression that stores
+// only what is set is microcoded on Zen 4.
+#define HAS_COMPRESS_WORDS
+static inline uint16_t *compress_words(uint32_t mask, const uint16_t *words, uint16_t *target) {
+    _mm512_storeu_si512(target, _mm512_maskz_compress_epi16(mask, _mm512_loadu_si512(words)));
+    return target + __builtin_popcount(mask);
+}
+
 // Four and eight 16-bit values, whatever LANES is.
 #define HAS_WIDEN_PARTS
 static inline __m128 widen_4(const uint16_t *p, enum flash_element element) {

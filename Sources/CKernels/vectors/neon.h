@@ -102,6 +102,15 @@ static inline const uint16_t *vec_expand(
     return values + (through >> 56);
 }
 
+// `target[i] = words[numbers[i]]` for eight words.
+#define HAS_SHUFFLE_8_WORDS
+static inline void shuffle_8_words(const uint8_t numbers[8], const uint16_t *words, uint16_t *target) {
+    // The bytes of word n are 2n and 2n + 1.
+    const uint16x8_t bytes = vaddq_u16(vmulq_n_u16(vmovl_u8(vld1_u8(numbers)), 0x0202), vdupq_n_u16(0x0100));
+    const uint8x16_t packed = vqtbl1q_u8(vreinterpretq_u8_u16(vld1q_u16(words)), vreinterpretq_u8_u16(bytes));
+    vst1q_u16(target, vreinterpretq_u16_u8(packed));
+}
+
 // Four and eight 16-bit values, whatever LANES is.
 #define HAS_WIDEN_PARTS
 static inline float32x4_t widen_4(const uint16_t *p, enum flash_element element) {

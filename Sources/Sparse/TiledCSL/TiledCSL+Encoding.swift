@@ -1,4 +1,3 @@
-import Synchronization
 public import Tensors
 
 extension TiledCSL {
@@ -13,6 +12,16 @@ extension TiledCSL {
         let source = try Source(rows: rows, columns: columns, elements: elements, valueType: valueType)
         let encoder = try Encoder(source, nonzeroCounts: try source.nonzeroCounts())
         for tileRow in 0..<source.tileRowCount { encoder.encode(tileRow: tileRow) }
+        self = encoder.finish()
+    }
+
+    /// Encodes a matrix whose nonzeros are counted, tile rows spread over `pool`.
+    /// - Throws: `SparseError` if there are 2^33 nonzeros or more.
+    init(_ survey: NonzeroSurvey, pool: WorkerPool?) throws(SparseError) {
+        let source = try Source(
+            rows: survey.rows, columns: survey.columns, elements: survey.elements, valueType: survey.valueType)
+        let encoder = try Encoder(source, nonzeroCounts: survey.tileCounts)
+        forEachIndex(source.tileRowCount, pool) { tileRow, _ in encoder.encode(tileRow: tileRow) }
         self = encoder.finish()
     }
 
@@ -96,25 +105,6 @@ extension TiledCSL {
             counts.reserveCapacity(shape.tileCount)
             for tileRow in 0..<tileRowCount { counts += try nonzeroCounts(inTileRow: tileRow) }
             return counts
-        }
-
-        /// The same, the tile rows spread over the threads of `pool`.
-        /// - Throws: `SparseError.notFinite` with the first NaN or infinity.
-        func nonzeroCounts(pool: WorkerPool?) throws(SparseError) -> [Int] {
-            guard let pool, tileRowCount > 1 else { return try nonzeroCounts() }
-            let found = Mutex<(counts: [[Int]], failure: (tileRow: Int, error: SparseError)?)>(
-                (Array(repeating: [], count: tileRowCount), nil))
-            pool.forEachChunk(tileRowCount) { tileRow, _ in
-                do throws(SparseError) {
-                    let counts = try nonzeroCounts(inTileRow: tileRow)
-                    found.withLock { $0.counts[tileRow] = counts }
-                } catch {
-                    found.withLock { if tileRow < $0.failure?.tileRow ?? .max { $0.failure = (tileRow, error) } }
-                }
-            }
-            let (counts, failure) = found.withLock { $0 }
-            if let failure { throw failure.error }
-            return Array(counts.joined())
         }
 
         /// Counts the nonzeros among at most 64 elements, without branches so that it is vectorised.

@@ -64,5 +64,14 @@ LONG_INTRINSIC __m512i _mm512_maskz_expand_epi8(__mmask64 mask, __m512i a) {
     __builtin_memcpy(&a, lanes, sizeof a);
     return a;
 }
+// The elements whose bits are set go behind each other, zeros to the places that are left.
+LONG_INTRINSIC __m512i _mm512_maskz_compress_epi16(__mmask32 mask, __m512i a) {
+    uint16_t lanes[32], packed[32] = {0};
+    __builtin_memcpy(lanes, &a, sizeof lanes);
+    for (int i = 0, next = 0; i < 32; i++)
+        if (mask >> i & 1) packed[next++] = lanes[i];
+    __builtin_memcpy(&a, packed, sizeof packed);
+    return a;
+}
 
 #endif

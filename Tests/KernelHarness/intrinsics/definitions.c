@@ -102,6 +102,14 @@ static void expand(const struct operands *in, uint8_t *result, int width) {
 }
 static void maskz_expand_epi16(const struct operands *in, uint8_t *result) { expand(in, result, 2); }
 static void maskz_expand_epi8(const struct operands *in, uint8_t *result) { expand(in, result, 1); }
+// Element i goes to the place whose number is how many places before it are set.
+static void maskz_compress_epi16(const struct operands *in, uint8_t *result) {
+    memset(result, 0, 64);
+    for (int i = 0; i < 32; i++) {
+        const uint64_t before = in->mask & ((1ull << i) - 1);
+        if (isSet(in, i)) memcpy(result + __builtin_popcountll(before) * 2, in->a + i * 2, 2);
+    }
+}
 static void dpbusd_epi32(const struct operands *in, uint8_t *result) {
     for (int i = 0; i < 16; i++) {
         int64_t sum = int_at(in->a, i);
@@ -146,5 +154,5 @@ const struct operation defined_operations[] = {
     ROW(cvtepi32_epi16, 0), ROW(cvtph_ps_512, 1), ROW(shuffle_f32x4_44, 0), ROW(shuffle_f32x4_4E, 0),
     ROW(shuffle_f32x4_88, 0), ROW(shuffle_f32x4_B1, 0), ROW(shuffle_f32x4_D8, 0), ROW(shuffle_f32x4_DD, 0),
     ROW(shuffle_f32x4_EE, 0),
-    ROW(maskz_expand_epi16, 0), ROW(maskz_expand_epi8, 0), ROW(dpbusd_epi32, 0), ROW(cvtne2ps_pbh, 0),
-    ROW(dpbf16_ps, 1), {NULL, 0, NULL}};
+    ROW(maskz_expand_epi16, 0), ROW(maskz_expand_epi8, 0), ROW(maskz_compress_epi16, 0), ROW(dpbusd_epi32, 0),
+    ROW(cvtne2ps_pbh, 0), ROW(dpbf16_ps, 1), {NULL, 0, NULL}};

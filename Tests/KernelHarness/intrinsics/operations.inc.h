@@ -59,6 +59,7 @@
     OPERATION(shuffle_f32x4_DD, 0, STORE_FLOATS(_mm512_shuffle_f32x4(FLOATS(a), FLOATS(b), 0xDD)))                   \
     OPERATION(maskz_expand_epi16, 0, STORE_WORDS(_mm512_maskz_expand_epi16((uint32_t)in->mask, WORDS(a))))           \
     OPERATION(maskz_expand_epi8, 0, STORE_WORDS(_mm512_maskz_expand_epi8(in->mask, WORDS(a))))                       \
+    OPERATION(maskz_compress_epi16, 0, STORE_WORDS(_mm512_maskz_compress_epi16((uint32_t)in->mask, WORDS(a))))       \
     OPERATION(slli_epi16, 0, STORE_WORDS(_mm512_slli_epi16(WORDS(a), 4)))                                            \
     OPERATION(slli_epi32, 0, STORE_WORDS(_mm512_slli_epi32(WORDS(a), 16)))                                           \
     OPERATION(srai_epi32, 0, STORE_WORDS(_mm512_srai_epi32(WORDS(a), 3)))                                            \
