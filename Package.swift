@@ -54,6 +54,7 @@ let package = Package(
             swiftSettings: swiftSettings,
             // Whole numbers from Double call the C library's trunc.
             linkerSettings: [.linkedLibrary("m")]),
+        .target(name: "CFiles", cSettings: kernelSettings),
         .target(name: "CKernels", cSettings: kernelSettings),
         // Kernels of GPUs are embedded as text.
         .target(name: "CCUDA", exclude: ["kernels"], cSettings: kernelSettings),
@@ -68,7 +69,7 @@ let package = Package(
         .target(
             name: "Checkpoints",
             dependencies: [
-                "CKernels", "OrderedJSON", "Sparse", "Tensors",
+                "CFiles", "CKernels", "OrderedJSON", "Sparse", "Tensors",
                 .product(name: "OrderedCollections", package: "swift-collections"),
             ],
             swiftSettings: swiftSettings),

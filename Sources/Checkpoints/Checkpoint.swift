@@ -129,6 +129,14 @@ extension Checkpoint {
     /// - Complexity: O(bytes), which are all read from disk.
     public func checkFinite(_ name: String) throws(CheckpointError) { try tensor(name).checkFinite() }
 
+    /// Asks the system to begin to read a tensor's first bytes from disk, and does not wait for them. An unknown name
+    /// does nothing.
+    /// - Returns: how many bytes these are.
+    @discardableResult
+    public func prefetch(_ name: String, byteLimit: Int) -> Int {
+        contents[name]?.prefetch(byteLimit: byteLimit) ?? 0
+    }
+
     /// Tells the system that a tensor's mapped pages are not needed any more, so that they stop counting as memory of
     /// this process. They are read anew when touched. An unknown name does nothing.
     public func release(_ name: String) {

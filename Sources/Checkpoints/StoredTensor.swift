@@ -85,6 +85,13 @@ struct StoredTensor: Sendable {
             value: value(decoder, at: index, from: input))
     }
 
+    /// Asks the system to begin to read the first bytes, of a sparse matrix the first values; returns how many.
+    func prefetch(byteLimit: Int) -> Int {
+        let range = byteRange.prefix(max(byteLimit, 0))
+        file.prefetch(range)
+        return range.count
+    }
+
     /// Tells the system that the mapped pages are not needed any more.
     func release() {
         if let bitmask { bitmask.release() } else { file.release(byteRange) }

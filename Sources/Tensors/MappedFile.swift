@@ -67,6 +67,16 @@ public final class MappedFile: @unchecked Sendable {
         return Storage(pointer: start.assumingMemoryBound(to: UInt8.self), count: byteCount, owner: self)
     }
 
+    /// Asks the system to begin to read the pages of `range`, and does not wait for them.
+    public func prefetch(_ range: Range<Int>) {
+        guard let base else { return }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let first = max(range.lowerBound, 0) / page * page
+        let end = min(range.upperBound, byteCount)
+        guard first < end else { return }
+        madvise(UnsafeMutableRawPointer(mutating: base + first), end - first, MADV_WILLNEED)
+    }
+
     /// Tells the system that the pages inside `range` will not be needed again soon, so that they stop counting as
     /// memory of this process. They are read anew when touched.
     public func release(_ range: Range<Int>) {

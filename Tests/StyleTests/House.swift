@@ -2,7 +2,7 @@
 enum House {
     /// From the ground up; a target may depend on those of the floors below its own.
     static let floors: [[String]] = [
-        ["CCUDA", "CKernels", "Charts", "OrderedJSON", "Scheduling", "Terminal"],
+        ["CCUDA", "CFiles", "CKernels", "Charts", "OrderedJSON", "Scheduling", "Terminal"],
         ["CUDA", "Hub", "Tensors", "Tokenizers"],
         ["Sparse"],
         ["CUDAKernels", "LinearAlgebra"],

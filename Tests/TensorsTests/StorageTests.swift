@@ -24,6 +24,16 @@ import Testing
         #expect(bytes[0..<4].reinterpreted(as: UInt16.self).map { Array($0) } == [1, 2])
     }
 
+    @Test func pagesComeBackWhenTheyWereReleased() throws {
+        let file = try MappedFile(path: #filePath)
+        let first = Array(file.bytes)
+        for range in [0..<0, 0..<1, -5..<10, 4095..<4097, 0..<file.byteCount, 10..<Int.max] {
+            file.prefetch(range)
+            file.release(range)
+            #expect(file.bytes.elementsEqual(first))
+        }
+    }
+
     @Test func refusesAMissingFile() {
         #expect(throws: FileError.self) { try MappedFile(path: "/nonexistent/file") }
     }

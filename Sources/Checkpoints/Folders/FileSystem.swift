@@ -5,6 +5,7 @@ import Musl
 #else
 import Darwin
 #endif
+import CFiles
 import OrderedJSON
 import Tensors
 
@@ -93,6 +94,12 @@ enum FileSystem {
         #else
         Darwin.write(descriptor, address, count)
         #endif
+    }
+
+    /// Has the system begin to bring a part of a file to the disk, and does not wait for it, nor for an error, which
+    /// `fsync` will report. Elsewhere than on Linux nothing is begun.
+    static func startWriting(_ range: Range<Int>, of descriptor: Int32) {
+        file_start_writing(descriptor, Int64(range.lowerBound), Int64(range.count))
     }
 
     /// Asks the disk to hold what was written to the folder at `path`: a rename survives a power cut only then.

@@ -66,7 +66,9 @@ public struct ModelRewriter {
             keeping: [checkpoint.path] + Set(checkpoint.tensors.map(\.path)), names: names.flatMap(stored),
             started: destination.started)
         defer { writer.folder.abandon() }
+        var readAhead = ReadAhead(checkpoint, names: names)
         for (index, name) in names.enumerated() {
+            readAhead.advance(to: index)
             if matrices.contains(name) {
                 try rewrite(name, writer)
             } else {
@@ -82,5 +84,35 @@ public struct ModelRewriter {
         }
         try destination.companions(writer.folder)
         try finish(writer)
+    }
+}
+
+/// Has the tensors that come next read from disk while one is worked on.
+private struct ReadAhead {
+    private let checkpoint: Checkpoint
+    private let names: [String]
+    /// The first tensor that nobody has asked for yet.
+    private var next = 0
+    /// What was asked for, tensor by tensor.
+    private var byteCounts: [Int] = []
+    private var byteCount = 0
+
+    /// Some tens of milliseconds of a fast disk, more than a tensor takes in all but the slowest formats; little beside
+    /// any machine's memory.
+    private static let byteLimit = 64 << 20
+
+    init(_ checkpoint: Checkpoint, names: [String]) {
+        self.checkpoint = checkpoint
+        self.names = names
+    }
+
+    /// Tensor `index` is worked on now; those before it are done.
+    mutating func advance(to index: Int) {
+        if index > 0 { byteCount -= byteCounts[index - 1] }
+        while next < names.count, next <= index || byteCount < Self.byteLimit {
+            byteCounts.append(checkpoint.prefetch(names[next], byteLimit: Self.byteLimit))
+            byteCount += byteCounts[next]
+            next += 1
+        }
     }
 }

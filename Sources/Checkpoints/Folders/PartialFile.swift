@@ -15,6 +15,12 @@ final class PartialFile {
     let partialPath: String
     private var descriptor: Int32
     private(set) var byteCount = 0
+    /// The bytes up to here are on their way to the disk.
+    private var startedByteCount = 0
+
+    /// Written in pieces, so that the disk writes the first while the next are made: the system itself waits for
+    /// seconds or gigabytes before it begins, and ``finish()`` for all of them then. Some requests of a disk each.
+    private static let pieceByteCount = 8 << 20
 
     /// Creates the file that will be at `path`, in a folder that exists.
     init(path: String) throws(CheckpointError) {
@@ -35,8 +41,17 @@ final class PartialFile {
 
     func append(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
         precondition(descriptor >= 0, "the file is finished")
-        try FileSystem.write(bytes, to: descriptor, path: path)
-        byteCount += bytes.count
+        var rest = bytes
+        while !rest.isEmpty {
+            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.pieceByteCount))
+            try FileSystem.write(piece, to: descriptor, path: path)
+            rest = UnsafeRawBufferPointer(rebasing: rest[piece.count...])
+            byteCount += piece.count
+            if byteCount - startedByteCount >= Self.pieceByteCount {
+                FileSystem.startWriting(startedByteCount..<byteCount, of: descriptor)
+                startedByteCount = byteCount
+            }
+        }
     }
 
     /// Appends `count` times the byte `value`.

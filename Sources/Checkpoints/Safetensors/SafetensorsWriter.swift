@@ -15,6 +15,10 @@ public final class SafetensorsWriter {
     /// A cache line, and the widest vector register.
     public static let alignment = 64
 
+    /// What is copied to the system while it is still in the second-level cache from its checksum, which wants
+    /// multiples of 48 KiB.
+    private static let pieceByteCount = 16 * 48 << 10
+
     private let file: PartialFile
     private let alignment: Int
     private let metadata: OrderedDictionary<String, String>
@@ -100,8 +104,13 @@ public final class SafetensorsWriter {
     /// Appends bytes of the tensor that is begun.
     public func write(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
         precondition(current != nil, "no tensor is begun")
-        try file.append(bytes)
-        current!.checksum.update(bytes)
+        var rest = bytes
+        while !rest.isEmpty {
+            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.pieceByteCount))
+            current!.checksum.update(piece)
+            try file.append(piece)
+            rest = UnsafeRawBufferPointer(rebasing: rest[piece.count...])
+        }
     }
 
     /// Ends the tensor that is begun.
