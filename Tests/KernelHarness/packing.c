@@ -61,6 +61,65 @@ static void check_panel(int64_t rows, int64_t columns, double density, int isSho
     guarded_free(&values);
 }
 
+static const int64_t chunk_widths[] = {2, 4, 4};
+
+// The bytes of a panel's values as CKernels.h says, in memory that ends with them; its size is what is stored.
+static struct guarded expected_chunks(
+    const int16_t *integers, int64_t stride, int64_t chunks, enum flash_coding coding, uint64_t *masks) {
+    const int64_t width = chunk_widths[coding], planes = coding == FLASH_I4 ? 2 : 1;
+    struct guarded values = {.bytes = NULL};
+    for (int pass = 0; pass < 2; pass++) {
+        int64_t next[2] = {0, 0};
+        for (int64_t chunk = 0; chunk < chunks; chunk++) {
+            const int64_t plane = chunk % planes;
+            if (masks != NULL) masks[chunk] = 0;
+            for (int64_t n = 0; n < FLASH_QUANTIZED_ROWS * width; n++) {
+                const int16_t value = integers[n / width * stride + chunk * width + n % width];
+                if (value == 0 && masks != NULL) continue;
+                if (masks != NULL) masks[chunk] |= 1ull << n;
+                if (pass == 1 && coding == FLASH_I16) memcpy(values.bytes + 2 * next[plane], &value, 2);
+                if (pass == 1 && coding == FLASH_I8) values.bytes[next[plane]] = (uint8_t)value;
+                if (pass == 1 && coding == FLASH_I4)
+                    values.bytes[next[plane]] |= (uint8_t)((value & 15) << 4 * plane);
+                next[plane]++;
+            }
+        }
+        if (pass == 1) break;
+        const int64_t most = next[0] > next[1] ? next[0] : next[1];
+        values = guarded_make((size_t)(coding == FLASH_I16 ? 2 * most : most), 0);
+        memset(values.bytes, 0, values.count);
+    }
+    return values;
+}
+
+static void check_chunks(int64_t chunks, enum flash_coding coding, int isDense, double density, int isShort) {
+    static const int64_t limits[] = {32767, 127, 7};
+    const int64_t width = chunk_widths[coding], stride = chunks * width + random_below(3);
+    struct guarded integers = guarded_make((size_t)((FLASH_QUANTIZED_ROWS - 1) * stride + chunks * width) * 2, 0);
+    struct guarded masks = guarded_make((size_t)(chunks * width) * 2, 0);
+    static uint64_t expected_masks[128];
+    int16_t *q = (int16_t *)integers.bytes;
+    const int64_t limit = limits[coding], least = coding == FLASH_I4 ? -8 : -limit;
+    for (size_t i = 0; i < integers.count / 2; i++)
+        q[i] = random_float(0, 1) < density ? (int16_t)(least + random_below(limit - least + 1)) : 0;
+    struct guarded expected = expected_chunks(q, stride, chunks, coding, isDense ? NULL : expected_masks);
+    const int64_t room = isShort ? random_below((int64_t)expected.count + 1) : (int64_t)expected.count;
+    struct guarded values = guarded_make((size_t)room, 0);
+    memset(values.bytes, 0, (size_t)room);
+    kernels->pack_chunks(q, stride, chunks, coding, isDense ? NULL : masks.bytes, values.bytes, room);
+    // The last byte of an odd room may be half an integer.
+    int isRight = memcmp(values.bytes, expected.bytes, (size_t)(coding == FLASH_I16 ? room / 2 * 2 : room)) == 0;
+    for (int64_t chunk = 0; chunk < chunks && !isDense; chunk++)
+        isRight &= memcmp(masks.bytes + chunk * width * 2, &expected_masks[chunk], (size_t)width * 2) == 0;
+    check(isRight && guarded_is_intact(&masks) && guarded_is_intact(&values),
+          "pack_chunks: coding %d, %lld chunks, dense %d, density %g, room for %lld", coding, (long long)chunks,
+          isDense, density, (long long)room);
+    guarded_free(&integers);
+    guarded_free(&masks);
+    guarded_free(&expected);
+    guarded_free(&values);
+}
+
 void test_packing(void) {
     static const double densities[] = {0, 0.03, 0.5, 1};
     for (int d = 0; d < 4; d++) {
@@ -75,5 +134,12 @@ void test_packing(void) {
             check_panel(FLASH_PANEL_ROWS, columns, densities[d], 1);
         }
         check_panel(FLASH_PANEL_ROWS, 2049, densities[d], 0);
+        for (int64_t chunks = 1; chunks <= 70; chunks++) {
+            for (int coding = FLASH_I16; coding <= FLASH_I4; coding++) {
+                check_chunks(chunks, (enum flash_coding)coding, 0, densities[d], 0);
+                check_chunks(chunks, (enum flash_coding)coding, 1, densities[d], 0);
+                check_chunks(chunks, (enum flash_coding)coding, random_below(2) == 0, densities[d], 1);
+            }
+        }
     }
 }

@@ -310,6 +310,12 @@ struct flash_kernels {
     // a file that somebody changes.
     int64_t (*pack_panel)(
         const uint16_t *elements, int64_t rows, int64_t columns, uint32_t *masks, uint16_t *values, int64_t room);
+    // One panel of a quantised matrix, of `[16, chunks * chunk columns]` integers whose rows lie `stride` apart: those
+    // that are not zero, and the masks that say which these are, or all where `masks` is NULL. `values` are zeros
+    // before; no more than `room` bytes of them are written.
+    void (*pack_chunks)(
+        const int16_t *integers, int64_t stride, int64_t chunks, enum flash_coding coding, void *masks,
+        uint8_t *values, int64_t room);
 };
 
 // The best table for this processor, or the named one. NULL if `name` is unknown or the processor lacks it.

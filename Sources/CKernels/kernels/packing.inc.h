@@ -128,4 +128,69 @@ static int64_t pack_panel(
     return stored;
 }
 
+// Chunks whose values are collected as words before they are stored as what they are.
+#define PACKED_CHUNKS 16
+
+// Stores collected words, of I4 into one nibble of each byte; no more than fit.
+ALWAYS_INLINE void store_chunks(
+    const uint16_t *words, int64_t count, const enum flash_coding coding, int isHigh, uint8_t *values, int64_t room) {
+    const int64_t most = coding == FLASH_I16 ? room / 2 : room;
+    if (count > most) count = most;
+    if (coding == FLASH_I16) {
+        if (count > 0) __builtin_memcpy(values, words, (size_t)count * sizeof *words);
+    } else if (coding == FLASH_I8) {
+        for (int64_t i = 0; i < count; i++) values[i] = (uint8_t)words[i];
+    } else if (isHigh) {
+        for (int64_t i = 0; i < count; i++) values[i] |= (uint8_t)(words[i] << 4);
+    } else {
+        for (int64_t i = 0; i < count; i++) values[i] |= (uint8_t)(words[i] & 15);
+    }
+}
+
+ALWAYS_INLINE void pack_chunks_of(
+    const int16_t *integers, int64_t stride, int64_t chunks, const enum flash_coding coding, uint8_t *masks,
+    uint8_t *values, int64_t room) {
+    const int width = coding == FLASH_I16 ? 2 : 4, planes = coding == FLASH_I4 ? 2 : 1;
+    const int64_t value_bytes = coding == FLASH_I16 ? 2 : 1;
+    // Bytes of each plane so far.
+    int64_t stored[2] = {0, 0};
+    for (int64_t first = 0; first < chunks; first += PACKED_CHUNKS) {
+        // Whole vectors are written behind the last.
+        uint16_t packed[2][(2 * PACKED_CHUNKS + 1) * WORD_LANES], *ends[2] = {packed[0], packed[1]};
+        const int64_t end = chunks - first < PACKED_CHUNKS ? chunks : first + PACKED_CHUNKS;
+        for (int64_t chunk = first; chunk < end; chunk++) {
+            uint16_t words[2 * WORD_LANES];
+            for (int row = 0; row < FLASH_QUANTIZED_ROWS; row++)
+                __builtin_memcpy(
+                    words + row * width, integers + row * stride + chunk * width, (size_t)width * sizeof *words);
+            uint16_t **next = &ends[chunk % planes];
+            for (int part = 0; part < width / 2; part++) {
+                const uint16_t *half = words + part * WORD_LANES;
+                uint32_t bits = 0xFFFFFFFF;
+                if (masks != NULL) {
+                    bits = nonzero_lanes(*(const word_lanes *)half);
+                    __builtin_memcpy(masks, &bits, sizeof bits);
+                    masks += sizeof bits;
+                }
+                *next = compress_words(bits, half, *next);
+            }
+        }
+        for (int plane = 0; plane < planes; plane++) {
+            const int64_t count = ends[plane] - packed[plane];
+            store_chunks(packed[plane], count, coding, plane == 1, values + stored[plane], room - stored[plane]);
+            stored[plane] += count * value_bytes;
+        }
+    }
+}
+
+static void pack_chunks(
+    const int16_t *integers, int64_t stride, int64_t chunks, enum flash_coding coding, void *masks, uint8_t *values,
+    int64_t room) {
+    switch (coding) {
+    case FLASH_I16: pack_chunks_of(integers, stride, chunks, FLASH_I16, masks, values, room); break;
+    case FLASH_I8: pack_chunks_of(integers, stride, chunks, FLASH_I8, masks, values, room); break;
+    case FLASH_I4: pack_chunks_of(integers, stride, chunks, FLASH_I4, masks, values, room); break;
+    }
+}
+
 #pragma clang diagnostic pop

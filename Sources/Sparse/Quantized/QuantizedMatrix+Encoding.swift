@@ -165,56 +165,15 @@ private struct QuantizedRounding {
                     target.update(repeating: 0, count: scratch.stride)
                 }
             }
-            fill(
-                values.pointer + Int(offsets.pointer[panel]),
-                masks: masks.map { UnsafeMutableRawPointer($0.pointer + panel * maskByteCount) },
-                from: integers, stride: scratch.stride)
+            let first = Int(offsets.pointer[panel])
+            kernels.table.pack_chunks(
+                integers, Int64(scratch.stride), Int64(shape.chunks), shape.coding.kernelCoding,
+                masks.map { UnsafeMutableRawPointer($0.pointer + panel * maskByteCount) }, values.pointer + first,
+                Int64(offsets.pointer[panel + 1]) - Int64(first))
         }
         return QuantizedMatrix(
             unchecked: shape, masks: masks?.frozen(), values: values.frozen(), panelOffsets: offsets.frozen(),
             scales: scales.frozen())
-    }
-
-    /// Stores a panel's integers, 16 rows `stride` elements apart; all of them where there are no masks.
-    private func fill(
-        _ values: UnsafeMutablePointer<UInt8>, masks: UnsafeMutableRawPointer?, from integers: UnsafePointer<Int16>,
-        stride: Int
-    ) {
-        let coding = shape.coding
-        let width = coding.chunkColumns
-        // Where the next element of even and of odd chunks goes; one place unless they are planes.
-        var (even, odd) = (0, 0)
-        for chunk in 0..<shape.chunks {
-            let isHigh = coding == .i4 && chunk % 2 == 1
-            var next = isHigh ? odd : even
-            var mask: UInt64 = 0
-            var bit: UInt64 = 1
-            var element = integers + chunk * width
-            for _ in 0..<Self.panelRows {
-                for column in 0..<width {
-                    let value = element[column]
-                    if value != 0 || masks == nil {
-                        switch coding {
-                        case .i16:
-                            values[2 * next] = UInt8(truncatingIfNeeded: value)
-                            values[2 * next + 1] = UInt8(truncatingIfNeeded: value >> 8)
-                        case .i8: values[next] = UInt8(truncatingIfNeeded: value)
-                        case .i4: values[next] |= UInt8(truncatingIfNeeded: value & 15) << (isHigh ? 4 : 0)
-                        }
-                        next += 1
-                        mask |= bit
-                    }
-                    bit <<= 1
-                }
-                element += stride
-            }
-            if isHigh { odd = next } else { even = next }
-            if coding == .i16 {
-                masks?.storeBytes(of: UInt32(truncatingIfNeeded: mask), toByteOffset: 4 * chunk, as: UInt32.self)
-            } else {
-                masks?.storeBytes(of: mask, toByteOffset: 8 * chunk, as: UInt64.self)
-            }
-        }
     }
 }
 
