@@ -71,7 +71,7 @@ public struct Checkpoint: Sendable {
         }
     }
 
-    private func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
+    func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
         guard let tensor = contents[name] else {
             throw CheckpointError(
                 .missing, path: path, subject: "tensor \(name.quoted)", expected: "it among the tensors",

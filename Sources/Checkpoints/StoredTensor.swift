@@ -92,6 +92,19 @@ struct StoredTensor: Sendable {
         return range.count
     }
 
+    /// Calls `body`, which reads these rows, and has the system read little else, where they lie in the file as they
+    /// are read.
+    func reading<Result>(
+        _ stretches: [Range<Int>], _ body: () throws(CheckpointError) -> Result
+    ) throws(CheckpointError) -> Result {
+        guard isInOrder else { return try body() }
+        let encoding = description.encoding
+        let rowBytes = description.columns / encoding.elementsPerBlock * encoding.bytesPerBlock
+        let first = byteRange.lowerBound
+        let parts = stretches.map { first + $0.lowerBound * rowBytes..<first + $0.upperBound * rowBytes }
+        return try file.reading(parts, of: byteRange, body)
+    }
+
     /// Tells the system that the mapped pages are not needed any more.
     func release() {
         if let bitmask { bitmask.release() } else { file.release(byteRange) }

@@ -29,6 +29,7 @@ import Testing
         let first = Array(file.bytes)
         for range in [0..<0, 0..<1, -5..<10, 4095..<4097, 0..<file.byteCount, 10..<Int.max] {
             file.prefetch(range)
+            #expect(file.reading([range, 5..<6], of: range) { file.bytes.elementsEqual(first) })
             file.release(range)
             #expect(file.bytes.elementsEqual(first))
         }

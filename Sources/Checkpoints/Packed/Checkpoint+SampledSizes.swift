@@ -2,8 +2,7 @@ public import Sparse
 public import Tensors
 
 extension Checkpoint {
-    /// Neighbouring rows of a sample. A page that is touched brings 128 KiB with it: single rows would read sixteen
-    /// times as much as they are.
+    /// Neighbouring rows of a sample: disks take as long for a row as for some.
     private static let stretchRows = 8
 
     /// ``packedSizes(_:pool:)``, estimated from some of the matrix's rows, in evenly spread stretches: little
@@ -22,11 +21,18 @@ extension Checkpoint {
         let type = sixteenBitType(of: name)
         let sample = AlignedBuffer<UInt16>(uninitializedCount: sampledRows * columns)
         let stretchCount = (sampledRows + Self.stretchRows - 1) / Self.stretchRows
-        for index in 0..<sampledRows {
-            let row = index / Self.stretchRows * rows / stretchCount + index % Self.stretchRows
-            let line = UnsafeMutableRawBufferPointer(
-                start: sample.pointer + index * columns, count: columns * type.byteCount)
-            try read(name, rows: row..<row + 1, as: type, into: line)
+        let stretches = (0..<stretchCount).map { index in
+            let first = index * rows / stretchCount
+            return first..<first + min(Self.stretchRows, sampledRows - index * Self.stretchRows)
+        }
+        try tensor(name).reading(stretches) { () throws(CheckpointError) in
+            var line = UnsafeMutableRawPointer(sample.pointer)
+            for stretch in stretches {
+                let bytes = UnsafeMutableRawBufferPointer(
+                    start: line, count: stretch.count * columns * type.byteCount)
+                try read(name, rows: stretch, as: type, into: bytes)
+                line += bytes.count
+            }
         }
         let found = try naming(name) { () throws(SparseError) in
             try PackedMatrix.sizes(
