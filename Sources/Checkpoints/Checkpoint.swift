@@ -132,7 +132,6 @@ extension Checkpoint {
     /// Asks the system to begin to read a tensor's first bytes from disk, and does not wait for them. An unknown name
     /// does nothing.
     /// - Returns: how many bytes these are.
-    @discardableResult
     public func prefetch(_ name: String, byteLimit: Int) -> Int {
         contents[name]?.prefetch(byteLimit: byteLimit) ?? 0
     }

@@ -109,6 +109,7 @@ GPU_FUNCTION void multiply(const flash_gpu_product &product, const Work &work, c
     u32 stage = 0;
     // The first chunk came last of all.
     copy_async_wait<0>();
+    // Without slices the same number, in one register: some kernels have none left.
     const u32 longest = slices == 1 ? steps : own.slice_steps;
     for (u32 step = 0; step < longest; step++) {
         // The step's weights are there, and its chunk, which was begun with the weights of `chunk_steps` steps ago.

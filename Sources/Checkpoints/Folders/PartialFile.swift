@@ -41,11 +41,8 @@ final class PartialFile {
 
     func append(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
         precondition(descriptor >= 0, "the file is finished")
-        var rest = bytes
-        while !rest.isEmpty {
-            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.pieceByteCount))
+        try bytes.forEachPiece(of: Self.pieceByteCount) { piece throws(CheckpointError) in
             try FileSystem.write(piece, to: descriptor, path: path)
-            rest = UnsafeRawBufferPointer(rebasing: rest[piece.count...])
             byteCount += piece.count
             if byteCount - startedByteCount >= Self.pieceByteCount {
                 FileSystem.startWriting(startedByteCount..<byteCount, of: descriptor)

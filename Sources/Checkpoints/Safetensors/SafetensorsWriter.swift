@@ -104,12 +104,9 @@ public final class SafetensorsWriter {
     /// Appends bytes of the tensor that is begun.
     public func write(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
         precondition(current != nil, "no tensor is begun")
-        var rest = bytes
-        while !rest.isEmpty {
-            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.pieceByteCount))
+        try bytes.forEachPiece(of: Self.pieceByteCount) { piece throws(CheckpointError) in
             current!.checksum.update(piece)
             try file.append(piece)
-            rest = UnsafeRawBufferPointer(rebasing: rest[piece.count...])
         }
     }
 
