@@ -41,7 +41,8 @@ extension ModelPruner {
                         try prune(
                             weights.projections[place], name: names[place], by: pruner, inputs: inputs,
                             target: PruningTarget(
-                                sparsity: plan.sparsities[index][place], structure: target.structure)))
+                                sparsity: plan.sparsities[index][place], structure: target.structure),
+                            rowScales: plan.rowScales?[index][place]))
                     done += 1
                     progress(.pruning(done: done, count: count))
                 }
@@ -71,14 +72,18 @@ extension ModelPruner {
 
     /// Prunes one matrix and rounds it to what is stored, so that what follows is fitted to that.
     private func prune(
-        _ weights: Matrix, name: String, by pruner: any Pruner, inputs: InputStatistics?, target: PruningTarget
+        _ weights: Matrix, name: String, by pruner: any Pruner, inputs: InputStatistics?, target: PruningTarget,
+        rowScales: [Float]? = nil
     ) throws -> PrunedLayer.Entry {
         let start = ContinuousClock.now
         // Asked for no zeros, a pruned model keeps its own.
         let kept = valuesAtOnce != nil && target.sparsity == 0 ? weights.elements.map { $0 != 0 } : nil
         try inputs?.compensate(weights)
         let before = inputs?.products == nil ? nil : weights.copy()
+        // Methods compare weights by what they do to the output's square: a row that counts more is a larger row.
+        if let rowScales { scale(weights, by: rowScales) }
         try pruner.prune(weights, inputs: inputs, target: target, arithmetic: arithmetic)
+        if let rowScales { scale(weights, by: rowScales.map { 1 / $0 }) }
         if let valuesAtOnce, let inputs {
             try ValueRounding(valuesAtOnce).round(weights, keeping: kept, inputs: inputs, arithmetic: arithmetic)
         }
@@ -92,6 +97,14 @@ extension ModelPruner {
             type: type, shape: [weights.rows, weights.columns], bytes: bytes)
         try entry.restore(weights)
         return entry
+    }
+
+    private func scale(_ weights: Matrix, by factors: [Float]) {
+        let slice = weights.slice
+        arithmetic.forEachRow(of: slice) { row in
+            let (values, factor) = (slice.row(row), factors[row])
+            for column in 0..<slice.columns { values[column] *= factor }
+        }
     }
 
     /// Prunes a matrix without looking at inputs.

@@ -6,7 +6,7 @@ import Training
 public import Transformer
 
 /// Prunes a checkpoint's projections into a Hugging Face-shaped folder, layer by layer, in memory for one layer and the
-/// calibration tokens' activations; allocations other than the uniform one hold all layers in float32 first.
+/// calibration tokens' activations; OWL's and damage's allocations hold all layers in float32 first.
 ///
 /// A layer that is done is stored beside the output, so that a run that was interrupted goes on behind it.
 public struct ModelPruner {
@@ -41,12 +41,13 @@ public struct ModelPruner {
         }
     }
 
+    /// - Parameter allocation: nil for what is usual for the method.
     /// - Throws: `PruningError` if the method needs tokens and there are none, or they are longer than the model's
     ///   context.
     public init(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, method: PruningMethod, target: PruningTarget,
         order: PruningOrder = .matrix, compensation: Double = Self.defaultCompensation,
-        allocation: SparsityAllocation = .uniform, budget: SparsityBudget? = nil, values: ValueGrid? = nil,
+        allocation: SparsityAllocation? = nil, budget: SparsityBudget? = nil, values: ValueGrid? = nil,
         calibration: CalibrationTokens? = nil, recovery: RecoveryPlan? = nil, arithmetic: Arithmetic
     ) throws(PruningError) {
         if let calibration, calibration.length > configuration.maximumContext {
@@ -55,6 +56,7 @@ public struct ModelPruner {
                 expected: "sequences of at most \(configuration.maximumContext) tokens, the model's context",
                 found: "\(calibration.length)")
         }
+        let allocation = allocation ?? .usual(for: method, target.structure)
         let needsTokens = Self.needsTokens(method, allocation, values)
         if needsTokens && calibration == nil {
             throw PruningError(
@@ -97,7 +99,7 @@ public struct ModelPruner {
 
     /// How far a run is.
     public enum Progress: Sendable {
-        /// Blocks of matrices whose damage is known.
+        /// Steps of finding out how zeros are to be spread.
         case allocation(done: Int, count: Int)
         /// Matrices done, those of layers that an earlier run finished included.
         case pruning(done: Int, count: Int)
@@ -160,7 +162,7 @@ public struct ModelPruner {
         var model = CRC32C()
         Array(checkpoint.configuration.text().utf8).withUnsafeBytes { model.update($0) }
         let parts: [Any] = [
-            5, checkpoint.path, model.checksum, method.rawValue, target.sparsity, target.structure, order.rawValue,
+            6, checkpoint.path, model.checksum, method.rawValue, target.sparsity, target.structure, order.rawValue,
             compensation, allocation.rawValue, budget.map { "\($0.limit)" } ?? "", calibration?.checksum ?? 0,
             valuesAtOnce.map { "\($0)" } ?? "f16",
         ]

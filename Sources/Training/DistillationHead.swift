@@ -10,8 +10,8 @@ import Transformer
 ///
 /// Logits exist for some tokens at a time only.
 public final class DistillationHead {
-    private let forward: LayerForward
-    private let arithmetic: Arithmetic
+    let forward: LayerForward
+    let arithmetic: Arithmetic
     /// nil where norms stand behind.
     private let norm: LayerWeights.Norm?
     /// `[embeddingSize, hiddenSize]`, and by columns; nil where the head is as wide as the stream.
@@ -56,39 +56,65 @@ public final class DistillationHead {
     ///   - student: residual streams behind the last layer, `[tokens, hiddenSize]`; `teacher` as well.
     ///   - gradient: gets the derivative by `student`; nil if it is not wanted.
     public func loss(student: Matrix, teacher: Matrix, gradient: Matrix? = nil) -> Double {
-        let (tokens, width) = (student.rows, student.columns)
-        func rows(_ columns: Int) -> Matrix { Matrix(uninitializedRows: Self.chunk, columns: columns) }
-        let (normalized, studentLogits, teacherLogits) = (rows(width), rows(table.rows), rows(table.rows))
-        let projected = projection.map { rows($0.rows.rows) }
+        let scratch = makeScratch()
+        let (studentLogits, teacherLogits) = (makeLogits(), makeLogits())
         var sum = 0.0
-        for first in stride(from: 0, to: tokens, by: Self.chunk) {
-            let range = first..<min(first + Self.chunk, tokens)
-            let chunk = 0..<range.count
-            let input = normalized.slice(rows: chunk)
-            let headInput = projected?.slice(rows: chunk) ?? input
-            for (stream, logits) in [(teacher, teacherLogits), (student, studentLogits)] {
-                normalize(stream.slice(rows: range), into: input)
-                if let projection {
-                    arithmetic.multiply(input, transposed: projection.rows.slice, into: headInput)
-                }
-                arithmetic.multiply(headInput, transposed: table.slice, into: logits.slice(rows: chunk))
+        forEachChunk(of: student) { rows in
+            let (left, right) = (studentLogits.slice(rows: 0..<rows.count), teacherLogits.slice(rows: 0..<rows.count))
+            computeLogits(teacher.slice(rows: rows), scratch, into: right)
+            computeLogits(student.slice(rows: rows), scratch, into: left)
+            let losses = Matrix(uninitializedRows: rows.count, columns: 1)
+            let scale = 1 / Float(student.rows)
+            arithmetic.forEachRow(of: left) { row in
+                losses.pointer[row] = Float(divergence(left.row(row), right.row(row), scale: scale))
             }
-            let losses = Matrix(uninitializedRows: range.count, columns: 1)
-            let slices = (studentLogits.slice, teacherLogits.slice)
-            let scale = 1 / Float(tokens)
-            arithmetic.forEachRow(of: slices.0.slice(rows: chunk)) { row in
-                losses.pointer[row] = Float(divergence(slices.0.row(row), slices.1.row(row), scale: scale))
-            }
-            sum += chunk.reduce(0.0) { $0 + Double(losses[$1, 0]) }
-            guard let gradient else { continue }
-            arithmetic.multiply(studentLogits.slice(rows: chunk), transposed: tableColumns.slice, into: headInput)
-            if let projection {
-                arithmetic.multiply(headInput, transposed: projection.columns.slice, into: input)
-            }
-            goBackThroughNorm(
-                student.slice(rows: range), outputGradient: input, gradient: gradient.slice(rows: range))
+            sum += (0..<rows.count).reduce(0.0) { $0 + Double(losses[$1, 0]) }
+            if let gradient { goBack(left, student.slice(rows: rows), scratch, into: gradient.slice(rows: rows)) }
         }
-        return sum / Double(tokens)
+        return sum / Double(student.rows)
+    }
+
+    /// Memory for what goes into the head, of a chunk of tokens: behind the norm, and behind the projection.
+    typealias Scratch = (normalized: Matrix, projected: Matrix?)
+
+    func makeScratch() -> Scratch {
+        (
+            Matrix(uninitializedRows: Self.chunk, columns: forward.configuration.hiddenSize),
+            projection.map { Matrix(uninitializedRows: Self.chunk, columns: $0.rows.rows) }
+        )
+    }
+
+    func makeLogits() -> Matrix { Matrix(uninitializedRows: Self.chunk, columns: table.rows) }
+
+    func forEachChunk(of stream: Matrix, _ body: (Range<Int>) -> Void) {
+        for first in stride(from: 0, to: stream.rows, by: Self.chunk) {
+            body(first..<min(first + Self.chunk, stream.rows))
+        }
+    }
+
+    /// The logits of a chunk of tokens, before they are capped.
+    func computeLogits(_ stream: MatrixSlice, _ scratch: Scratch, into logits: MatrixSlice) {
+        let input = scratch.normalized.slice(rows: 0..<stream.rows)
+        normalize(stream, into: input)
+        guard let projection, let projected = scratch.projected?.slice(rows: 0..<stream.rows) else {
+            return arithmetic.multiply(input, transposed: table.slice, into: logits)
+        }
+        arithmetic.multiply(input, transposed: projection.rows.slice, into: projected)
+        arithmetic.multiply(projected, transposed: table.slice, into: logits)
+    }
+
+    /// From the derivatives by a chunk's logits to those by its streams.
+    func goBack(
+        _ logits: MatrixSlice, _ stream: MatrixSlice, _ scratch: Scratch, into gradient: MatrixSlice
+    ) {
+        let input = scratch.normalized.slice(rows: 0..<stream.rows)
+        if let projection, let projected = scratch.projected?.slice(rows: 0..<stream.rows) {
+            arithmetic.multiply(logits, transposed: tableColumns.slice, into: projected)
+            arithmetic.multiply(projected, transposed: projection.columns.slice, into: input)
+        } else {
+            arithmetic.multiply(logits, transposed: tableColumns.slice, into: input)
+        }
+        goBackThroughNorm(stream, outputGradient: input, gradient: gradient)
     }
 
     private func normalize(_ stream: MatrixSlice, into output: MatrixSlice) {

@@ -5,19 +5,19 @@ import Tensors
 import Transformer
 
 extension LayerBackward {
-    func goBackThroughMLP(_ weights: LayerWeights, stream: Matrix, into result: LayerGradients) {
+    func goBackThroughMLP(_ weights: LayerWeights, stream: Matrix, _ reached: Reached) {
         let (kept, turned) = (activations, gradients)
         goBackThroughNormBehind(sums?.mlp, weights.postAttentionNorm, stream: stream)
         let product = goBackThroughOutputNorm(outputs?.mlp, weights.mlpOutputNorm, stream: stream)
-        let down = result.projections.count - 1
-        multiplyOuter(product.slice, activated.slice, into: result.projections[down])
+        let down = weights.mlpInputs.upperBound
+        reached(down, product.slice, activated.slice)
         // The derivative by what went into the down projection, in the place of that.
         multiply(product.slice, by: weights.down, into: activated.slice)
         goBackThroughActivation(hasGate: weights.gate != nil)
-        multiplyOuter(kept.up.slice, mlpInput.slice, into: result.projections[down - 1])
+        reached(down - 1, kept.up.slice, mlpInput.slice)
         multiply(kept.up.slice, by: weights.up, into: turned.normalized.slice)
         if let gate = weights.gate {
-            multiplyOuter(kept.gate.slice, mlpInput.slice, into: result.projections[down - 2])
+            reached(down - 2, kept.gate.slice, mlpInput.slice)
             multiply(kept.gate.slice, by: gate, into: turned.change.slice)
             arithmetic.add(turned.change.slice, to: turned.normalized.slice)
         }
@@ -39,13 +39,11 @@ extension LayerBackward {
         }
     }
 
-    func goBackThroughAttention(
-        _ weights: LayerWeights, input: Matrix, stream: Matrix, into result: LayerGradients
-    ) {
+    func goBackThroughAttention(_ weights: LayerWeights, input: Matrix, stream: Matrix, _ reached: Reached) {
         let (kept, turned) = (activations, gradients)
         goBackThroughNormBehind(sums?.attention, weights.inputNorm, stream: stream)
         let product = goBackThroughOutputNorm(outputs?.attention, weights.attentionOutputNorm, stream: stream)
-        multiplyOuter(product.slice, kept.attended.slice, into: result.projections[3])
+        reached(3, product.slice, kept.attended.slice)
         multiply(product.slice, by: weights.output, into: turned.attended.slice)
         let heads = configuration.keyValueHeadCount
         let length = forward.length
@@ -65,11 +63,10 @@ extension LayerBackward {
         }
         let read = configuration.normsBefore ? kept.normalized : input
         let parts = [
-            (turned.queries, weights.query, result.projections[0]), (turned.keys, weights.key, result.projections[1]),
-            (turned.values, weights.value, result.projections[2]),
+            (turned.queries, weights.query), (turned.keys, weights.key), (turned.values, weights.value),
         ]
-        for (index, (gradient, weight, target)) in parts.enumerated() {
-            multiplyOuter(gradient.slice, read.slice, into: target)
+        for (index, (gradient, weight)) in parts.enumerated() {
+            reached(index, gradient.slice, read.slice)
             multiply(gradient.slice, by: weight, into: index == 0 ? turned.normalized.slice : turned.change.slice)
             if index > 0 { arithmetic.add(turned.change.slice, to: turned.normalized.slice) }
         }

@@ -104,8 +104,22 @@ public final class LayerBackward {
     ///   - stream: the loss's derivative by the residual stream behind the layer; becomes the one before it.
     ///   - gradients: become the derivatives by the projections.
     public func goBack(_ weights: LayerWeights, input: Matrix, stream: Matrix, into gradients: LayerGradients) {
-        goBackThroughMLP(weights, stream: stream, into: gradients)
-        goBackThroughAttention(weights, input: input, stream: stream, into: gradients)
+        goBack(weights, input: input, stream: stream) { place, gradient, input in
+            multiplyOuter(gradient, input, into: gradients.projections[place])
+        }
+    }
+
+    /// A projection that the way back has reached.
+    /// - Parameters:
+    ///   - place: among ``LayerWeights/projections``.
+    ///   - gradient: the loss's derivative by its output, `[tokens, rows]`.
+    ///   - input: what went into it, `[tokens, columns]`.
+    public typealias Reached = (_ place: Int, _ gradient: MatrixSlice, _ input: MatrixSlice) -> Void
+
+    /// The same for who wants something else of the derivatives than their products with inputs.
+    public func goBack(_ weights: LayerWeights, input: Matrix, stream: Matrix, reached: Reached) {
+        goBackThroughMLP(weights, stream: stream, reached)
+        goBackThroughAttention(weights, input: input, stream: stream, reached)
     }
 
     /// What goes into the MLP's products.

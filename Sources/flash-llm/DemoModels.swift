@@ -34,10 +34,7 @@ struct DemoModels {
             arithmetic: Arithmetic(pool: pool))
         let target = root + "/pruned"
         let report = try write("pruning", files, to: target) {
-            try pruner.prune(to: $0) {
-                guard case .pruning(let done, let count) = $0 else { return }
-                progress.update("pruning", completed: done, of: count, unit: .things("matrices"))
-            }
+            try pruner.prune(to: $0) { progress.update($0, of: "the model") }
         }
         return (target, report.sparsity)
     }

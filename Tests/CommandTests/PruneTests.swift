@@ -151,7 +151,8 @@ import Testing
                 ["prune", "model", "--sparsity", "0.5", "--method", "sparsegpt", "-o", "out-\(number)", "--json"]
                     + source, in: scratch
             ).json()
-            #expect(json["method"] == "sparsegpt" && json["sparsity"] == 0.5)
+            // Each matrix has its own share.
+            #expect(json["method"] == "sparsegpt" && abs((json["sparsity"]?.doubleValue ?? 0) - 0.5) <= 1e-3)
             written.append(try scratch.bytes("out-\(number)/model.safetensors"))
         }
         #expect(written[5] == written[0])

@@ -124,8 +124,9 @@ import Transformer
     }
 
     /// Zeros where they do least damage, then a training that comes nearer to the dense model and keeps them.
-    @Test(arguments: FamilyFixture.all) func spreadsByDamageAndRecovers(fixture: FamilyFixture) throws {
-        let report = try pruner(fixture, .wanda, sparsity: 0.6, allocation: .damage, recoverySteps: 24).prune(
+    @Test(arguments: FamilyFixture.all, [SparsityAllocation.damage, .fisher])
+    func spreadsZerosAndRecovers(fixture: FamilyFixture, allocation: SparsityAllocation) throws {
+        let report = try pruner(fixture, .wanda, sparsity: 0.6, allocation: allocation, recoverySteps: 24).prune(
             to: ModelRewriter.Destination(path: scratch.path("recovered"), overwriting: false, companions: { _ in }))
         #expect(abs(report.sparsity - 0.6) <= 0.02)
         let shares = report.matrices.map { Double($0.zeroCount) / Double($0.elementCount) }

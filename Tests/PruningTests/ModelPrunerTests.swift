@@ -170,7 +170,7 @@ import Testing
     }
 
     /// All zeros together are as many as without it; matrices differ.
-    @Test(arguments: [SparsityAllocation.owl, .damage], [PruningMethod.magnitude, .sparsegpt])
+    @Test(arguments: [SparsityAllocation.owl, .damage, .fisher], [PruningMethod.magnitude, .sparsegpt])
     func allocates(allocation: SparsityAllocation, method: PruningMethod) throws {
         var sparsities: [[Double]] = []
         for threads in [1, 3] {

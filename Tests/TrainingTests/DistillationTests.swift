@@ -66,6 +66,47 @@ import Testing
         #expect(abs(slope - length) <= 0.01 * length, "\(slope), expected \(length)")
     }
 
+    /// The squares of derivatives for drawn tokens are on average what the divergence says that moving streams does.
+    @Test func drawnGradientsAreTheFisherInformation() throws {
+        let (dense, _, configuration) = try models()
+        let forward = LayerForward(
+            configuration, length: 4, arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2)))
+        let head = try DistillationHead(dense, forward: forward)
+        var generator = SplitMix64(seed: 4)
+        // More tokens than the head takes at a time.
+        let (tokens, width) = (200, configuration.hiddenSize)
+        let stream = Matrix(
+            rows: tokens, columns: width,
+            (0..<tokens * width).map { _ in Float.random(in: -1...1, using: &generator) })
+        let draws = 200
+        var (sums, squares) = ([Double](repeating: 0, count: width), [Double](repeating: 0, count: width))
+        let gradient = Matrix(uninitializedRows: tokens, columns: width)
+        for seed in 0..<draws {
+            head.drawnGradient(stream, seed: UInt64(seed), into: gradient)
+            for token in 0..<tokens {
+                for column in 0..<width {
+                    let value = Double(gradient[token, column])
+                    sums[column] += value
+                    squares[column] += value * value
+                }
+            }
+        }
+        let again = Matrix(uninitializedRows: tokens, columns: width)
+        head.drawnGradient(stream, seed: UInt64(draws - 1), into: again)
+        #expect(again.elements.elementsEqual(gradient.elements))
+        let count = Double(draws * tokens)
+        for column in stride(from: 0, to: width, by: 5) {
+            let moved = stream.copy()
+            let step: Float = 0.05
+            for token in 0..<tokens { moved[token, column] += step }
+            let expected = 2 * head.loss(student: moved, teacher: stream) / Double(step * step)
+            let found = squares[column] / count
+            #expect(abs(found - expected) <= 0.06 * expected, "\(column): \(found), expected \(expected)")
+            // Five standard deviations.
+            #expect(abs(sums[column] / count) <= 5 * (found / count).squareRoot())
+        }
+    }
+
     /// It comes nearer to the teacher on tokens that it learns from, and zeros stay.
     /// With float32 products, and with bf16 ones where there are such.
     @Test(arguments: Kernels.underTest.indices, [Arithmetic.Precision.float32, .bfloat16])

@@ -11,6 +11,8 @@ public enum SparsityAllocation: String, Sendable, CaseIterable {
     case owl
     /// Attention and MLP of every layer are pruned by themselves, to see what the model's answers lose by it.
     case damage
+    /// Weights are compared over the whole model by what the Fisher information says of them.
+    case fisher
 
     /// One line for help texts.
     public var summary: String {
@@ -18,11 +20,19 @@ public enum SparsityAllocation: String, Sendable, CaseIterable {
         case .uniform: "every matrix the same"
         case .owl: "layers with more outliers keep more weights (OWL)"
         case .damage: "what hurts the model's answers less, measured half a layer at a time, loses more"
+        case .fisher: "what the model's answers depend on less, by gradients (Fisher information), loses more: the best"
         }
     }
 }
 
 extension SparsityAllocation {
+    /// What gives the best models, for who asks for nothing: methods that look at no more than the sizes of inputs are
+    /// left as their authors have them, and a pattern's zeros are everywhere alike.
+    public static func usual(for method: PruningMethod, _ structure: MaskStructure) -> SparsityAllocation {
+        if case .pattern = structure { return .uniform }
+        return method.makePruner().needs == .products ? .fisher : .uniform
+    }
+
     /// Sequences that are looked at, and those that damage is measured on.
     private static let observedSequences = 16
     private static let probedSequences = 2
@@ -30,7 +40,7 @@ extension SparsityAllocation {
     /// - Parameters:
     ///   - sparsity: of the whole model; with a budget, what it takes where all matrices are alike.
     ///   - budget: what decides on the share of zeros, of which other ways to spread them take more or fewer.
-    ///   - progress: called with the number of blocks whose damage is known, and of all.
+    ///   - progress: called with the number of steps done, and of all.
     /// - Throws: `CheckpointError`, `PruningError`.
     func plan(
         _ checkpoint: Checkpoint, configuration: ModelConfiguration, tokens: CalibrationTokens, sparsity: Double,
@@ -38,6 +48,10 @@ extension SparsityAllocation {
     ) throws -> SparsityPlan {
         func fitting(_ plan: (Double) -> SparsityPlan) throws -> SparsityPlan {
             plan(try budget?.sparsity(plan) ?? sparsity)
+        }
+        if budget == nil && sparsity == 0 {
+            return .uniform(
+                0, layers: configuration.layerCount, matrices: configuration.family.projections(layer: 0).count)
         }
         func observe() throws -> DenseObservation {
             try DenseObservation(
@@ -56,13 +70,29 @@ extension SparsityAllocation {
                     checkpoint: checkpoint, observation: try observe(),
                     probe: Array(tokens.sequences.suffix(Self.probedSequences)), arithmetic: arithmetic
                 ).plans(measuredAt: sparsity, progress: progress))
+        case .fisher:
+            let information = try FisherInformation(
+                checkpoint, configuration: configuration, tokens: tokens.prefix(Self.observedSequences),
+                arithmetic: arithmetic, progress: progress)
+            return try fitting(
+                try FisherAllocation(checkpoint: checkpoint, configuration: configuration, information: information)
+                    .plans())
         }
     }
 }
 
-/// The share of zeros of every matrix of a model, layer by layer and within a layer in the order of use.
+/// What is asked of every matrix of a model, layer by layer and within a layer in the order of use.
 struct SparsityPlan: Equatable {
+    /// The share of zeros.
     let sparsities: [[Double]]
+    /// What the weights of each row are multiplied by where they are compared with those of other rows; nil where all
+    /// rows count alike.
+    let rowScales: [[[Float]]]?
+
+    init(sparsities: [[Double]], rowScales: [[[Float]]]? = nil) {
+        self.sparsities = sparsities
+        self.rowScales = rowScales
+    }
 
     static func uniform(_ sparsity: Double, layers: Int, matrices: Int) -> SparsityPlan {
         SparsityPlan(sparsities: Array(repeating: Array(repeating: sparsity, count: matrices), count: layers))
@@ -103,16 +133,26 @@ struct DenseObservation {
     /// What Wanda calls a weight's importance, its magnitude times its input's norm, of some rows of a matrix, in
     /// rising order.
     func importances(layer: Int, matrix: Int) throws(PruningError) -> [Float] {
-        let weights = layers[layer].projections[matrix].slice
-        let norms = try inputs[layer][matrix].finiteSquares().map { Float($0.squareRoot()) }
-        let step = max(weights.rows * weights.columns / Self.sampledWeights, 1)
+        layers[layer].projections[matrix].risingImportances(
+            columns: try inputs[layer][matrix].finiteSquares().map { Float($0.squareRoot()) })
+    }
+}
+
+extension Matrix {
+    /// Of a matrix whose importances are looked at; whole rows of it.
+    private static let sampledWeights = 1 << 16
+
+    /// The magnitudes of the weights of some rows, times a factor for each column and row, in rising order.
+    func risingImportances(columns factors: [Float], rows rowFactors: [Float]? = nil) -> [Float] {
+        let weights = slice
+        let step = max(rows * columns / Self.sampledWeights, 1)
         var result: [Float] = []
-        for row in stride(from: 0, to: weights.rows, by: step) {
-            for column in 0..<weights.columns { result.append(weights.row(row)[column].magnitude * norms[column]) }
+        for row in stride(from: 0, to: rows, by: step) {
+            let rowFactor = rowFactors?[row] ?? 1
+            for column in 0..<columns {
+                result.append(weights.row(row)[column].magnitude * factors[column] * rowFactor)
+            }
         }
         return result.sorted()
     }
-
-    /// Of a matrix whose importances are looked at; whole rows of it.
-    private static let sampledWeights = 1 << 16
 }

@@ -29,10 +29,10 @@ struct PruneCommand: ParsableCommand {
               flash-llm prune ./model --sparsity 0.5 --method sparsegpt -o pruned
               flash-llm prune ./model --sparsity 0.5 --method wanda --calibration book.txt -o pruned
               flash-llm prune ./model --sparsity 0.5 --method sparsegpt --recover 15m -o pruned
-              flash-llm prune ./model --sparsity 0.7 --method alps --allocation damage -o pruned
+              flash-llm prune ./model --sparsity 0.7 --method alps -o pruned
               flash-llm prune ./model --method sparsegpt --structure 2:4 -o pruned
               flash-llm prune ./model --budget 1.2x --method sparsegpt -o pruned
-              flash-llm prune ./model --budget 90MB --head i8 --values i8 --method alps --allocation damage -o pruned
+              flash-llm prune ./model --budget 90MB --head i8 --values i8 --method alps -o pruned
               flash-llm prune ./model --sparsity 0.5 --method alps --values i4 -o pruned
               flash-llm prune ./model --sparsity 0.5 -o pruned --force --json | jq .zeros
             """)
@@ -62,8 +62,11 @@ struct PruneCommand: ParsableCommand {
             valueName: "matrix|layer"))
     var order = PruningOrder.matrix.rawValue
 
-    @Option(help: ArgumentHelp("How zeros are spread over matrices: \(allocationNames)."))
-    var allocation = SparsityAllocation.uniform.rawValue
+    @Option(
+        help: ArgumentHelp(
+            "How zeros are spread over matrices: \(allocationNames). (default: fisher for methods that move weights, "
+                + "else uniform)", valueName: "allocation"))
+    var allocation: String?
 
     @Option(
         parsing: .unconditional,
@@ -127,7 +130,10 @@ struct PruneCommand: ParsableCommand {
     }
 
     private func chosenAllocation() throws(ValidationError) -> SparsityAllocation {
-        try named(allocation, "allocation", among: SparsityAllocation.allCases.map { ($0.rawValue, $0) })
+        guard let allocation else {
+            return .usual(for: try chosenMethod(), MaskStructure(structure) ?? .automatic)
+        }
+        return try named(allocation, "allocation", among: SparsityAllocation.allCases.map { ($0.rawValue, $0) })
     }
 
     /// - Parameter fitting: the share of zeros that a budget leads to.
@@ -202,7 +208,8 @@ struct PruneCommand: ParsableCommand {
                 "sparsity",
                 sparsity.map { "\($0)" } ?? budget.budget.map { "by a budget: \($0.description)" } ?? structure
             ), ("structure", structure),
-            ("allocation", allocation), ("order", order), ("compensation", "\(compensation)"),
+            ("allocation", (try? chosenAllocation())?.rawValue ?? "uniform"), ("order", order),
+            ("compensation", "\(compensation)"),
             ("values", values.description),
             ("recover", recover?.description ?? "none"), ("seed", "\(calibration.seed)"),
             (

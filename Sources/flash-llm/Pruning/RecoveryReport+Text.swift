@@ -15,7 +15,7 @@ extension ProgressReporter {
     func update(_ progress: ModelPruner.Progress, of model: String) {
         switch progress {
         case .allocation(let done, let count):
-            update("looking at \(model)", completed: done, of: count, unit: .things("blocks"))
+            update("looking at \(model)", completed: done, of: count, unit: .things("steps"))
         case .pruning(let done, let count):
             update("pruning \(model)", completed: done, of: count, unit: .things("matrices"))
         case .recovery(let course): update(course, of: model)
