@@ -39,8 +39,11 @@ public final class Arithmetic: @unchecked Sendable {
 
     /// Rows of the left operand in one task.
     private static let taskRows = 192
-    /// Rows of the right operand in one task, where the left one has few.
+    /// Rows of the right operand in one task at least, where the left one has few. Every task rounds or copies its part
+    /// of the left operand anew.
     private static let taskColumns = 96
+    /// Tasks that a thread has at least, where there are enough columns.
+    private static let tasksPerThread = 4
 
     /// `output[i, j] = sum over k of left[i, k] * right[j, k]`: the product with the right operand transposed.
     /// - Parameters:
@@ -53,12 +56,15 @@ public final class Arithmetic: @unchecked Sendable {
         precondition(right.isContiguous, "the right operand has gaps between its rows")
         if output.rows == 0 || output.columns == 0 { return }
         let rowTasks = (left.rows + Self.taskRows - 1) / Self.taskRows
-        let columnTasks = rowTasks >= 8 ? 1 : (right.rows + Self.taskColumns - 1) / Self.taskColumns
+        let wanted = (Self.tasksPerThread * pool.threadCount + rowTasks - 1) / rowTasks
+        let blocks = (right.rows + Self.taskColumns - 1) / Self.taskColumns
+        let taskColumns = (blocks + min(wanted, blocks) - 1) / min(wanted, blocks) * Self.taskColumns
+        let columnTasks = (right.rows + taskColumns - 1) / taskColumns
         pool.forEachChunk(rowTasks * columnTasks) { task, thread in
             let first = task / columnTasks * Self.taskRows
             let rows = first..<min(first + Self.taskRows, left.rows)
-            let from = columnTasks == 1 ? 0 : task % columnTasks * Self.taskColumns
-            let to = columnTasks == 1 ? right.rows : min(from + Self.taskColumns, right.rows)
+            let from = task % columnTasks * taskColumns
+            let to = min(from + taskColumns, right.rows)
             multiply(
                 left.slice(rows: rows), transposed: right, rows: from..<to, into: output.slice(rows: rows),
                 scratch: scratch(ofThread: thread))
@@ -83,16 +89,12 @@ public final class Arithmetic: @unchecked Sendable {
     /// `output[j, i] = input[i, j]`
     public func transpose(_ input: MatrixSlice, into output: MatrixSlice) {
         precondition(output.rows == input.columns && output.columns == input.rows)
-        let tile = 32
+        let tile = 64
         pool.forEachChunk((input.columns + tile - 1) / tile) { task, _ in
-            let columns = task * tile..<min((task + 1) * tile, input.columns)
-            for first in stride(from: 0, to: input.rows, by: tile) {
-                let last = min(first + tile, input.rows)
-                for j in columns {
-                    let target = output.row(j)
-                    for i in first..<last { target[i] = input.pointer[i * input.stride + j] }
-                }
-            }
+            let first = task * tile
+            kernels.table.transpose_matrix(
+                input.pointer + first, Int64(input.stride), Int64(input.rows), Int64(min(tile, input.columns - first)),
+                output.row(first), Int64(output.stride))
         }
     }
 

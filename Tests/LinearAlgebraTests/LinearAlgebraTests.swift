@@ -73,6 +73,23 @@ import Testing
         }
     }
 
+    /// Parts of matrices into parts of others, whose other elements stay.
+    @Test(arguments: Kernels.underTest.indices) func transposes(kernels: Int) {
+        let arithmetic = Arithmetic(pool: WorkerPool(threadCount: 2), kernels: Kernels.underTest[kernels])
+        for (m, n) in [(1, 1), (16, 16), (3, 130), (130, 3), (33, 70), (64, 65), (200, 129)] {
+            let input = Self.random(m + 2, n + 3, seed: UInt64(m))
+            let output = Matrix(rows: n + 1, columns: m + 4, Array(repeating: -7, count: (n + 1) * (m + 4)))
+            arithmetic.transpose(
+                input.slice(rows: 1..<m + 1, columns: 2..<n + 2), into: output.slice(rows: 0..<n, columns: 3..<m + 3))
+            for row in 0...n {
+                for column in 0..<m + 4 {
+                    let isInside = row < n && (3..<m + 3).contains(column)
+                    #expect(output[row, column] == (isInside ? input[column - 2, row + 2] : -7))
+                }
+            }
+        }
+    }
+
     @Test func addsUpCrossProducts() {
         let arithmetic = arithmetic()
         let (left, right) = (Self.random(2100, 7, seed: 8), Self.random(2100, 12, seed: 9))

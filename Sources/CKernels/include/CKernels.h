@@ -219,6 +219,10 @@ struct flash_kernels {
 
     // Up to skip_tokens tokens of the input as `[columns, skip_tokens]`, with zeros for the tokens that are missing.
     void (*transpose)(const float *input, int64_t input_stride, int64_t tokens, int64_t columns, float *output);
+    // All of a matrix as `[columns, rows]`.
+    void (*transpose_matrix)(
+        const float *input, int64_t input_stride, int64_t rows, int64_t columns, float *output,
+        int64_t output_stride);
     // The same for quantised weights; first_row is a multiple of 16, end_row too unless it is the last row. Integer
     // sums are exact and are added up in float32 in the order of the groups: an output depends on its row and token
     // alone. `scratch` as in flash_operands.

@@ -27,7 +27,8 @@
         .product_bf16 = bf16_product,                                                                              \
         .product_tiled_bitmap = product_tiled_bitmap, .product_tiled_csl = product_tiled_csl,                      \
         .product_sliced_ellpack = product_sliced_ellpack, .product_quantized = product_quantized,                  \
-        .transpose = transpose, .quantize = quantize, .attend = attend, .join_attention = join_attention,          \
+        .transpose = transpose, .transpose_matrix = transpose_matrix, .quantize = quantize, .attend = attend,      \
+        .join_attention = join_attention,                                                                          \
         .append = append, .rms_norm = rms_norm, .rms_norm_heads = rms_norm_heads, .layer_norm = layer_norm,        \
         .rotate = rotate, .silu_multiply = silu_multiply, .relu = relu, .gelu = gelu, .gelu_tanh = gelu_tanh,      \
         .gelu_tanh_multiply = gelu_tanh_multiply, .soft_cap = soft_cap,                                            \

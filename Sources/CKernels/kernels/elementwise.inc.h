@@ -146,3 +146,19 @@ static void softmax(float *scores, int64_t count, float scale) {
 static void add(float *target, const float *addend, int64_t count) {
     for (int64_t i = 0; i < count; i++) target[i] += addend[i];
 }
+
+// A matrix as its transpose, `[columns, rows]`.
+static void transpose_matrix(
+    const float *input, int64_t input_stride, int64_t rows, int64_t columns, float *output, int64_t output_stride) {
+    for (int64_t c = 0; c < columns; c += LANES) {
+        const int64_t width = columns - c < LANES ? columns - c : LANES;
+        for (int64_t r = 0; r < rows; r += LANES) {
+            const int64_t height = rows - r < LANES ? rows - r : LANES;
+            vec tile[LANES];
+            UNROLL for (int i = 0; i < LANES; i++)
+                tile[i] = i < height ? load_up_to(input + (r + i) * input_stride + c, width) : vec_zero();
+            vec_transpose(tile);
+            for (int64_t i = 0; i < width; i++) store_up_to(output + (c + i) * output_stride + r, tile[i], height);
+        }
+    }
+}
