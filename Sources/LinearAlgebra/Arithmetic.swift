@@ -56,9 +56,9 @@ public final class Arithmetic: @unchecked Sendable {
         precondition(right.isContiguous, "the right operand has gaps between its rows")
         if output.rows == 0 || output.columns == 0 { return }
         let rowTasks = (left.rows + Self.taskRows - 1) / Self.taskRows
-        let wanted = (Self.tasksPerThread * pool.threadCount + rowTasks - 1) / rowTasks
         let blocks = (right.rows + Self.taskColumns - 1) / Self.taskColumns
-        let taskColumns = (blocks + min(wanted, blocks) - 1) / min(wanted, blocks) * Self.taskColumns
+        let parts = min((Self.tasksPerThread * pool.threadCount + rowTasks - 1) / rowTasks, blocks)
+        let taskColumns = (blocks + parts - 1) / parts * Self.taskColumns
         let columnTasks = (right.rows + taskColumns - 1) / taskColumns
         pool.forEachChunk(rowTasks * columnTasks) { task, thread in
             let first = task / columnTasks * Self.taskRows

@@ -26,11 +26,7 @@ extension DistillationHead {
     /// - Parameter place: of that token in the sum of all probabilities, 0..<1.
     private func draw(_ logits: UnsafeMutablePointer<Float>, at place: Double) {
         let count = forward.configuration.vocabularySize
-        let slopes = forward.configuration.logitCap.map { cap in
-            let slopes = UnsafeMutablePointer<Float>.allocate(capacity: count)
-            arithmetic.kernels.cap(logits, count: count, at: cap, slopes: slopes)
-            return slopes
-        }
+        let slopes = cap(logits)
         defer { slopes?.deallocate() }
         arithmetic.kernels.table.softmax(logits, Int64(count), 1)
         var (sum, drawn) = (0.0, 0)
@@ -44,11 +40,8 @@ extension DistillationHead {
         }
     }
 
-    /// A number in 0..<1 for every seed and token: SplitMix64's hash of a counter.
+    /// A number in 0..<1 for every seed and token.
     private static func uniform(_ seed: UInt64, _ token: Int) -> Double {
-        var mixed = ((seed << 32) &+ UInt64(token) &+ 1) &* 0x9E37_79B9_7F4A_7C15
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Double((mixed ^ (mixed >> 31)) >> 11) / 0x1p53
+        Double(SplitMixStream(seed: 0)[(seed << 32) &+ UInt64(token)] >> 11) / 0x1p53
     }
 }

@@ -143,7 +143,8 @@ public final class DistillationHead {
             if student[index] > student[studentTop] { studentTop = index }
             if teacher[index] > teacher[teacherTop] { teacherTop = index }
         }
-        let slopes = cap(student, teacher)
+        let slopes = cap(student)
+        if let limit = forward.configuration.logitCap { arithmetic.kernels.cap(teacher, count: count, at: limit) }
         defer { slopes?.deallocate() }
         let (studentLogit, teacherLogit) = (Double(student[studentTop]), Double(teacher[teacherTop]))
         let teacherLogits = UnsafeMutablePointer<Float>.allocate(capacity: count)
@@ -169,15 +170,11 @@ public final class DistillationHead {
         return difference - teacherSum + studentSum
     }
 
-    /// Caps logits where the model does; what that does to the derivatives by the student's, to be deallocated.
-    private func cap(
-        _ student: UnsafeMutablePointer<Float>, _ teacher: UnsafeMutablePointer<Float>
-    ) -> UnsafeMutablePointer<Float>? {
-        guard let cap = forward.configuration.logitCap else { return nil }
-        let count = table.rows
-        let slopes = UnsafeMutablePointer<Float>.allocate(capacity: count)
-        arithmetic.kernels.cap(teacher, count: count, at: cap)
-        arithmetic.kernels.cap(student, count: count, at: cap, slopes: slopes)
+    /// Caps a token's logits where the model does; what that does to the derivatives by them, to be deallocated.
+    func cap(_ logits: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float>? {
+        guard let limit = forward.configuration.logitCap else { return nil }
+        let slopes = UnsafeMutablePointer<Float>.allocate(capacity: table.rows)
+        arithmetic.kernels.cap(logits, count: table.rows, at: limit, slopes: slopes)
         return slopes
     }
 }

@@ -155,6 +155,11 @@ import Testing
             #expect(json["method"] == "sparsegpt" && abs((json["sparsity"]?.doubleValue ?? 0) - 0.5) <= 1e-3)
             written.append(try scratch.bytes("out-\(number)/model.safetensors"))
         }
+        let uniform = try Tool.run(
+            ["prune", "model", "--sparsity", "0.5", "--method", "sparsegpt", "--allocation", "uniform"] + sources[0]
+                + ["-o", "uniform", "--json"], in: scratch
+        ).json()
+        #expect(uniform["method"] == "sparsegpt" && uniform["sparsity"] == 0.5)
         #expect(written[5] == written[0])
         #expect(Set(written).count == 5)
         let all = ["--calibration", "text.txt", "--own-texts", "1"] + sources[0]

@@ -35,20 +35,26 @@ import Testing
         }
     }
 
-    /// The divergence by its formula in double precision, and its derivative by differences.
-    @Test func lossIsTheFormula() throws {
+    /// The dense model's end, and the width of the streams that go into it.
+    private func head() throws -> (head: DistillationHead, width: Int) {
         let (dense, _, configuration) = try models()
         let forward = LayerForward(
             configuration, length: 5, arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2)))
-        let head = try DistillationHead(dense, forward: forward)
-        var generator = SplitMix64(seed: 3)
-        func stream() -> Matrix {
-            Matrix(
-                rows: 70, columns: configuration.hiddenSize,
-                (0..<70 * configuration.hiddenSize).map { _ in Float.random(in: -1...1, using: &generator) })
-        }
-        let (student, teacher) = (stream(), stream())
-        let gradient = Matrix(uninitializedRows: 70, columns: configuration.hiddenSize)
+        return (try DistillationHead(dense, forward: forward), configuration.hiddenSize)
+    }
+
+    private func stream(_ tokens: Int, _ width: Int, seed: UInt64) -> Matrix {
+        var generator = SplitMix64(seed: seed)
+        return Matrix(
+            rows: tokens, columns: width,
+            (0..<tokens * width).map { _ in Float.random(in: -1...1, using: &generator) })
+    }
+
+    /// The divergence by its formula in double precision, and its derivative by differences.
+    @Test func lossIsTheFormula() throws {
+        let (head, width) = try head()
+        let (student, teacher) = (stream(70, width, seed: 3), stream(70, width, seed: 5))
+        let gradient = Matrix(uninitializedRows: 70, columns: width)
         let loss = head.loss(student: student, teacher: teacher, gradient: gradient)
         #expect(abs(head.loss(student: student, teacher: teacher) - loss) <= 1e-12)
         #expect(loss > 0)
@@ -68,17 +74,10 @@ import Testing
 
     /// The squares of derivatives for drawn tokens are on average what the divergence says that moving streams does.
     @Test func drawnGradientsAreTheFisherInformation() throws {
-        let (dense, _, configuration) = try models()
-        let forward = LayerForward(
-            configuration, length: 4, arithmetic: Arithmetic(pool: WorkerPool(threadCount: 2)))
-        let head = try DistillationHead(dense, forward: forward)
-        var generator = SplitMix64(seed: 4)
+        let (head, width) = try head()
         // More tokens than the head takes at a time.
-        let (tokens, width) = (200, configuration.hiddenSize)
-        let stream = Matrix(
-            rows: tokens, columns: width,
-            (0..<tokens * width).map { _ in Float.random(in: -1...1, using: &generator) })
-        let draws = 200
+        let (tokens, draws) = (200, 200)
+        let stream = stream(tokens, width, seed: 4)
         var (sums, squares) = ([Double](repeating: 0, count: width), [Double](repeating: 0, count: width))
         let gradient = Matrix(uninitializedRows: tokens, columns: width)
         for seed in 0..<draws {

@@ -1,4 +1,4 @@
-// Norm, rotation, activation, addition.
+// Norm, rotation, activation, addition, transposition.
 
 // e^a to about 2 units in the last place. e^a below 2^-126 is 0 (so a masked score counts nothing), NaN stays NaN.
 // a = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor polynomial of degree 7 (error 5e-9); ln 2 in two parts
@@ -147,6 +147,13 @@ static void add(float *target, const float *addend, int64_t count) {
     for (int64_t i = 0; i < count; i++) target[i] += addend[i];
 }
 
+// `height` rows of `width` elements, LANES at most of both, as columns; zeros where there are none.
+ALWAYS_INLINE void load_columns(const float *input, int64_t stride, int64_t height, int64_t width, vec columns[LANES]) {
+    UNROLL for (int i = 0; i < LANES; i++)
+        columns[i] = i < height ? load_up_to(input + i * stride, width) : vec_zero();
+    vec_transpose(columns);
+}
+
 // A matrix as its transpose, `[columns, rows]`.
 static void transpose_matrix(
     const float *input, int64_t input_stride, int64_t rows, int64_t columns, float *output, int64_t output_stride) {
@@ -155,9 +162,7 @@ static void transpose_matrix(
         for (int64_t r = 0; r < rows; r += LANES) {
             const int64_t height = rows - r < LANES ? rows - r : LANES;
             vec tile[LANES];
-            UNROLL for (int i = 0; i < LANES; i++)
-                tile[i] = i < height ? load_up_to(input + (r + i) * input_stride + c, width) : vec_zero();
-            vec_transpose(tile);
+            load_columns(input + r * input_stride + c, input_stride, height, width, tile);
             for (int64_t i = 0; i < width; i++) store_up_to(output + (c + i) * output_stride + r, tile[i], height);
         }
     }

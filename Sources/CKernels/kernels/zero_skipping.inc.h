@@ -218,9 +218,7 @@ static void transpose(const float *input, int64_t input_stride, int64_t tokens, 
         const int64_t width = columns - k < LANES ? columns - k : LANES;
         for (int64_t t = 0; t < SKIP_TOKENS; t += LANES) {
             vec tile[LANES];
-            UNROLL for (int i = 0; i < LANES; i++)
-                tile[i] = t + i < tokens ? vec_load_part(input + (t + i) * input_stride + k, width) : vec_zero();
-            vec_transpose(tile);
+            load_columns(input + t * input_stride + k, input_stride, tokens - t, width, tile);
             for (int64_t i = 0; i < width; i++) vec_store(output + (k + i) * SKIP_TOKENS + t, tile[i]);
         }
     }

@@ -1,3 +1,5 @@
+import Tensors
+
 /// The generator xoshiro256++, its state filled from a seed by SplitMix64.
 ///
 /// Integer arithmetic only, so that a seed gives the same numbers on every machine.
@@ -7,15 +9,8 @@ struct Xoshiro256: RandomNumberGenerator, Sendable {
     private var state: (UInt64, UInt64, UInt64, UInt64)
 
     init(seed: UInt64) {
-        var counter = seed
-        func splitMix() -> UInt64 {
-            counter &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = counter
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
-        }
-        state = (splitMix(), splitMix(), splitMix(), splitMix())
+        let numbers = SplitMixStream(seed: seed)
+        state = (numbers[0], numbers[1], numbers[2], numbers[3])
     }
 
     /// - Precondition: the state is not all zero.

@@ -49,20 +49,16 @@ extension SparsityAllocation {
         func fitting(_ plan: (Double) -> SparsityPlan) throws -> SparsityPlan {
             plan(try budget?.sparsity(plan) ?? sparsity)
         }
-        if budget == nil && sparsity == 0 {
-            return .uniform(
-                0, layers: configuration.layerCount, matrices: configuration.family.projections(layer: 0).count)
-        }
+        let uniform = SparsityPlan.uniform(
+            sparsity, layers: configuration.layerCount, matrices: configuration.family.projections(layer: 0).count)
+        if budget == nil && sparsity == 0 { return uniform }
         func observe() throws -> DenseObservation {
             try DenseObservation(
                 checkpoint, configuration: configuration, tokens: tokens.prefix(Self.observedSequences),
                 arithmetic: arithmetic)
         }
         switch self {
-        case .uniform:
-            return .uniform(
-                sparsity, layers: configuration.layerCount,
-                matrices: configuration.family.projections(layer: 0).count)
+        case .uniform: return uniform
         case .owl: return try fitting(try OutlierAllocation().plans(try observe()))
         case .damage:
             return try fitting(

@@ -195,21 +195,20 @@ struct PruneCommand: ParsableCommand {
             report ? try QualityComparison(before: path, after: output.output, pool: pool, progress: progress) : nil
         if report {
             try PruningReport(
-                model: model.model, settings: settings, result: result, quality: quality, seconds: seconds
+                model: model.model, settings: try settings(), result: result, quality: quality, seconds: seconds
             ).write(to: output.output)
         }
         say(result, quality: quality, seconds: seconds)
     }
 
-    private var settings: [(name: String, value: String)] {
+    private func settings() throws(ValidationError) -> [(name: String, value: String)] {
         [
             ("method", method),
             (
                 "sparsity",
                 sparsity.map { "\($0)" } ?? budget.budget.map { "by a budget: \($0.description)" } ?? structure
             ), ("structure", structure),
-            ("allocation", (try? chosenAllocation())?.rawValue ?? "uniform"), ("order", order),
-            ("compensation", "\(compensation)"),
+            ("allocation", try chosenAllocation().rawValue), ("order", order), ("compensation", "\(compensation)"),
             ("values", values.description),
             ("recover", recover?.description ?? "none"), ("seed", "\(calibration.seed)"),
             (
