@@ -53,8 +53,15 @@ public struct CalibrationTokens: Sendable, Equatable {
         ["sequences": .array(sequences.map { .array($0.map { .integer(Int($0)) }) })]
     }
 
-    /// The first sequences.
-    func prefix(_ count: Int) -> CalibrationTokens { CalibrationTokens(Array(sequences.prefix(count)), length: length) }
+    /// The first sequences, as many as have `tokens` tokens: at least one.
+    func prefix(tokens: Int) -> CalibrationTokens {
+        CalibrationTokens(Array(sequences.prefix(max(tokens / length, 1))), length: length)
+    }
+
+    /// The last ones.
+    func suffix(tokens: Int) -> CalibrationTokens {
+        CalibrationTokens(Array(sequences.suffix(max(tokens / length, 1))), length: length)
+    }
 
     private init(_ sequences: [[Int32]], length: Int) {
         self.sequences = sequences

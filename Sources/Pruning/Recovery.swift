@@ -11,39 +11,32 @@ import Transformer
 struct Recovery {
     let dense: Checkpoint
     let configuration: ModelConfiguration
-    let calibration: CalibrationTokens
+    private let texts: RecoveryTexts
     let length: RecoveryLength
     /// Of few bits, that weights keep having; nil for none.
     let values: ValueGrid?
     let arithmetic: Arithmetic
 
+    /// What is learnt from and held out.
+    var calibration: CalibrationTokens { texts.calibration }
+
     /// What makes two trainings the same, the student aside.
     var fingerprint: String {
         let precision = arithmetic.precision == .float32 ? "f32" : "bf16"
         let kept = values.map { " \($0)" } ?? ""
-        return "recovery 1 \(dense.path) \(length) \(calibration.checksum) \(precision)\(kept)"
+        return "recovery 2 \(dense.path) \(length) \(calibration.checksum) \(precision)\(kept)"
     }
 
-    /// Sequences of one step, and of what is held out.
-    static let sequencesPerStep = 2
-    static let heldOutSequences = 4
-    static let secondsBetweenStates = 60.0
+    private static let secondsBetweenStates = 60.0
 
     /// - Throws: `PruningError` if there are too few tokens to learn from.
     init(
         dense: Checkpoint, configuration: ModelConfiguration, calibration: CalibrationTokens, length: RecoveryLength,
         values: ValueGrid?, arithmetic: Arithmetic
     ) throws(PruningError) {
-        let least = Self.heldOutSequences + Self.sequencesPerStep
-        guard calibration.sequences.count >= least else {
-            throw PruningError(
-                "the texts to recover on",
-                expected: "at least \(least) sequences, \(Self.heldOutSequences) to hold out",
-                found: "\(calibration.sequences.count)")
-        }
         self.dense = dense
         self.configuration = configuration
-        self.calibration = calibration
+        texts = try RecoveryTexts(calibration)
         self.length = length
         self.values = values
         self.arithmetic = arithmetic
@@ -59,12 +52,8 @@ struct Recovery {
     ) throws -> RecoveryReport {
         let distiller = try Distiller(
             student: layers, values: values, teacher: dense, configuration: configuration,
-            sequences: Self.sequencesPerStep,
-            length: calibration.length, arithmetic: arithmetic)
-        let heldOut = calibration.sequences.suffix(Self.heldOutSequences)
-        let probes = try stride(from: heldOut.startIndex, to: heldOut.endIndex, by: Self.sequencesPerStep).map {
-            try distiller.probe(Array(heldOut[$0..<$0 + Self.sequencesPerStep]))
-        }
+            sequences: texts.perStep, length: calibration.length, arithmetic: arithmetic)
+        let probes = try texts.heldOut.map { try distiller.probe($0) }
         func look() throws -> Double { try probes.reduce(0.0) { $0 + (try distiller.loss($1)) } / Double(probes.count) }
         var course: RecoveryCourse
         if let notes = try work.readState(of: distiller, isBest: false), let kept = RecoveryCourse(notes) {
@@ -72,13 +61,11 @@ struct Recovery {
         } else {
             course = RecoveryCourse(length, before: try look())
         }
-        let learnt = calibration.sequences.dropLast(Self.heldOutSequences)
         var saved = ContinuousClock.now
         try progress(RecoveryProgress(course))
         while !course.isOver {
-            let step = course.losses.count
-            let batch = (0..<Self.sequencesPerStep).map { learnt[(step * Self.sequencesPerStep + $0) % learnt.count] }
             let start = ContinuousClock.now
+            let batch = texts.batch(ofStep: course.losses.count)
             course.losses.append(try distiller.step(batch, of: course.stepCount ?? .max))
             course.plan(length, seconds: (ContinuousClock.now - start) / .seconds(1))
             if course.isTimeToLook {
@@ -96,6 +83,6 @@ struct Recovery {
         if !course.isBest { try work.readState(of: distiller, isBest: true) }
         return RecoveryReport(
             before: course.before, after: course.best, losses: course.losses,
-            tokenCount: course.losses.count * Self.sequencesPerStep * calibration.length)
+            tokenCount: course.losses.count * texts.perStep * calibration.length)
     }
 }

@@ -24,13 +24,13 @@ public enum RecoveryLength: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// Sequences to learn from, none of them twice if there are so many steps, and those to hold out.
+    /// Sequences of so many tokens to learn from, none of them twice if there are so many steps, and those to hold out.
     ///
-    /// Minutes are thought to be 300 sequences at most: more are not worth the time to write them.
-    public var sequenceCount: Int {
+    /// Minutes are thought to be 150 steps at most: more texts are not worth the time to write them.
+    public func sequenceCount(ofLength length: Int) -> Int {
         switch self {
-        case .steps(let count): count * Recovery.sequencesPerStep + Recovery.heldOutSequences
-        case .minutes(let minutes): max(min(Int(minutes * 20), 300), 16)
+        case .steps(let count): RecoveryTexts.count(steps: count, length: length)
+        case .minutes(let minutes): RecoveryTexts.count(steps: max(Int(min(minutes * 10, 150)), 6), length: length)
         }
     }
 }

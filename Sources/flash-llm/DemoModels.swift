@@ -20,17 +20,17 @@ struct DemoModels {
     let progress: ProgressReporter
     let interrupts: InterruptHandler
 
-    /// Texts that the model writes, to look at its activations on.
-    static let texts = 32
+    /// What the model writes, to look at its activations on: little, since the demo is to take less than two minutes.
+    static let tokens = 8192
 
     func prune(_ path: String, sparsity: Double) throws -> (path: String, sparsity: Double) {
         let files = try ModelFiles(path: path)
-        // Few and short ones: the demo is to take less than two minutes.
-        let texts = try CalibrationOptions.parse(["--length", "256"])
+        let texts = try CalibrationOptions.parse([])
         let pruner = try ModelPruner(
             files.checkpoint, configuration: files.configuration, method: .sparsegpt,
             target: PruningTarget(sparsity: sparsity),
-            calibration: try texts.tokens(files, path: path, count: Self.texts, pool: pool, progress: progress),
+            calibration: try texts.tokens(
+                files, path: path, for: .pruning(tokens: Self.tokens), pool: pool, progress: progress),
             arithmetic: Arithmetic(pool: pool))
         let target = root + "/pruned"
         let report = try write("pruning", files, to: target) {

@@ -86,8 +86,8 @@ import Testing
         let outcome = try Tool.run(arguments + ["out"], in: scratch)
         #expect(outcome.status == 0 && outcome.errors == "")
         let lines = outcome.output.split(separator: "\n")
-        #expect(lines.count == 4 && lines[1].hasPrefix("recovered in 3 steps of 32 tokens"))
-        #expect(try scratch.text("out/report.html").contains("recovered in 3 steps of 32 tokens"))
+        #expect(lines.count == 4 && lines[1].hasPrefix("recovered in 3 steps of 1024 tokens"))
+        #expect(try scratch.text("out/report.html").contains("recovered in 3 steps of 1024 tokens"))
         let json = try Tool.run(arguments + ["again", "--json"], in: scratch).json()
         #expect(json["sparsity"] == 0.5 && json["recovery"]?["steps"] == 3)
         #expect(try scratch.bytes("out/model.safetensors") == scratch.bytes("again/model.safetensors"))
@@ -131,6 +131,30 @@ import Testing
         try Tool.run("pack", "model", "-o", "x", "--format", "tiled-cls", in: scratch).expectFailure(
             "did you mean 'tiled-csl'?", status: 64)
         #expect(scratch.entries() == ["model"])
+    }
+
+    /// A pruned model is fitted to its texts, so that a recovery learns little from them.
+    @Test func recoversOnOtherTexts() throws {
+        try TinyModel(type: .f16).write(to: scratch.path("model"))
+        let home = ["FLASH_LLM_HOME": scratch.path("home")]
+        let arguments = ["--length", "16", "--json", "-o"]
+        let prune = ["prune", "model", "--sparsity", "0.5", "--method", "wanda", "--samples", "40", "--recover", "2"]
+        func run(_ arguments: [String]) throws -> JSON {
+            try Tool.start(arguments, in: scratch, environment: home).wait().json()
+        }
+        let both = try run(prune + arguments + ["both"])
+        #expect(both["recovery"]?["tokens"] == 2048)
+        let files = scratch.entries("home/calibration").sorted { $0.count < $1.count }
+        try #require(files.count == 2 && files[1].hasSuffix("-recovery.json"))
+        let texts = try files.map { name in
+            try JSON(parsing: try scratch.text("home/calibration/\(name)"))["sequences"]?.arrayValue ?? []
+        }
+        #expect(texts[0].count >= 40 && texts[1].count >= 256)
+        #expect(texts[0].allSatisfy { !texts[1].contains($0) })
+        // By itself it takes the same texts.
+        _ = try run(prune.dropLast(2) + arguments + ["alone"])
+        _ = try run(["recover", "model", "alone", "--steps", "2"] + arguments + ["recovered"])
+        #expect(scratch.entries("home/calibration").count == 2)
     }
 
     /// Texts of the model's own by default, the same for the same seed; tokens or texts if they are named.
@@ -207,7 +231,7 @@ import Testing
         try scratch.write("short", to: "text.txt")
         try scratch.write("{\"sequences\": [[5, 100000]]}", to: "tokens.json")
         let cases: [(arguments: [String], message: String, status: Int32)] = [
-            (["--calibration", "text.txt", "--samples", "4"], "less than one sequence of 256", 1),
+            (["--calibration", "text.txt", "--samples", "4"], "less than one sequence of 128", 1),
             (["--calibration", "missing.txt"], "missing.txt", 1),
             (["--calibration-tokens", "tokens.json"], "found 100000", 1),
             (["--calibration-tokens", "text.txt"], "text.txt", 1),

@@ -33,9 +33,9 @@ extension SparsityAllocation {
         return method.makePruner().needs == .products ? .fisher : .uniform
     }
 
-    /// Sequences that are looked at, and those that damage is measured on.
-    private static let observedSequences = 16
-    private static let probedSequences = 2
+    /// Tokens that are looked at, and those that damage is measured on.
+    private static let observedTokens = 8192
+    private static let probedTokens = 1024
 
     /// - Parameters:
     ///   - sparsity: of the whole model; with a budget, what it takes where all matrices are alike.
@@ -54,7 +54,7 @@ extension SparsityAllocation {
         if budget == nil && sparsity == 0 { return uniform }
         func observe() throws -> DenseObservation {
             try DenseObservation(
-                checkpoint, configuration: configuration, tokens: tokens.prefix(Self.observedSequences),
+                checkpoint, configuration: configuration, tokens: tokens.prefix(tokens: Self.observedTokens),
                 arithmetic: arithmetic)
         }
         switch self {
@@ -64,11 +64,11 @@ extension SparsityAllocation {
             return try fitting(
                 try DamageAllocation(
                     checkpoint: checkpoint, observation: try observe(),
-                    probe: Array(tokens.sequences.suffix(Self.probedSequences)), arithmetic: arithmetic
+                    probe: tokens.suffix(tokens: Self.probedTokens).sequences, arithmetic: arithmetic
                 ).plans(measuredAt: sparsity, progress: progress))
         case .fisher:
             let information = try FisherInformation(
-                checkpoint, configuration: configuration, tokens: tokens.prefix(Self.observedSequences),
+                checkpoint, configuration: configuration, tokens: tokens.prefix(tokens: Self.observedTokens),
                 arithmetic: arithmetic, progress: progress)
             return try fitting(
                 try FisherAllocation(checkpoint: checkpoint, configuration: configuration, information: information)

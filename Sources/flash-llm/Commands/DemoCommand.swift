@@ -63,8 +63,8 @@ struct DemoCommand: AsyncParsableCommand {
         let pruned = try maker.prune(pulled.path, sparsity: sparsity)
         say(
             2,
-            "pruned by SparseGPT on \(DemoModels.texts) texts of its own: \(Format.percentage(pruned.sparsity)) of its "
-                + "decoder's weights are zero now")
+            "pruned by SparseGPT on \(DemoModels.tokens) tokens of its own texts: "
+                + "\(Format.percentage(pruned.sparsity)) of its decoder's weights are zero now")
         let packed = try maker.pack(pruned.path, as: "packed", values: .exact)
         let small = try maker.pack(pruned.path, as: "packed-i8", values: .quantized(.i8, .columns128))
         say(

@@ -64,7 +64,7 @@ struct RecoverCommand: ParsableCommand {
         let pool = threads.makePool()
         let progress = ProgressReporter(traits: console.errors)
         let tokens = try calibration.tokens(
-            files, path: path, count: steps.sequenceCount, pool: pool, progress: progress)
+            files, path: path, for: .recovery(steps), samples: calibration.samples, pool: pool, progress: progress)
         let recovery = try ModelRecovery(
             dense: files.checkpoint, pruned: prunedFiles.checkpoint, configuration: files.configuration,
             calibration: tokens, length: steps, values: try values.grid(),

@@ -38,11 +38,14 @@ struct CalibrationOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Sequences to calibrate on. (default: 128; to recover, as many as its steps take)", valueName: "n"))
+            "Sequences to calibrate on. (default: as many as have 65536 tokens; to recover, as many as its steps take)",
+            valueName: "n"))
     var samples: Int?
 
-    @Option(help: ArgumentHelp("Tokens of each.", valueName: "n"))
-    var length = 512
+    @Option(
+        help: ArgumentHelp(
+            "Tokens of each. Many short texts differ more from each other than few long ones.", valueName: "n"))
+    var length = 128
 
     @Option(help: ArgumentHelp("What decides which texts are written, or which places of a text are taken."))
     var seed: UInt64 = 0
@@ -62,11 +65,29 @@ struct CalibrationOptions: ParsableArguments {
         }
     }
 
-    /// - Parameter count: sequences if nobody says how many.
+    /// What tokens are for. Recovery gets other texts than pruning: on those that it was fitted to, a pruned model is
+    /// nearly as good as the dense one, and there is little to learn.
+    enum Use {
+        /// Some number of tokens, about, if nobody says how many sequences.
+        case pruning(tokens: Int)
+        case recovery(RecoveryLength)
+
+        static let pruning = Use.pruning(tokens: 1 << 16)
+
+        func sequenceCount(ofLength length: Int) -> Int {
+            switch self {
+            case .pruning(let tokens): max(tokens / length, 1)
+            case .recovery(let steps): steps.sequenceCount(ofLength: length)
+            }
+        }
+
+        var isRecovery: Bool { if case .recovery = self { true } else { false } }
+    }
+
     func tokens(
-        _ files: ModelFiles, path: String, count: Int, pool: WorkerPool, progress: ProgressReporter
+        _ files: ModelFiles, path: String, for use: Use, samples: Int? = nil, pool: WorkerPool,
+        progress: ProgressReporter
     ) throws -> CalibrationTokens {
-        let samples = samples ?? count
         let vocabulary = files.configuration.vocabularySize
         if let calibrationTokens {
             let bytes = try Checkpoint.fileBytes(calibrationTokens)
@@ -78,16 +99,17 @@ struct CalibrationOptions: ParsableArguments {
             }
         }
         let length = min(length, files.configuration.maximumContext)
+        let samples = samples ?? use.sequenceCount(ofLength: length)
         let own = calibration.isEmpty ? samples : Int((Double(samples) * ownTexts).rounded())
         let model = try LanguageModel.open(path: path, pool: pool)
         var sequences: [[Int32]] = []
         if own < samples {
             let texts = try calibration.map { try model.tokens(of: TextFile.read($0)) }
-            sequences = try windows(of: texts, count: samples - own, length: length)
+            sequences = try windows(of: texts, count: samples - own, length: length, for: use)
         }
         if own > 0 {
             let written = try written(
-                own, by: model, length: length, vocabulary: vocabulary, pool: pool, progress: progress)
+                own, by: model, length: length, vocabulary: vocabulary, for: use, pool: pool, progress: progress)
             sequences = Self.interleaved(sequences, written)
         }
         return try CalibrationTokens(sequences: sequences, vocabularySize: vocabulary)
@@ -105,8 +127,9 @@ struct CalibrationOptions: ParsableArguments {
         return result + left[taken...]
     }
 
-    /// Windows that do not overlap, spread over all texts: `count` of those there are, drawn by the seed.
-    private func windows(of texts: [[Int32]], count: Int, length: Int) throws -> [[Int32]] {
+    /// Windows that do not overlap, spread over all texts: `count` of those there are, drawn by the seed. Recovery gets
+    /// the last ones of the same order.
+    private func windows(of texts: [[Int32]], count: Int, length: Int, for use: Use) throws -> [[Int32]] {
         var windows = texts.flatMap { tokens in
             stride(from: 0, through: tokens.count - length, by: length).map { Array(tokens[$0..<$0 + length]) }
         }
@@ -120,20 +143,22 @@ struct CalibrationOptions: ParsableArguments {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             windows.swapAt(index, index + Int((state >> 33) % UInt64(windows.count - index)))
         }
-        return Array(windows.prefix(count))
+        return use.isRecovery ? windows.suffix(count).reversed() : Array(windows.prefix(count))
     }
 
     /// Texts of the model's own, from the cache if it wrote these before.
     private func written(
-        _ samples: Int, by model: LanguageModel, length: Int, vocabulary: Int, pool: WorkerPool,
+        _ samples: Int, by model: LanguageModel, length: Int, vocabulary: Int, for use: Use, pool: WorkerPool,
         progress: ProgressReporter
     ) throws -> [[Int32]] {
-        let store = WrittenTexts(model: model, length: length, seed: seed)
+        let store = WrittenTexts(model: model, length: length, seed: seed, forRecovery: use.isRecovery)
         var texts = store.kept(vocabulary: vocabulary)?.sequences ?? []
         if texts.count < samples {
             let sampler = TextSampler(model, length: length, pool: pool)
             let (first, whole) = (texts.count, TextSampler.wholeBatches(samples))
-            texts += try sampler.sample(first..<whole, seed: seed) {
+            // Of the texts that there are of a seed, recovery's begin behind all that pruning can ask for.
+            let start = use.isRecovery ? TextSampler.wholeBatches(CalibrationTokens.sequenceLimit) : 0
+            texts += try sampler.sample(start + first..<start + whole, seed: seed) {
                 progress.update("writing texts to calibrate on", completed: $0, of: $1, unit: .things("tokens"))
             }
             progress.finish()
@@ -143,7 +168,7 @@ struct CalibrationOptions: ParsableArguments {
     }
 }
 
-/// Texts that models wrote, beside the pulled models: `ROOT/calibration/`, a file for each model, length and seed,
+/// Texts that models wrote, beside the pulled models: `ROOT/calibration/`, a file for each model, length, seed and use,
 /// which grows as more are asked for.
 ///
 /// What lies there is never trusted; a folder that cannot be written to is no error.
@@ -152,7 +177,7 @@ struct WrittenTexts {
     private let name: String
     private let length: Int
 
-    init(model: LanguageModel, length: Int, seed: UInt64) {
+    init(model: LanguageModel, length: Int, seed: UInt64, forRecovery isForRecovery: Bool) {
         folder = (try? ModelCache(environment: ProcessInfo.processInfo.environment)).map { $0.root + "/calibration" }
         self.length = length
         // A norm tells models of one configuration apart.
@@ -160,7 +185,7 @@ struct WrittenTexts {
         Array(model.checkpoint.configuration.text().utf8).withUnsafeBytes { checksum.update($0) }
         let norm = model.weights.finalNorm ?? model.weights.layers[0].inputNorm
         checksum.update(UnsafeRawBufferPointer(norm.weight.buffer))
-        name = "\(checksum.checksum)-\(length)-seed-\(seed).json"
+        name = "\(checksum.checksum)-\(length)-seed-\(seed)\(isForRecovery ? "-recovery" : "").json"
     }
 
     func kept(vocabulary: Int) -> CalibrationTokens? {

@@ -4,7 +4,7 @@ import Terminal
 extension RecoveryReport {
     /// One line for people.
     var summary: String {
-        "recovered in \(losses.count) steps of \(Format.count(tokenCount / max(losses.count, 1))) tokens: divergence "
+        "recovered in \(losses.count) steps of \(tokenCount / max(losses.count, 1)) tokens: divergence "
             + "from the dense model \(Format.fixed(before, decimals: 3)) -> \(Format.fixed(after, decimals: 3)) nats a "
             + "token, held out"
     }
