@@ -53,14 +53,18 @@ public struct CalibrationTokens: Sendable, Equatable {
         ["sequences": .array(sequences.map { .array($0.map { .integer(Int($0)) }) })]
     }
 
-    /// The first sequences, as many as have `tokens` tokens: at least one.
+    /// How many sequences of `length` tokens have no more than `tokens` in all: at least one.
+    public static func sequenceCount(tokens: Int, length: Int) -> Int { max(tokens / length, 1) }
+
+    /// The first sequences, as many as have `tokens` tokens.
     func prefix(tokens: Int) -> CalibrationTokens {
-        CalibrationTokens(Array(sequences.prefix(max(tokens / length, 1))), length: length)
+        let count = Self.sequenceCount(tokens: tokens, length: length)
+        return CalibrationTokens(Array(sequences.prefix(count)), length: length)
     }
 
     /// The last ones.
-    func suffix(tokens: Int) -> CalibrationTokens {
-        CalibrationTokens(Array(sequences.suffix(max(tokens / length, 1))), length: length)
+    func suffix(tokens: Int) -> ArraySlice<[Int32]> {
+        sequences.suffix(Self.sequenceCount(tokens: tokens, length: length))
     }
 
     private init(_ sequences: [[Int32]], length: Int) {

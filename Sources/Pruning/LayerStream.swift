@@ -22,7 +22,8 @@ final class LayerStream {
         let configuration = forward.configuration
         kept = Matrix(
             uninitializedRows: hidden.rows, columns: max(configuration.queryWidth, configuration.intermediateSize))
-        let size = max(Self.chunkTokens / forward.length, 1) * forward.length
+        let size =
+            CalibrationTokens.sequenceCount(tokens: Self.chunkTokens, length: forward.length) * forward.length
         buffers = LayerBuffers(configuration, tokens: min(size, hidden.rows))
         let rows = hidden.rows
         chunks = stride(from: 0, to: rows, by: size).map { $0..<min($0 + size, rows) }

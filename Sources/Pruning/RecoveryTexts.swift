@@ -22,7 +22,9 @@ struct RecoveryTexts {
     }
 
     /// Of a number of tokens each.
-    private static func perStep(length: Int) -> Int { max(stepTokens / length, 1) }
+    private static func perStep(length: Int) -> Int {
+        CalibrationTokens.sequenceCount(tokens: stepTokens, length: length)
+    }
 
     /// All sequences that so many steps take, none of them twice.
     static func count(steps: Int, length: Int) -> Int { (steps + heldOutSteps) * perStep(length: length) }

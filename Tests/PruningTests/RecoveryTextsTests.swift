@@ -32,6 +32,15 @@ import Testing
         #expect(throws: PruningError.self) { try self.texts(2, length: 24) }
     }
 
+    @Test func countsSequencesByTheirTokens() throws {
+        let tokens = try CalibrationTokens(sequences: [[1, 2, 3], [4, 5, 6], [7, 8, 9]], vocabularySize: 10)
+        #expect(tokens.prefix(tokens: 6).sequences == [[1, 2, 3], [4, 5, 6]])
+        #expect(Array(tokens.suffix(tokens: 8)) == [[4, 5, 6], [7, 8, 9]])
+        // One at least, and no more than there are.
+        #expect(tokens.prefix(tokens: 2).sequences == [[1, 2, 3]] && tokens.suffix(tokens: 0).count == 1)
+        #expect(tokens.prefix(tokens: 100) == tokens && tokens.suffix(tokens: 100).count == 3)
+    }
+
     @Test func minutesAskForAsManyTextsAsTheyMayTake() {
         #expect(RecoveryLength.steps(24).sequenceCount(ofLength: 128) == 26 * 8)
         #expect(RecoveryLength.minutes(0.1).sequenceCount(ofLength: 128) == 8 * 8)

@@ -41,7 +41,7 @@ extension FisherInformation {
                 )
             }
         }
-        let size = max(Self.batchTokens / tokens.length, 1)
+        let size = CalibrationTokens.sequenceCount(tokens: Self.batchTokens, length: tokens.length)
         let starts = Array(stride(from: 0, to: tokens.sequences.count, by: size))
         for (batch, start) in starts.enumerated() {
             let sequences = Array(tokens.sequences[start..<min(start + size, tokens.sequences.count)])

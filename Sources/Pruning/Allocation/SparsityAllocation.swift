@@ -64,7 +64,7 @@ extension SparsityAllocation {
             return try fitting(
                 try DamageAllocation(
                     checkpoint: checkpoint, observation: try observe(),
-                    probe: tokens.suffix(tokens: Self.probedTokens).sequences, arithmetic: arithmetic
+                    probe: Array(tokens.suffix(tokens: Self.probedTokens)), arithmetic: arithmetic
                 ).plans(measuredAt: sparsity, progress: progress))
         case .fisher:
             let information = try FisherInformation(

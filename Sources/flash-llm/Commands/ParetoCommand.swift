@@ -92,12 +92,12 @@ struct ParetoCommand: ParsableCommand {
         _ = interrupts.register { progress.finish() }
         try reports.check()
         let measured = try text.map { try TextFile.read($0) } ?? EvaluationText.bridge
-        func tokens(for use: CalibrationOptions.Use, samples: Int? = nil) throws -> CalibrationTokens {
-            try calibration.tokens(files, path: path, for: use, samples: samples, pool: pool, progress: progress)
+        func tokens(for use: CalibrationOptions.Use, sequences: Int? = nil) throws -> CalibrationTokens {
+            try calibration.tokens(files, path: path, for: use, sequences: sequences, pool: pool, progress: progress)
         }
         let models = ParetoModels(
             folder: try folder(), path: path, files: files,
-            calibration: try tokens(for: .pruning(tokens: 1 << 15), samples: calibration.samples),
+            calibration: try tokens(for: .pruning(tokens: 1 << 15), sequences: calibration.samples),
             recovery: try recover.map { .init(length: $0, calibration: try tokens(for: .recovery($0))) },
             group: try ScaleGroup.named(group), pool: pool, progress: progress, interrupts: interrupts)
         let dense = try LanguageModel.open(path: path, pool: pool)

@@ -163,8 +163,9 @@ struct PruneCommand: ParsableCommand {
         let pool = threads.makePool()
         let method = try chosenMethod()
         let progress = ProgressReporter(traits: console.errors)
-        func tokens(for use: CalibrationOptions.Use, samples: Int? = nil) throws -> CalibrationTokens {
-            try self.calibration.tokens(files, path: path, for: use, samples: samples, pool: pool, progress: progress)
+        func tokens(for use: CalibrationOptions.Use, sequences: Int? = nil) throws -> CalibrationTokens {
+            try self.calibration.tokens(
+                files, path: path, for: use, sequences: sequences, pool: pool, progress: progress)
         }
         let label = "pruning \(model.model)"
         let needsTokens = ModelPruner.needsTokens(method, try chosenAllocation(), try values.grid())
@@ -172,7 +173,7 @@ struct PruneCommand: ParsableCommand {
             files.configuration, path: path, values: try values.grid(), pool: pool, console: console,
             progress: progress)
         let fitting = try budget?.uniformSparsity()
-        let calibration = needsTokens ? try tokens(for: .pruning, samples: self.calibration.samples) : nil
+        let calibration = needsTokens ? try tokens(for: .pruning, sequences: self.calibration.samples) : nil
         let recovery = try recover.map {
             ModelPruner.RecoveryPlan(length: $0, calibration: try tokens(for: .recovery($0)))
         }

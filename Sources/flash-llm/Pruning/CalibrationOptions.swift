@@ -38,8 +38,8 @@ struct CalibrationOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Sequences to calibrate on. (default: as many as have 65536 tokens; to recover, as many as its steps take)",
-            valueName: "n"))
+            "Sequences to calibrate on. (default: as many as have 65536 tokens; to recover, as many as its steps take, "
+                + "and always so behind pruning)", valueName: "n"))
     var samples: Int?
 
     @Option(
@@ -76,7 +76,7 @@ struct CalibrationOptions: ParsableArguments {
 
         func sequenceCount(ofLength length: Int) -> Int {
             switch self {
-            case .pruning(let tokens): max(tokens / length, 1)
+            case .pruning(let tokens): CalibrationTokens.sequenceCount(tokens: tokens, length: length)
             case .recovery(let steps): steps.sequenceCount(ofLength: length)
             }
         }
@@ -84,8 +84,10 @@ struct CalibrationOptions: ParsableArguments {
         var isRecovery: Bool { if case .recovery = self { true } else { false } }
     }
 
+    /// - Parameter sequences: how many, if somebody says so: ``samples``, unless it speaks of another use in the same
+    ///   command.
     func tokens(
-        _ files: ModelFiles, path: String, for use: Use, samples: Int? = nil, pool: WorkerPool,
+        _ files: ModelFiles, path: String, for use: Use, sequences: Int? = nil, pool: WorkerPool,
         progress: ProgressReporter
     ) throws -> CalibrationTokens {
         let vocabulary = files.configuration.vocabularySize
@@ -99,7 +101,7 @@ struct CalibrationOptions: ParsableArguments {
             }
         }
         let length = min(length, files.configuration.maximumContext)
-        let samples = samples ?? use.sequenceCount(ofLength: length)
+        let samples = sequences ?? use.sequenceCount(ofLength: length)
         let own = calibration.isEmpty ? samples : Int((Double(samples) * ownTexts).rounded())
         let model = try LanguageModel.open(path: path, pool: pool)
         var sequences: [[Int32]] = []
@@ -128,7 +130,7 @@ struct CalibrationOptions: ParsableArguments {
     }
 
     /// Windows that do not overlap, spread over all texts: `count` of those there are, drawn by the seed. Recovery gets
-    /// the last ones of the same order.
+    /// the last ones of the same order, and holds the last of them out: where texts are short, pruning saw others.
     private func windows(of texts: [[Int32]], count: Int, length: Int, for use: Use) throws -> [[Int32]] {
         var windows = texts.flatMap { tokens in
             stride(from: 0, through: tokens.count - length, by: length).map { Array(tokens[$0..<$0 + length]) }
@@ -143,7 +145,7 @@ struct CalibrationOptions: ParsableArguments {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             windows.swapAt(index, index + Int((state >> 33) % UInt64(windows.count - index)))
         }
-        return use.isRecovery ? windows.suffix(count).reversed() : Array(windows.prefix(count))
+        return Array(use.isRecovery ? windows.suffix(count) : windows.prefix(count))
     }
 
     /// Texts of the model's own, from the cache if it wrote these before.
