@@ -32,8 +32,8 @@ extension DecoderWeights {
         layers = loaded
         finalNorm = configuration.hasFinalNorm ? try loader.norm(family.finalNorm, configuration) : nil
         var outside: [PendingChecks.Check] = []
-        func matrix(_ name: String, _ rows: Int, _ columns: Int) throws -> PackedMatrix {
-            let loaded = try loader.matrix(name, rows: rows, columns: columns)
+        func matrix(_ name: String, _ rows: Int, _ columns: Int, packer: LoadPacker? = nil) throws -> PackedMatrix {
+            let loaded = try loader.matrix(name, rows: rows, columns: columns, packer: packer)
             outside += loaded.checks
             return loaded.matrix
         }
@@ -46,8 +46,10 @@ extension DecoderWeights {
         }
         let (vocabulary, width) = (configuration.vocabularySize, configuration.embeddingSize)
         embedding = try table(family.embedding, vocabulary, width)
-        headIsTied = configuration.tiesHead
-        head = configuration.tiesHead ? embedding : try matrix(family.head, vocabulary, width)
+        let headPacker = packing?.includesHead == true ? loader.packer : nil
+        headIsTied = configuration.tiesHead && headPacker == nil
+        let headName = configuration.tiesHead ? family.embedding : family.head
+        head = headIsTied ? embedding : try matrix(headName, vocabulary, width, packer: headPacker)
         if let rows = configuration.positionTableRows, let name = family.positionTable {
             positionTable = try table(name, rows, hidden)
         }

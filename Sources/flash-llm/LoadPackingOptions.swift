@@ -52,8 +52,10 @@ struct LoadPackingOptions: ParsableArguments {
         case .all(let asked): (values, minimumSparsity) = (asked, 0)
         }
         return LoadPacking(values: values, minimumSparsity: minimumSparsity) {
-            CostModel(
-                profile: try profile.load(threads: threads, kernels: kernels, console: console, progress: progress))
+            .fastest(
+                CostModel(
+                    profile: try profile.load(threads: threads, kernels: kernels, console: console, progress: progress))
+            )
         }
     }
 

@@ -207,7 +207,7 @@ import Testing
             try Tool.run("perplexity", model, "text.txt", "--window", "64", "--json", in: scratch).json()["perplexity"]!
                 .doubleValue!
         }
-        #expect(abs(perplexities[0] - perplexities[1]) < 2e-3 * perplexities[0], "\(perplexities)")
+        #expect(abs(perplexities[0] - perplexities[1]) < 4e-3 * perplexities[0], "\(perplexities)")
         try Tool.run("prune", "model", "--sparsity", "0.5", "--values", "i5", "-o", "x", in: scratch).expectFailure(
             "there is no kind of values 'i5'", status: 64)
     }

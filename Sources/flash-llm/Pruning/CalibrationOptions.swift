@@ -111,7 +111,7 @@ struct CalibrationOptions: ParsableArguments {
         }
         if own > 0 {
             let written = try written(
-                own, by: model, length: length, vocabulary: vocabulary, for: use, pool: pool, progress: progress)
+                own, by: model, files, path: path, length: length, for: use, pool: pool, progress: progress)
             sequences = Self.interleaved(sequences, written)
         }
         return try CalibrationTokens(sequences: sequences, vocabularySize: vocabulary)
@@ -148,15 +148,19 @@ struct CalibrationOptions: ParsableArguments {
         return Array(use.isRecovery ? windows.suffix(count) : windows.prefix(count))
     }
 
-    /// Texts of the model's own, from the cache if it wrote these before.
+    /// Texts of the model's own, from the cache if it wrote these before. It writes with values of eight bits, twice as
+    /// fast, and what it writes is as good.
     private func written(
-        _ samples: Int, by model: LanguageModel, length: Int, vocabulary: Int, for use: Use, pool: WorkerPool,
-        progress: ProgressReporter
+        _ samples: Int, by model: LanguageModel, _ files: ModelFiles, path: String, length: Int, for use: Use,
+        pool: WorkerPool, progress: ProgressReporter
     ) throws -> [[Int32]] {
+        let vocabulary = files.configuration.vocabularySize
         let store = WrittenTexts(model: model, length: length, seed: seed, forRecovery: use.isRecovery)
         var texts = store.kept(vocabulary: vocabulary)?.sequences ?? []
         if texts.count < samples {
-            let sampler = TextSampler(model, length: length, pool: pool)
+            let writer =
+                files.packed == nil ? try LanguageModel.open(path: path, packing: .eightBits, pool: pool) : model
+            let sampler = TextSampler(writer, length: length, pool: pool)
             let (first, whole) = (texts.count, TextSampler.wholeBatches(samples))
             // Of the texts that there are of a seed, recovery's begin behind all that pruning can ask for.
             let start = use.isRecovery ? TextSampler.wholeBatches(CalibrationTokens.sequenceLimit) : 0
@@ -187,7 +191,7 @@ struct WrittenTexts {
         Array(model.checkpoint.configuration.text().utf8).withUnsafeBytes { checksum.update($0) }
         let norm = model.weights.finalNorm ?? model.weights.layers[0].inputNorm
         checksum.update(UnsafeRawBufferPointer(norm.weight.buffer))
-        name = "\(checksum.checksum)-\(length)-seed-\(seed)\(isForRecovery ? "-recovery" : "").json"
+        name = "texts-2-\(checksum.checksum)-\(length)-seed-\(seed)\(isForRecovery ? "-recovery" : "").json"
     }
 
     func kept(vocabulary: Int) -> CalibrationTokens? {
