@@ -70,6 +70,9 @@ static const struct source sources[] = {
     {"rotation.cu", (const unsigned char[]){
 #embed "kernels/rotation.cu" suffix(, 0)
     }},
+    {"soft_cap.cuh", (const unsigned char[]){
+#embed "kernels/soft_cap.cuh" suffix(, 0)
+    }},
     {"spmm_dense.cu", (const unsigned char[]){
 #embed "kernels/spmm_dense.cu" suffix(, 0)
     }},

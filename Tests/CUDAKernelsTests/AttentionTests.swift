@@ -67,6 +67,21 @@ import Testing
         }
     }
 
+    /// Scores of another scale, kept below a bound that most of them, or few, come near.
+    @Test(arguments: [0.3, 2, 50] as [Float]) func capsMatchTheReference(cap: Float) throws {
+        for wantedBlocks in [1, 60] {
+            var attention = AttentionCase(
+                geometry: Self.geometry(2, 2, 32), sequences: [(0, 50), (200, 1)], wantedBlocks: wantedBlocks,
+                spread: 6, seed: 9)
+            (attention.scale, attention.cap) = (0.4, cap)
+            try Self.check(attention)
+            let capped = try TestedGPU.run { try attention.result(on: $0) }
+            attention.cap = nil
+            #expect(attention.largestError(capped) > 1, "a cap of \(cap) must show")
+            try Self.check(attention)
+        }
+    }
+
     /// Tasks that were cut for a longer context, as recorded graphs have them.
     @Test func emptyPartsDoNothing() throws {
         var attention = AttentionCase(

@@ -15,6 +15,13 @@ import Testing
             RotationCase(geometry: AttentionGeometry(cacheHeads: cacheHeads, group: group, headSize: headSize)))
     }
 
+    /// Sequences of both kinds in one batch, as LongRoPE has them.
+    @Test(arguments: [(2, 3, 10), (2, 2, 64)])
+    func longSequencesRotateOtherwise(cacheHeads: Int, group: Int, headSize: Int) throws {
+        let geometry = AttentionGeometry(cacheHeads: cacheHeads, group: group, headSize: headSize)
+        try Self.check(RotationCase(geometry: geometry, hasLongSequences: true))
+    }
+
     /// What families do besides.
     @Test(arguments: [(true, false, true), (false, true, true), (false, false, false), (true, true, false)])
     func biasesAndNormsMatchTheReference(hasBiases: Bool, hasNorms: Bool, rotates: Bool) throws {

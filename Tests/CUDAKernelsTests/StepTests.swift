@@ -34,6 +34,12 @@ import Musl
                     elements[Int(id) * width..<(Int(id) + 1) * width].map { Numbers.value($0, type) }
                 }
                 #expect(found == expected, "width \(width)")
+                try steps.enqueueEmbedding(
+                    table, places: tokens.address, count: 4, scale: 3, hidden: hidden.address, on: gpu.stream)
+                let scaled = try hidden.read(Float.self, count: 4 * width, on: gpu.stream)
+                #expect(zip(scaled, expected).allSatisfy { $0 == 3 * Float($1) }, "scaled, width \(width)")
+                try steps.enqueueEmbedding(
+                    table, places: tokens.address, count: 4, hidden: hidden.address, on: gpu.stream)
                 // Further rows are added, as learned positions are.
                 try steps.enqueueEmbedding(
                     table, places: tokens.address, firstRow: 0, count: 4, adds: true, hidden: hidden.address,
@@ -138,6 +144,30 @@ import Musl
         }
     }
 
+    /// Norms of what is added to the stream.
+    @Test(arguments: [false, true]) func normsAreAddedToTheStream(hasAddend: Bool) throws {
+        try TestedGPU.run(on: .emulator(seed: 5)) { gpu in
+            let steps = try DecoderSteps(gpu.library, valueType: .f16)
+            for width in Self.widths + [2_050] {
+                let input = Numbers.floats(3 * width, in: -30...30, seed: 1), weight = Numbers.floats(width, seed: 2)
+                let stream = Numbers.floats(3 * width, in: -9...9, seed: 3)
+                let addend = hasAddend ? Numbers.floats(width, seed: 4) : [Float](repeating: 0, count: width)
+                let x = try DeviceBuffer(input, on: gpu.stream), w = try DeviceBuffer(weight, on: gpu.stream)
+                let a = try DeviceBuffer(addend, on: gpu.stream), sum = try DeviceBuffer(stream, on: gpu.stream)
+                try steps.enqueueNorm(
+                    DecoderSteps.Norm(kind: .rootMeanSquare, weight: w.address, epsilon: 1e-5), input: x.address,
+                    width: width, addend: hasAddend ? a.address : nil, count: 3, addingTo: sum.address, on: gpu.stream)
+                let found = try sum.read(Float.self, count: 3 * width, on: gpu.stream).map(Double.init)
+                let values = input.indices.map { input[$0] + addend[$0 % width] }
+                let normalized = Self.norm(values, weight, width: width, epsilon: 1e-5, places: [0, 1, 2])
+                let expected = zip(stream, normalized).map { Double($0) + $1 }
+                let error = Numbers.largestError(found, expected) { abs($1) * 0x1p-22 + 4e-6 }
+                #expect(error <= 1, "width \(width)")
+                #expect(try x.read(Float.self, count: 3 * width, on: gpu.stream) == input, "the input stays")
+            }
+        }
+    }
+
     private static func norm(
         _ row: [Double], _ kind: DecoderSteps.Norm.Kind?, _ weight: [Float], _ bias: [Float]
     ) -> [Double] {
@@ -150,7 +180,7 @@ import Musl
     }
 
     /// Activations without a gate, biases, and a gate's biases.
-    @Test(arguments: types, [.gatedSilu, .relu, .gelu, .geluTanh] as [DecoderSteps.Activation])
+    @Test(arguments: types, [.gatedSilu, .gatedGeluTanh, .relu, .gelu, .geluTanh] as [DecoderSteps.Activation])
     func activationsMatchTheReference(type: ElementType, activation: DecoderSteps.Activation) throws {
         try TestedGPU.run { gpu in
             let steps = try DecoderSteps(gpu.library, valueType: type)
@@ -169,13 +199,16 @@ import Musl
                     let (token, column) = index.quotientAndRemainder(dividingBy: width)
                     let first = token * columns + column
                     let x = Double(rows[first]) + Double(bias[column])
+                    var up: Double { Double(rows[first + width]) + Double(bias[width + column]) }
+                    var geluTanh: Double {
+                        x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+                    }
                     switch activation {
-                    case .gatedSilu:
-                        return x / (1 + exp(-x)) * (Double(rows[first + width]) + Double(bias[width + column]))
+                    case .gatedSilu: return x / (1 + exp(-x)) * up
+                    case .gatedGeluTanh: return geluTanh * up
                     case .relu: return max(x, 0)
                     case .gelu: return x / 2 * erfc(-x / 2.0.squareRoot())
-                    case .geluTanh:
-                        return x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+                    case .geluTanh: return geluTanh
                     }
                 }
                 let inside = found.indices.filter { $0 % stride < width }.map { Numbers.value(found[$0], type) }
@@ -249,6 +282,27 @@ import Musl
                 }
                 #expect(found == expected, "width \(width)")
             }
+        }
+    }
+
+    /// Logits are capped in passing.
+    @Test(arguments: [1, 1025, 3000]) func choicesAreCapped(width: Int) throws {
+        try TestedGPU.run { gpu in
+            let steps = try DecoderSteps(gpu.library, valueType: .f16)
+            var rows = Numbers.floats(2 * width, in: -40...40, seed: 3)
+            rows[width / 2] = 45
+            rows[2 * width - 1] = .nan
+            let input = try DeviceBuffer(rows, on: gpu.stream)
+            let output = try DeviceBuffer(byteCount: 8, in: gpu.stream.context)
+            try steps.enqueueArgmax(
+                input: input.address, width: width, rows: 2, cap: 30, output: output.address, on: gpu.stream)
+            #expect(
+                try output.read(Int32.self, count: 2, on: gpu.stream) == [Int32(width / 2), DecoderSteps.noToken])
+            let capped = try input.read(Float.self, count: 2 * width, on: gpu.stream).map(Double.init)
+            let expected = rows.map { 30 * tanh(Double($0) / 30) }
+            #expect(capped.last!.isNaN)
+            let error = Numbers.largestError(Array(capped.dropLast()), Array(expected.dropLast())) { _, _ in 1e-5 }
+            #expect(error <= 1)
         }
     }
 }

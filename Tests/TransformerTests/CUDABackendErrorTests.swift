@@ -37,22 +37,6 @@ import Transformer
                 == "the heads' size for a GPU: expected at most 256, found 258")
     }
 
-    /// What kernels do not know of a family's decoder.
-    static let unknown = [
-        "phi3-longrope": "rotations that depend on a sequence's length", "gemma2": "a gate of another kind",
-        "gemma3": "a gate of another kind", "gemma3-vision": "a gate of another kind",
-    ]
-
-    @Test(arguments: FamilyFixture.all) func decodersThatAreUnknown(fixture: FamilyFixture) throws {
-        let open = try OpenModel(path: fixture.path, type: .f16, folder: ScratchFolder())
-        let type = open.configuration.family.name
-        #expect(
-            try Self.error(open)?.description
-                == Self.unknown[fixture.name].map {
-                    "a model of type \(type) on a GPU: expected a decoder that its kernels know, found \($0)"
-                })
-    }
-
     @Test func aFullMemory() throws {
         let error = try #require(try Self.error(OpenModel(TinyModel()), memoryBytes: 64 << 10))
         #expect(error.description.hasPrefix("the GPU's memory is full: asked for "))

@@ -160,7 +160,7 @@ import Transformer
     }
 
     /// Whatever a family's decoder does that llama's does not: prompts in pieces, recorded steps, several sequences.
-    @Test(arguments: FamilyFixture.all.filter { CUDABackendErrorTests.unknown[$0.name] == nil })
+    @Test(arguments: FamilyFixture.all)
     func everyFamilyWritesWhatTheCPUWrites(fixture: FamilyFixture) throws {
         let open = try OpenModel(path: fixture.path, type: .f16, folder: ScratchFolder())
         for prompt in try fixture.prompts.map(\.ids) {

@@ -152,7 +152,6 @@ import Testing
         // The root of 2560 in bf16.
         #expect(gemma.embeddingScale == 50.5 && gemma.attentionScale == 1.0 / 16)
         #expect(gemma.attentionCap == nil && gemma.logitCap == nil)
-        #expect(gemma.unknownToGPUs != nil)
         // An entry that is null says that there is none.
         let caps = ["attn_logit_softcapping", "final_logit_softcapping"]
         let without = try Self.configuration("gemma2", caps.map { ($0, .null) })

@@ -128,11 +128,13 @@ enum {
     FLASH_GPU_NORM_THREADS = 512,
     // Positions from one row of coarse rotations to the next.
     FLASH_GPU_FINE_ROTATIONS = 256,
+    // Added to positions in sequences that rotate by the second table.
+    FLASH_GPU_LONG_SEQUENCE = 1 << 30,
     // What argmax gives for a row that has no largest number.
     FLASH_GPU_NO_TOKEN = -1
 };
 
-// hidden[t, :] = table[places[t] + first_row, :], or += that. The grid is [tokens].
+// hidden[t, :] = scale * table[places[t] + first_row, :], or += that. The grid is [tokens].
 struct flash_gpu_embedding {
     unsigned long long table;   // 16-bit [rows, table_stride]
     unsigned long long places;  // int [tokens], each with first_row in the table
@@ -141,6 +143,8 @@ struct flash_gpu_embedding {
     unsigned int table_stride;  // elements
     unsigned int first_row;
     unsigned int adds;
+    float scale;
+    unsigned int unused;
 };
 
 // Root mean square: x / sqrt(mean of x^2 + epsilon) * weight + bias; layer: the same of x - mean of x; none: x.
@@ -149,16 +153,17 @@ enum flash_gpu_norm_kind { FLASH_GPU_NORM_NONE = 0, FLASH_GPU_NORM_RMS = 1, FLAS
 // output[i, :] = norm of x = input[places[i], :]. The grid is [rows].
 //
 // A norm that stands before a product adds `addend` to the input in passing: the bias of what will be added to it next.
-// One that stands behind has x = input + addend, and its result takes the input's place.
+// One that stands behind has x = input + addend, and its result takes the input's place, or is added to `sum`.
 struct flash_gpu_norm {
     unsigned long long input;   // float [tokens, width]
     unsigned long long weight;  // float [width]; not read without a norm
     unsigned long long bias;    // float [width]; 0 for none
     unsigned long long addend;  // float [width]; 0 for none
     unsigned long long places;  // int [rows], none twice if the input changes; 0 for the first tokens in order
-    unsigned long long output;  // 16-bit [rows, output_stride]; columns from width on become zero
+    unsigned long long output;  // 16-bit [rows, output_stride]; columns from width on become zero; 0 for none
+    unsigned long long sum;     // float [tokens, width]; 0 for none
     unsigned int width;
-    unsigned int output_stride;  // elements
+    unsigned int output_stride;  // elements; without an output the width
     float epsilon;
     unsigned int kind;  // flash_gpu_norm_kind
     unsigned int is_behind;
@@ -177,7 +182,7 @@ struct flash_gpu_rotation {
                                    // values
     unsigned long long rotations;  // float [256 + positions / 256, head_size / 2, 2]: cosines and sines of the
                                    // positions 0, 1, ... 255, then 0, 256, 512, ...; 0 for no rotation
-    unsigned long long positions;  // int [tokens]
+    unsigned long long positions;  // int [tokens], with FLASH_GPU_LONG_SEQUENCE or without
     unsigned long long slots;      // int [tokens]: block * 16 + place in the block
     unsigned long long bias;       // float [head_count + 2 * cache_head_count, head_size]; 0 for none
     unsigned long long query_norm, key_norm;  // float [head_size]; 0 for none
@@ -187,15 +192,17 @@ struct flash_gpu_rotation {
     unsigned int head_size;
     unsigned int head_stride;  // head_size rounded up to a multiple of 16; elements from head_size on become zero
     float epsilon;             // of the norms
-    unsigned int unused;
+    unsigned int long_row;     // of the rotations, where those of long sequences begin
 };
 
-// Gated: gate / (1 + exp(-gate)) * up. The others are of one product alone; gelu with the error function, or with tanh.
+// Gated: gate / (1 + exp(-gate)) * up, or gelu(gate) * up. The others are of one product alone. Gelu with the error
+// function, or with tanh.
 enum flash_gpu_activation_kind {
     FLASH_GPU_ACTIVATION_GATED_SILU = 0,
     FLASH_GPU_ACTIVATION_RELU = 1,
     FLASH_GPU_ACTIVATION_GELU = 2,
-    FLASH_GPU_ACTIVATION_GELU_TANH = 3
+    FLASH_GPU_ACTIVATION_GELU_TANH = 3,
+    FLASH_GPU_ACTIVATION_GATED_GELU_TANH = 4
 };
 
 // output = activation of input + bias. The grid is [blocks of columns, tokens].
@@ -210,12 +217,12 @@ struct flash_gpu_activation {
 };
 
 // The place of the largest element of each row, of equal ones the first; FLASH_GPU_NO_TOKEN if one is NaN or the
-// largest is infinite. The grid is [rows].
+// largest is infinite. With a cap elements become cap * tanh(element / cap) in passing. The grid is [rows].
 struct flash_gpu_argmax {
     unsigned long long input;   // float [rows, width]
     unsigned long long output;  // int [rows]
     unsigned int width;
-    unsigned int unused;
+    float cap;  // 0 for none
 };
 
 // What a block of attention does for one key-value head: the queries of some tokens of a sequence over a part of its
@@ -246,9 +253,9 @@ struct flash_gpu_attention {
     unsigned int head_size;
     unsigned int output_stride;   // elements
     unsigned int output_is_bf16;  // else f16
-    float scale;                  // of the scores: log2(e) / sqrt(head_size)
+    float scale;                  // of the scores, log2(e) included
     unsigned int window;          // last tokens that a token looks at, itself included; 0 for all
-    unsigned int unused;
+    float cap;                    // scaled scores become cap * tanh(score / cap); 0 for none
 };
 
 #endif

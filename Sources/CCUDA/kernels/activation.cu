@@ -28,7 +28,7 @@ GPU_FUNCTION float activate(float value, u32 kind) {
         // NaN stays NaN.
         case FLASH_GPU_ACTIVATION_RELU: return value < 0 ? 0 : value;
         case FLASH_GPU_ACTIVATION_GELU: return gelu(value);
-        default:
+        default:  // With tanh, gated or not.
             return value / (1 + exponential(-1.5957691f * value * fused_multiply_add(value * value, 0.044715f, 1)));
     }
 }
@@ -39,7 +39,9 @@ GPU_FUNCTION void activate_row(const flash_gpu_activation &parameters) {
     const u32 column = block_x() * FLASH_GPU_STEP_THREADS + thread(), token = block_y();
     if (column >= parameters.output_stride) return;
     const u32 width = parameters.width, kind = parameters.kind;
-    const u32 parts = kind == FLASH_GPU_ACTIVATION_GATED_SILU ? 2 : 1;
+    const bool is_gated =
+        kind == FLASH_GPU_ACTIVATION_GATED_SILU || kind == FLASH_GPU_ACTIVATION_GATED_GELU_TANH;
+    const u32 parts = is_gated ? 2 : 1;
     float value = 0;
     if (column < width) {
         const float *input = reinterpret_cast<const float *>(parameters.input) + u64(token) * parts * width;
@@ -49,7 +51,7 @@ GPU_FUNCTION void activate_row(const flash_gpu_activation &parameters) {
                                         : product + load(reinterpret_cast<const float *>(parameters.bias) + index);
         };
         value = activate(element(column), kind);
-        if (parts == 2) value *= element(width + column);
+        if (is_gated) value *= element(width + column);
     }
     u16 *output = reinterpret_cast<u16 *>(parameters.output) + u64(token) * parameters.output_stride;
     store(output + column, static_cast<u16>(Element::pack(value, 0)));

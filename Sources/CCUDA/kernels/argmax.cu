@@ -2,6 +2,7 @@
 // to the host would be longer.
 #include "gpu.cuh"
 #include "gpu_parameters.h"
+#include "soft_cap.cuh"
 #include "turns.cuh"
 
 using namespace gpu;
@@ -39,7 +40,7 @@ struct Choice {
 GPU_KERNEL(argmax, 1024, flash_gpu_argmax) {
     take_turn();
     const u64 row = block_x();
-    const float *input = reinterpret_cast<const float *>(parameters.input) + row * parameters.width;
+    float *input = reinterpret_cast<float *>(parameters.input) + row * parameters.width;
     // Below every element, at a place behind every element.
     const Choice none = {as_float(0xff800000u), ~0u};
     Choice choice = none;
@@ -55,7 +56,12 @@ GPU_KERNEL(argmax, 1024, flash_gpu_argmax) {
 #pragma unroll
         for (u32 index = 0; index < ahead; index++) {
             const u32 place = first + index * threads;
-            if (place < width) choice.take(found[index], place);
+            if (place >= width) continue;
+            if (parameters.cap != 0) {
+                found[index] = soft_cap(found[index], parameters.cap);
+                store(input + place, found[index]);
+            }
+            choice.take(found[index], place);
         }
     }
     choice.reduce_warp();

@@ -47,7 +47,7 @@ GPU_FUNCTION void attend(const flash_gpu_attention &attention) {
         const Shared keys = tiles + stage * Shape::stage_bytes + first_tile_token * Shape::row_bytes;
         float scores[Shape::warp_tokens / 8][4] = {};
         score<Shape, head / 16>(scores, kept, own_queries, keys);
-        mask(scores, positions, own_first, attention.scale, attention.window);
+        mask(scores, positions, own_first, attention);
         state.take(scores);
         weigh<Shape>(state, scores, keys + Shape::tile_bytes);
     }

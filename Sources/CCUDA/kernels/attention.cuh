@@ -9,6 +9,7 @@
 #include "arrivals.cuh"
 #include "elements.cuh"
 #include "gpu_parameters.h"
+#include "soft_cap.cuh"
 
 namespace gpu {
 
@@ -197,10 +198,12 @@ GPU_FUNCTION void score(
     }
 }
 
-// Scales scores, and hides tokens behind their row's position or before its window. `first` is the position of the
-// warp's first token.
+// Scales and caps scores, and hides tokens behind their row's position or before its window. `first` is the position of
+// the warp's first token.
 template <int tiles>
-GPU_FUNCTION void mask(float (&scores)[tiles][4], const u32 (&positions)[2], u32 first, float scale, u32 window) {
+GPU_FUNCTION void mask(
+    float (&scores)[tiles][4], const u32 (&positions)[2], u32 first, const flash_gpu_attention &attention) {
+    const u32 window = attention.window;
     const u32 begins[2] = {window_begin(positions[0], window), window_begin(positions[1], window)};
 #pragma unroll
     for (int tile = 0; tile < tiles; tile++) {
@@ -208,7 +211,9 @@ GPU_FUNCTION void mask(float (&scores)[tiles][4], const u32 (&positions)[2], u32
         for (int index = 0; index < 4; index++) {
             const u32 position = first + tile * 8 + lane() % 4 * 2 + index % 2;
             const bool is_seen = position <= positions[index / 2] && position >= begins[index / 2];
-            scores[tile][index] = is_seen ? scores[tile][index] * scale : as_float(minus_infinity);
+            float score = scores[tile][index] * attention.scale;
+            if (attention.cap != 0) score = soft_cap(score, attention.cap);
+            scores[tile][index] = is_seen ? score : as_float(minus_infinity);
         }
     }
 }

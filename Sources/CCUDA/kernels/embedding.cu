@@ -16,7 +16,7 @@ GPU_FUNCTION void embed(const flash_gpu_embedding &parameters) {
     const u16 *from = reinterpret_cast<const u16 *>(parameters.table) + u64(row) * parameters.table_stride;
     float *to = reinterpret_cast<float *>(parameters.hidden) + u64(token) * parameters.width;
     for (u32 column = thread(); column < parameters.width; column += block_threads()) {
-        const float value = Element::widen(load(from + column));
+        const float value = parameters.scale * Element::widen(load(from + column));
         store(to + column, parameters.adds ? load(to + column) + value : value);
     }
 }

@@ -104,22 +104,30 @@ struct Change {
             const float result = is_plain ? value : (value - base) * factor * weights.values[index];
             results.values[index] = column + index < parameters.width ? result + bias.values[index] : 0;
         }
-        if (parameters.is_behind) {
-            change_stream(row, column, results);
+        if (parameters.sum != 0) {
+            const u64 stream = parameters.sum + (row.row - parameters.input);
+            change_stream(stream, column, sum(results, load_four(stream, column, parameters.width)));
+        } else if (parameters.is_behind) {
+            change_stream(row.row, column, results);
         } else if (parameters.addend != 0) {
-            Four sums = row.addend(column);
-#pragma unroll
-            for (int index = 0; index < 4; index++) sums.values[index] += values.values[index];
-            change_stream(row, column, sums);
+            change_stream(row.row, column, sum(row.addend(column), values));
         }
+        if (parameters.output == 0) return;
         u16 *output = reinterpret_cast<u16 *>(parameters.output) + u64(block_x()) * parameters.output_stride;
         const float(&four)[4] = results.values;
         const Words2 words = {Element::pack(four[0], four[1]), Element::pack(four[2], four[3])};
         store(reinterpret_cast<Words2 *>(output + column), words);
     }
 
-    GPU_FUNCTION void change_stream(const Row &row, u32 column, const Four &four) const {
-        float *to = reinterpret_cast<float *>(row.row) + column;
+    GPU_FUNCTION static Four sum(const Four &left, const Four &right) {
+        Four sums;
+#pragma unroll
+        for (int index = 0; index < 4; index++) sums.values[index] = left.values[index] + right.values[index];
+        return sums;
+    }
+
+    GPU_FUNCTION void change_stream(u64 row, u32 column, const Four &four) const {
+        float *to = reinterpret_cast<float *>(row) + column;
 #pragma unroll
         for (int index = 0; index < 4; index++) {
             if (column + index < parameters.width) store(to + index, four.values[index]);

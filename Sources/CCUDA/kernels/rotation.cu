@@ -81,7 +81,9 @@ GPU_KERNEL(rotate_append, FLASH_GPU_STEP_THREADS, flash_gpu_rotation) {
     if (index >= parameters.head_count + 2 * parameters.cache_head_count) return;
     const Head head(parameters, token, index);
     const float *table = reinterpret_cast<const float *>(parameters.rotations);
-    const u32 position = u32(load(reinterpret_cast<const i32 *>(parameters.positions) + token));
+    const u32 place = u32(load(reinterpret_cast<const i32 *>(parameters.positions) + token));
+    const u32 position = place % FLASH_GPU_LONG_SEQUENCE;
+    const u32 first_row = place == position ? 0 : parameters.long_row;
     const u32 half = parameters.head_size / 2;
     // The same for all lanes of a warp.
     const float factor = head.norm == 0 ? 1 : head.factor(parameters.head_size, parameters.epsilon);
@@ -92,8 +94,9 @@ GPU_KERNEL(rotate_append, FLASH_GPU_STEP_THREADS, flash_gpu_rotation) {
             second *= factor * head.weight(half + pair);
         }
         if (head.is_rotated) {
-            const Rotation fine = Rotation::at(table, position % FLASH_GPU_FINE_ROTATIONS, half, pair);
-            const u32 coarse = FLASH_GPU_FINE_ROTATIONS + position / FLASH_GPU_FINE_ROTATIONS;
+            const u32 fine_row = first_row + position % FLASH_GPU_FINE_ROTATIONS;
+            const Rotation fine = Rotation::at(table, fine_row, half, pair);
+            const u32 coarse = first_row + FLASH_GPU_FINE_ROTATIONS + position / FLASH_GPU_FINE_ROTATIONS;
             const Rotation turn = Rotation::at(table, coarse, half, pair).then(fine);
             const float a = first, b = second;
             first = fused_multiply_add(a, turn.cosine, -(b * turn.sine));

@@ -28,10 +28,14 @@ public final class Attention: Sendable {
         public var blocks: UInt64
         /// Last tokens that a token looks at, itself included; nil for all.
         public var window: Int?
+        /// What products of queries and keys are multiplied with; nil for one over the root of a head's size.
+        public var scale: Float?
+        /// Scaled products become `cap * tanh(product / cap)`; nil if they stay as they are.
+        public var cap: Float?
 
         public init(
             queries: UInt64, cache: UInt64, output: UInt64, outputStride: Int, outputType: ElementType, tasks: UInt64,
-            blocks: UInt64, window: Int? = nil
+            blocks: UInt64, window: Int? = nil, scale: Float? = nil, cap: Float? = nil
         ) {
             self.queries = queries
             self.cache = cache
@@ -41,6 +45,8 @@ public final class Attention: Sendable {
             self.tasks = tasks
             self.blocks = blocks
             self.window = window
+            self.scale = scale
+            self.cap = cap
         }
     }
 
@@ -61,7 +67,7 @@ public final class Attention: Sendable {
         wantedBlocks = max(blocks, 1) * library.context.device.multiprocessors
     }
 
-    /// Gives `output[t, h] = softmax(queries[t, h] * keys / sqrt(headSize)) * values` to `stream`, over the tokens up
+    /// Gives `output[t, h] = softmax(queries[t, h] * keys * scale) * values` to `stream`, over the tokens up
     /// to t itself, or the last `window` of these.
     ///
     /// Scores and sums are float32; weights are rounded to f16 before they meet the values.
@@ -87,7 +93,10 @@ public final class Attention: Sendable {
         parameters.head_size = UInt32(geometry.headSize)
         parameters.output_stride = UInt32(operands.outputStride)
         parameters.output_is_bf16 = operands.outputType == .bf16 ? 1 : 0
-        parameters.scale = 1.442_695_04 / Float(geometry.headSize).squareRoot()
+        // Weights are powers of two.
+        let log2E: Float = 1.442_695_04
+        parameters.scale = log2E * (operands.scale ?? 1 / Float(geometry.headSize).squareRoot())
+        parameters.cap = log2E * (operands.cap ?? 0)
         parameters.window = UInt32(operands.window ?? 0)
         if schedule.decodeTasks > 0 { try launch(.decode, tasks: schedule.decodeTasks, parameters, on: stream) }
         guard schedule.promptTasks > 0 else { return }

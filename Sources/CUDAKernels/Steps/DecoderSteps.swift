@@ -29,15 +29,15 @@ public final class DecoderSteps: Sendable {
         argmax = try library.kernel(named: "argmax", in: "argmax.cu")
     }
 
-    /// hidden = rows of a table, or += these.
+    /// hidden = rows of a table times a number, or += these.
     /// - Parameters:
     ///   - table: dense, of ``valueType``.
     ///   - places: 32-bit numbers `[count]`, each a row of the table when `firstRow` is added.
     ///   - hidden: float32 `[count, columns of the table]`.
     /// - Throws: `CUDAError`.
     public func enqueueEmbedding(
-        _ table: DeviceMatrix, places: UInt64, firstRow: Int = 0, count: Int, adds: Bool = false, hidden: UInt64,
-        on stream: Stream
+        _ table: DeviceMatrix, places: UInt64, firstRow: Int = 0, count: Int, scale: Float = 1, adds: Bool = false,
+        hidden: UInt64, on stream: Stream
     ) throws(CUDAError) {
         precondition(table.layout == .dense && table.valueType == valueType)
         var parameters = flash_gpu_embedding()
@@ -48,6 +48,7 @@ public final class DecoderSteps: Sendable {
         parameters.table_stride = UInt32((table.columns + 7) / 8 * 8)
         parameters.first_row = UInt32(firstRow)
         parameters.adds = adds ? 1 : 0
+        parameters.scale = scale
         try embedding.launch(
             grid: LaunchSize(count), block: LaunchSize(Self.threads), parameters: parameters, isEarly: true, on: stream)
     }
@@ -89,17 +90,39 @@ public final class DecoderSteps: Sendable {
         _ norm: Norm?, input: UInt64, width: Int, addend: UInt64? = nil, standsBehind: Bool = false,
         places: UInt64? = nil, count: Int, output: UInt64, outputStride: Int, on stream: Stream
     ) throws(CUDAError) {
+        var parameters = self.parameters(norm, input: input, width: width, addend: addend)
+        parameters.places = places ?? 0
+        parameters.output = output
+        parameters.output_stride = UInt32(outputStride)
+        parameters.is_behind = standsBehind ? 1 : 0
+        try launch(parameters, count: count, on: stream)
+    }
+
+    /// sum += norm of rows of input + addend.
+    /// - Parameters:
+    ///   - input: float32 `[count, width]`.
+    ///   - addend: float32 `[width]`.
+    ///   - sum: float32 `[count, width]`.
+    /// - Throws: `CUDAError`.
+    public func enqueueNorm(
+        _ norm: Norm, input: UInt64, width: Int, addend: UInt64? = nil, count: Int, addingTo sum: UInt64,
+        on stream: Stream
+    ) throws(CUDAError) {
+        var parameters = self.parameters(norm, input: input, width: width, addend: addend)
+        parameters.sum = sum
+        parameters.output_stride = UInt32(width)
+        parameters.is_behind = 1
+        try launch(parameters, count: count, on: stream)
+    }
+
+    private func parameters(_ norm: Norm?, input: UInt64, width: Int, addend: UInt64?) -> flash_gpu_norm {
         var parameters = flash_gpu_norm()
         parameters.input = input
         parameters.weight = norm?.weight ?? 0
         parameters.bias = norm?.bias ?? 0
         parameters.addend = addend ?? 0
-        parameters.places = places ?? 0
-        parameters.output = output
         parameters.width = UInt32(width)
-        parameters.output_stride = UInt32(outputStride)
         parameters.epsilon = norm?.epsilon ?? 0
-        parameters.is_behind = standsBehind ? 1 : 0
         let kind =
             switch norm?.kind {
             case nil: FLASH_GPU_NORM_NONE
@@ -107,7 +130,11 @@ public final class DecoderSteps: Sendable {
             case .layer: FLASH_GPU_NORM_LAYER
             }
         parameters.kind = kind.rawValue
-        try self.norm.launch(
+        return parameters
+    }
+
+    private func launch(_ parameters: flash_gpu_norm, count: Int, on stream: Stream) throws(CUDAError) {
+        try norm.launch(
             grid: LaunchSize(count), block: LaunchSize(Int(FLASH_GPU_NORM_THREADS)), sharedBytes: Self.reductionBytes,
             parameters: parameters, isEarly: true, on: stream)
     }
@@ -116,7 +143,7 @@ public final class DecoderSteps: Sendable {
     public struct Rotation: Sendable {
         /// float32 `[tokens, queryHeads + 2 * cacheHeads, headSize]`: queries, keys, values.
         public var projected: UInt64
-        /// 32-bit `[tokens]`, below the table's number.
+        /// 32-bit `[tokens]`, below the table's number; with ``RotationTable/longSequence`` in long sequences.
         public var positions: UInt64
         /// 32-bit `[tokens]`: block * 16 + place in the block.
         public var slots: UInt64
@@ -153,6 +180,7 @@ public final class DecoderSteps: Sendable {
         var parameters = flash_gpu_rotation()
         parameters.projected = operands.projected
         parameters.rotations = table?.buffer.address ?? 0
+        parameters.long_row = UInt32(table?.longRow ?? 0)
         parameters.positions = operands.positions
         parameters.slots = operands.slots
         parameters.rotated = operands.rotated
@@ -176,6 +204,8 @@ public final class DecoderSteps: Sendable {
     public enum Activation: Sendable {
         /// silu(gate) * up
         case gatedSilu
+        /// gelu(gate) * up, with tanh.
+        case gatedGeluTanh
         case relu
         /// With the error function.
         case gelu
@@ -183,11 +213,12 @@ public final class DecoderSteps: Sendable {
         case geluTanh
 
         /// What the products before it give of a token, in widths.
-        public var parts: Int { self == .gatedSilu ? 2 : 1 }
+        public var parts: Int { self == .gatedSilu || self == .gatedGeluTanh ? 2 : 1 }
 
         fileprivate var kind: flash_gpu_activation_kind {
             switch self {
             case .gatedSilu: FLASH_GPU_ACTIVATION_GATED_SILU
+            case .gatedGeluTanh: FLASH_GPU_ACTIVATION_GATED_GELU_TANH
             case .relu: FLASH_GPU_ACTIVATION_RELU
             case .gelu: FLASH_GPU_ACTIVATION_GELU
             case .geluTanh: FLASH_GPU_ACTIVATION_GELU_TANH
@@ -221,15 +252,17 @@ public final class DecoderSteps: Sendable {
     /// the largest is infinite.
     /// - Parameters:
     ///   - input: float32 `[rows, width]`.
+    ///   - cap: what elements are kept below: they become `cap * tanh(element / cap)` before; nil for none.
     ///   - output: 32-bit `[rows]`.
     /// - Throws: `CUDAError`.
     public func enqueueArgmax(
-        input: UInt64, width: Int, rows: Int, output: UInt64, on stream: Stream
+        input: UInt64, width: Int, rows: Int, cap: Float? = nil, output: UInt64, on stream: Stream
     ) throws(CUDAError) {
         var parameters = flash_gpu_argmax()
         parameters.input = input
         parameters.output = output
         parameters.width = UInt32(width)
+        parameters.cap = cap ?? 0
         try argmax.launch(
             grid: LaunchSize(rows), block: LaunchSize(Self.argmaxThreads), sharedBytes: Self.reductionBytes,
             parameters: parameters, isEarly: true, on: stream)

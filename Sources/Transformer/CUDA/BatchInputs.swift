@@ -5,7 +5,7 @@ import Tensors
 /// What a batch is, in a GPU's memory: one small copy at the beginning of each.
 ///
 ///     tokens     Int32 [tokens]   ids
-///     positions  Int32 [tokens]   in their sequences
+///     positions  Int32 [tokens]   in their sequences, with RotationTable.longSequence in long ones
 ///     slots      Int32 [tokens]   cache block * 16 + place in the block
 ///     tasks                       of attention
 ///     blocks     Int32            cache block ids of all runs
@@ -13,6 +13,8 @@ import Tensors
 /// Addresses depend on the numbers of tokens and tasks alone, so that a recorded graph finds the next batch there.
 final class BatchInputs {
     private let stream: CUDA.Stream
+    /// Sequences of more tokens rotate otherwise; nil where length does not matter.
+    private let shortLimit: Int?
     private var host: PinnedBuffer
     /// Replaced by a larger one when a batch needs it.
     private(set) var buffer: DeviceBuffer
@@ -22,8 +24,9 @@ final class BatchInputs {
     private var tokenCount = 0
     private var taskBytes = 0
 
-    init(byteCount: Int, on stream: CUDA.Stream) throws(CUDAError) {
+    init(byteCount: Int, shortLimit: Int?, on stream: CUDA.Stream) throws(CUDAError) {
         self.stream = stream
+        self.shortLimit = shortLimit
         host = try PinnedBuffer(byteCount: byteCount, in: stream.context)
         buffer = try DeviceBuffer(byteCount: byteCount, in: stream.context)
         copied = try Event(timing: false, in: stream.context)
@@ -59,7 +62,8 @@ final class BatchInputs {
         let blockTokens = KeyValueCache.blockTokens
         for (token, id) in batch.tokens.enumerated() {
             words[token] = id
-            words[tokenCount + token] = batch.positions[token]
+            let isLong = shortLimit.map { Int(batch.lengths[token]) > $0 } ?? false
+            words[tokenCount + token] = batch.positions[token] + (isLong ? RotationTable.longSequence : 0)
         }
         for run in batch.runs {
             for token in run.tokens {

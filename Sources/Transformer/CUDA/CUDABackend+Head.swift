@@ -78,7 +78,7 @@ extension CUDABackend {
         try multiply(weights.head, input, stride: stride, into: activations.logits, tokens: count)
         try steps.enqueueArgmax(
             input: activations.logits.address, width: configuration.vocabularySize, rows: count,
-            output: activations.choices.address, on: stream)
+            cap: configuration.logitCap, output: activations.choices.address, on: stream)
     }
 
     /// Products of few tokens: never through a library, which allocates.

@@ -7,7 +7,8 @@ extension CUDABackend {
         try onDevice { () throws(CUDAError) in
             let target = weights.embeddingProjection == nil ? activations.hidden : activations.embedded
             try steps.enqueueEmbedding(
-                weights.embedding, places: inputs.tokens, count: tokens, hidden: target.address, on: stream)
+                weights.embedding, places: inputs.tokens, count: tokens, scale: configuration.embeddingScale,
+                hidden: target.address, on: stream)
             if let projection = weights.embeddingProjection {
                 try narrow(
                     target, width: configuration.embeddingSize, tokens: tokens, into: activations.embeddedInput,
@@ -33,7 +34,8 @@ extension CUDABackend {
         try onDevice { () throws(CUDAError) in
             // The output product is the next to add to the stream.
             if configuration.normsBefore {
-                try normalize(layer.inputNorm, addend: layer.outputBias, tokens: tokens)
+                let addend = layer.attentionOutputNorm == nil ? layer.outputBias : nil
+                try normalize(layer.inputNorm, addend: addend, tokens: tokens)
             }
             try multiply(
                 layer.queryKeyValue, activations.normalized, stride: activations.hiddenStride,
@@ -47,7 +49,7 @@ extension CUDABackend {
             rotation.epsilon = configuration.normEpsilon
             try steps.enqueueRotation(
                 rotation, tokens: tokens, geometry: geometry,
-                table: configuration.rotates(layer: index) ? rotations : nil, on: stream)
+                table: configuration.rotation(layer: index).map { rotations[$0] }, on: stream)
         }
     }
 
@@ -58,7 +60,8 @@ extension CUDABackend {
                     queries: activations.rotated.address, cache: cache[index].address,
                     output: activations.attended.address, outputStride: activations.attendedStride,
                     outputType: weights.valueType, tasks: inputs.tasks, blocks: inputs.blocks,
-                    window: configuration.window(layer: index)),
+                    window: configuration.window(layer: index), scale: configuration.attentionScale,
+                    cap: configuration.attentionCap),
                 schedule: schedule, workspace: attentionWorkspace, on: stream)
         }
     }
@@ -67,7 +70,8 @@ extension CUDABackend {
         let (layer, tokens) = (weights.layers[index], batch.tokens.count)
         try onDevice { () throws(CUDAError) in
             try addToHidden(
-                layer.output, input: activations.attended, stride: activations.attendedStride, tokens: tokens)
+                layer.output, bias: layer.outputBias, norm: layer.attentionOutputNorm, input: activations.attended,
+                stride: activations.attendedStride, tokens: tokens)
             if configuration.normsBefore { return }
             try normalize(layer.inputNorm, addend: layer.outputBias, tokens: tokens)
         }
@@ -77,7 +81,8 @@ extension CUDABackend {
         let (layer, tokens) = (weights.layers[index], batch.tokens.count)
         try onDevice { () throws(CUDAError) in
             if configuration.normsBefore {
-                try normalize(layer.postAttentionNorm, addend: layer.downBias, tokens: tokens)
+                let addend = layer.mlpOutputNorm == nil ? layer.downBias : nil
+                try normalize(layer.postAttentionNorm, addend: addend, tokens: tokens)
             }
             try multiply(
                 layer.inner, activations.normalized, stride: activations.hiddenStride, into: activations.inner,
@@ -87,7 +92,8 @@ extension CUDABackend {
                 width: configuration.intermediateSize, tokens: tokens, output: activations.activated.address,
                 outputStride: activations.activatedStride, on: stream)
             try addToHidden(
-                layer.down, input: activations.activated, stride: activations.activatedStride, tokens: tokens)
+                layer.down, bias: layer.downBias, norm: layer.mlpOutputNorm, input: activations.activated,
+                stride: activations.activatedStride, tokens: tokens)
             if configuration.normsBefore { return }
             try normalize(layer.postAttentionNorm, addend: layer.downBias, tokens: tokens)
         }
@@ -123,9 +129,19 @@ extension CUDABackend {
             matrix, operands(matrix, input, stride: stride, into: output, .f32, tokens: tokens), workspace: workspace)
     }
 
+    /// - Parameters:
+    ///   - bias: of the product, for the norm. Without one the stream has it already.
+    ///   - norm: of what is added.
     private func addToHidden(
-        _ matrix: DeviceMatrix, input: DeviceBuffer, stride: Int, tokens: Int
+        _ matrix: DeviceMatrix, bias: DeviceBuffer?, norm: DeviceWeights.Norm?, input: DeviceBuffer, stride: Int,
+        tokens: Int
     ) throws(CUDAError) {
+        if let norm {
+            try multiply(matrix, input, stride: stride, into: activations.addend, tokens: tokens)
+            return try steps.enqueueNorm(
+                stepNorm(norm), input: activations.addend.address, width: configuration.hiddenSize,
+                addend: bias?.address, count: tokens, addingTo: activations.hidden.address, on: stream)
+        }
         try longProducts.enqueue(
             matrix, operands(matrix, input, stride: stride, into: activations.hidden, .addF32, tokens: tokens),
             workspace: workspace)

@@ -22,8 +22,8 @@ public final class CUDABackend: Backend {
     let cache: [DeviceBuffer]
     let activations: DeviceActivations
     let steps: DecoderSteps
-    /// nil where no layer rotates.
-    let rotations: RotationTable?
+    /// By the place that ``ModelConfiguration/rotation(layer:)`` gives.
+    let rotations: [RotationTable]
     let activation: DecoderSteps.Activation
     let products: Products
     let longProducts: LongProducts
@@ -47,8 +47,8 @@ public final class CUDABackend: Backend {
     ///   - maximumBatchTokens: longer prompts are run in several batches.
     ///   - recordsSteps: whether a decoding step becomes one launch.
     ///   - cublas: makes the products of long prompts; nil where it is not there.
-    /// - Throws: `ModelError` for a decoder that the kernels do not know, for weights that are damaged or that 16 bits
-    ///   cannot hold, for heads beyond the kernels' limits, or if the GPU's memory is full.
+    /// - Throws: `ModelError` for weights that are damaged or that 16 bits cannot hold, for heads beyond the kernels'
+    ///   limits, or if the GPU's memory is full.
     public init(
         configuration: ModelConfiguration, weights: DecoderWeights, library: KernelLibrary, blockCount: Int,
         pool: WorkerPool, maximumBatchTokens: Int = 512, maximumLogitsTokens: Int = 16, recordsSteps: Bool = true,
@@ -60,11 +60,6 @@ public final class CUDABackend: Backend {
         self.maximumLogitsTokens = min(maximumLogitsTokens, maximumBatchTokens)
         self.configuration = configuration
         self.blockCount = blockCount
-        if let unknown = configuration.unknownToGPUs {
-            throw ModelError(
-                "a model of type \(configuration.family.name) on a GPU",
-                expected: "a decoder that its kernels know", found: unknown)
-        }
         geometry = try Self.geometry(of: configuration)
         let geometry = geometry
         let logitsTokens = self.maximumLogitsTokens
@@ -85,19 +80,27 @@ public final class CUDABackend: Backend {
                 configuration, geometry: geometry, activation: activation, tokens: maximumBatchTokens,
                 logitsTokens: logitsTokens, on: stream)
             steps = try DecoderSteps(library, valueType: self.weights.valueType)
-            if let rotary = configuration.rotary {
-                rotations = try RotationTable(
-                    frequencies: rotary.frequencies(headSize: configuration.headSize, factors: weights.rotaryFactors),
-                    factor: rotary.attentionFactor, positionCount: blockCount * AttentionGeometry.blockTokens,
-                    on: stream)
-            } else {
-                rotations = nil
+            var rotations: [RotationTable] = []
+            for rotary in configuration.rotaries {
+                rotations.append(
+                    try RotationTable(
+                        frequencies: rotary.frequencies(
+                            headSize: configuration.headSize, factors: weights.rotaryFactors),
+                        long: rotary.shortLimit.map { _ in
+                            rotary.frequencies(
+                                headSize: configuration.headSize, factors: weights.rotaryFactors, isLong: true)
+                        },
+                        factor: rotary.attentionFactor, positionCount: blockCount * AttentionGeometry.blockTokens,
+                        on: stream))
             }
+            self.rotations = rotations
             workspace = try ProductWorkspace(on: stream)
             longProducts = try LongProducts(products, cublas: cublas, on: stream)
             attention = try Attention(geometry, library)
             attentionWorkspace = try AttentionWorkspace(geometry, on: stream)
-            inputs = try BatchInputs(byteCount: 64 * maximumBatchTokens + 8 * blockCount, on: stream)
+            inputs = try BatchInputs(
+                byteCount: 64 * maximumBatchTokens + 8 * blockCount, shortLimit: configuration.rotary?.shortLimit,
+                on: stream)
             head = try HeadBuffers(
                 logitsTokens: logitsTokens, vocabularySize: configuration.vocabularySize, in: library.context)
         } catch { throw ModelError(error) }
@@ -142,7 +145,7 @@ extension DecoderSteps.Activation {
         self =
             switch activation {
             case .gatedSilu: .gatedSilu
-            case .gatedGeluTanh: preconditionFailure("a gate that GPUs do not know")
+            case .gatedGeluTanh: .gatedGeluTanh
             case .relu: .relu
             case .gelu: .gelu
             case .geluTanh: .geluTanh

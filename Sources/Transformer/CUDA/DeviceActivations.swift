@@ -7,6 +7,8 @@ import Tensors
 struct DeviceActivations {
     /// float32 `[tokens, hiddenSize]`: the residual stream.
     let hidden: DeviceBuffer
+    /// float32 `[tokens, hiddenSize]`: what will be added to it, where that is normalised; else empty.
+    let addend: DeviceBuffer
     /// 16-bit `[tokens, hiddenStride]`: hidden, normalised.
     let normalized: DeviceBuffer
     /// float32 `[tokens, queryWidth + 2 * keyValueWidth]`: queries, keys, values.
@@ -49,6 +51,9 @@ struct DeviceActivations {
         activatedStride = stride(configuration.intermediateSize)
         embeddedStride = stride(configuration.embeddingSize)
         hidden = try rows(tokens, 4 * configuration.hiddenSize)
+        let normsAddends =
+            configuration.family.attentionOutputNorm != nil || configuration.family.mlpOutputNorm != nil
+        addend = try rows(normsAddends ? tokens : 0, 4 * configuration.hiddenSize)
         normalized = try rows(tokens, 2 * hiddenStride)
         projected = try rows(tokens, 4 * (configuration.queryWidth + 2 * configuration.keyValueWidth))
         rotated = try rows(tokens, 2 * geometry.queryStride)

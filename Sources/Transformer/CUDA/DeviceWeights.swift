@@ -22,6 +22,9 @@ struct DeviceWeights {
         let keyNorm: DeviceBuffer?
         let output: DeviceMatrix
         let outputBias: DeviceBuffer?
+        /// Of what attention and the MLP add to the stream; nil where that is added as it is.
+        let attentionOutputNorm: Norm?
+        let mlpOutputNorm: Norm?
         let postAttentionNorm: Norm
         /// Gate and up below each other, or up alone.
         let inner: DeviceMatrix
@@ -105,6 +108,8 @@ extension DeviceWeights.Layer {
         queryNorm = try uploader.vector(layer.queryNorm)
         keyNorm = try uploader.vector(layer.keyNorm)
         (output, outputBias) = try stack((layer.output, biases.output, family.outputProjection))
+        attentionOutputNorm = try uploader.norm(layer.attentionOutputNorm)
+        mlpOutputNorm = try uploader.norm(layer.mlpOutputNorm)
         postAttentionNorm = try uploader.norm(layer.postAttentionNorm)
         let up: Part = (layer.up, biases.up, family.upProjection)
         if let gate = layer.gate, let name = family.gateProjection {

@@ -23,6 +23,10 @@ struct AttentionCase {
     var context: Int?
     /// Last tokens that a token looks at; nil for all.
     var window: Int?
+    /// What scores are multiplied with; nil for one over the root of a head's size.
+    var scale: Float?
+    /// What scores are kept below; nil for none.
+    var cap: Float?
     /// How far queries are spread: large ones make one weight outweigh all others.
     var spread: Float = 2
     var seed: UInt64 = 1
@@ -121,7 +125,8 @@ struct AttentionCase {
             try attention.enqueue(
                 Attention.Operands(
                     queries: queries.address, cache: cache.address, output: output.address, outputStride: stride,
-                    outputType: outputType, tasks: tasks.address, blocks: blocks.address, window: window),
+                    outputType: outputType, tasks: tasks.address, blocks: blocks.address, window: window,
+                    scale: scale, cap: cap),
                 schedule: schedule, workspace: workspace, on: stream)
             results.append(try output.read(UInt16.self, count: tokenCount * stride, on: stream))
         }
@@ -152,7 +157,8 @@ struct AttentionCase {
                         for element in 0..<size {
                             score += Double(queries[firstQuery + element]) * Double(keys[firstKey + element])
                         }
-                        scores.append(score / Double(size).squareRoot())
+                        score *= scale.map(Double.init) ?? 1 / Double(size).squareRoot()
+                        scores.append(cap.map { Double($0) * tanh(score / Double($0)) } ?? score)
                     }
                     let largest = scores.max()!
                     let weights = scores.map { exp($0 - largest) }

@@ -16,6 +16,8 @@ struct RotationCase {
     var hasBiases = false
     var hasNorms = false
     var rotates = true
+    /// Every other token is of a long sequence, which rotates otherwise.
+    var hasLongSequences = false
 
     /// Positions around the sides of the table, and far out.
     private static let positions = [0, 1, 255, 256, 257, 511, 70_000]
@@ -26,6 +28,8 @@ struct RotationCase {
     /// Of queries, keys and values.
     private var heads: Int { geometry.queryHeads + 2 * geometry.cacheHeads }
     private var frequencies: [Double] { (0..<size / 2).map { pow(10_000, -2 * Double($0) / Double(size)) } }
+    private var longFrequencies: [Double] { frequencies.enumerated().map { $1 / (1.5 + Double($0)) } }
+    private func isLong(_ token: Int) -> Bool { hasLongSequences && token % 2 == 1 }
     /// `[tokens, heads, size]`
     private var projected: [Float] { Numbers.floats(Self.positions.count * heads * size, in: -4...4, seed: 1) }
     /// `[heads, size]`
@@ -44,9 +48,11 @@ struct RotationCase {
     func result(on gpu: TestedGPU) throws -> Result {
         let stream = gpu.stream
         let steps = try DecoderSteps(gpu.library, valueType: .f16)
-        let table = try RotationTable(frequencies: frequencies, positionCount: 70_001, on: stream)
+        let table = try RotationTable(
+            frequencies: frequencies, long: hasLongSequences ? longFrequencies : nil, positionCount: 70_001, on: stream)
         let projected = try DeviceBuffer(projected, on: stream)
-        let positions = try DeviceBuffer(Self.positions.map(Int32.init), on: stream)
+        let positions = try DeviceBuffer(
+            Self.positions.enumerated().map { Int32($1) + (isLong($0) ? RotationTable.longSequence : 0) }, on: stream)
         let slots = try DeviceBuffer(Self.positions.indices.map { Int32(Self.slot($0)) }, on: stream)
         let rotatedCount = Self.positions.count * geometry.queryStride
         let cacheCount = Self.blocks * geometry.blockBytes / 2
@@ -117,7 +123,7 @@ struct RotationCase {
         guard rotates && !isValue else { return row }
         var turned = row
         let half = size / 2
-        for (pair, frequency) in frequencies.enumerated() {
+        for (pair, frequency) in (isLong(token) ? longFrequencies : frequencies).enumerated() {
             let angle = Double(Self.positions[token]) * frequency
             turned[pair] = row[pair] * cos(angle) - row[half + pair] * sin(angle)
             turned[half + pair] = row[half + pair] * cos(angle) + row[pair] * sin(angle)
