@@ -60,6 +60,8 @@ struct Recovery {
             course = kept
         } else {
             course = RecoveryCourse(length, before: try look())
+            // The best one, until there is another.
+            try work.writeState(of: distiller, notes: course.json.text(), isBest: true)
         }
         var saved = ContinuousClock.now
         try progress(RecoveryProgress(course))

@@ -2,7 +2,8 @@ public import OrderedJSON
 
 /// What a recovery did.
 public struct RecoveryReport: Sendable, Equatable {
-    /// The mean divergence from the dense model on tokens that were held out, in nats.
+    /// The mean divergence from the dense model on tokens that were held out, in nats; equal if no step made it less,
+    /// and the model is what it was.
     public let before: Double
     public let after: Double
     /// That of each step's tokens, before they were learnt.
@@ -78,17 +79,21 @@ struct RecoveryCourse: Equatable {
             || losses.count % max(stepCount / Self.lookCount, Self.leastStepsBetweenLooks) == 0
     }
 
-    /// The least divergence seen.
-    var best: Double { looks.map(\.loss).min() ?? before }
+    /// The least divergence seen, that before the first step included: who has lost little may have nothing to gain.
+    var best: Double { looks.map(\.loss).reduce(before, min) }
 
     /// Whether the student is at its best as it is.
-    var isBest: Bool { looks.last.map { $0.step == losses.count && $0.loss == best } ?? false }
+    var isBest: Bool {
+        guard let last = looks.last else { return losses.isEmpty }
+        return last.step == losses.count && last.loss == best
+    }
 
-    /// All steps are taken, or two looks in a row were clearly worse than the best. A little worse is what high rates
-    /// in the middle of a training do.
+    /// All steps are taken, or two looks in a row were clearly worse than the best one. A little worse is what high
+    /// rates in the middle of a training do, at times also worse than before the first step.
     var isOver: Bool {
         if let stepCount, losses.count >= stepCount { return true }
-        return looks.count > 2 && looks.suffix(2).allSatisfy { $0.loss > best * Self.worse }
+        guard looks.count > 2, let least = looks.map(\.loss).min() else { return false }
+        return looks.suffix(2).allSatisfy { $0.loss > least * Self.worse }
     }
 
     var json: JSON {

@@ -124,9 +124,21 @@ import Testing
         }
     }
 
+    /// A model that has lost next to nothing gets worse by steps as large as others need; then it stays what it is.
+    @Test func leavesWhatItCannotMakeBetter() throws {
+        let model = TinyModel(type: .f16, sparsity: 1e-4)
+        let report = try recovery(.steps(3), pruned: model).recover(to: destination("out"))
+        #expect(report.before == report.after)
+        #expect(report.losses[2] > 2 * report.losses[0], "\(report)")
+        for (name, _) in TinyModel(type: .f16).projections {
+            #expect(try patterns("out", name) == patterns("pruned", name))
+        }
+    }
+
     /// Two looks in a row that are clearly worse than the best end it; the best is what is kept.
     @Test func stopsEarly() {
         var course = RecoveryCourse(.steps(1000), before: 1)
+        #expect(course.isBest && course.best == 1)
         func look(_ loss: Double) {
             course.losses = Array(repeating: 1, count: course.losses.count + 100)
             course.looks.append(RecoveryCourse.Look(step: course.losses.count, loss: loss))

@@ -4,7 +4,12 @@ import Terminal
 extension RecoveryReport {
     /// One line for people.
     var summary: String {
-        "recovered in \(losses.count) steps of \(tokenCount / max(losses.count, 1)) tokens: divergence "
+        if after == before {
+            return "nothing was gained in \(losses.count) steps of \(tokenCount / max(losses.count, 1)) tokens, and "
+                + "the model left as it was: divergence from the dense model \(Format.fixed(before, decimals: 3)) nats "
+                + "a token, held out"
+        }
+        return "recovered in \(losses.count) steps of \(tokenCount / max(losses.count, 1)) tokens: divergence "
             + "from the dense model \(Format.fixed(before, decimals: 3)) -> \(Format.fixed(after, decimals: 3)) nats a "
             + "token, held out"
     }
