@@ -34,12 +34,6 @@ import Musl
                     elements[Int(id) * width..<(Int(id) + 1) * width].map { Numbers.value($0, type) }
                 }
                 #expect(found == expected, "width \(width)")
-                try steps.enqueueEmbedding(
-                    table, places: tokens.address, count: 4, scale: 3, hidden: hidden.address, on: gpu.stream)
-                let scaled = try hidden.read(Float.self, count: 4 * width, on: gpu.stream)
-                #expect(zip(scaled, expected).allSatisfy { $0 == 3 * Float($1) }, "scaled, width \(width)")
-                try steps.enqueueEmbedding(
-                    table, places: tokens.address, count: 4, hidden: hidden.address, on: gpu.stream)
                 // Further rows are added, as learned positions are.
                 try steps.enqueueEmbedding(
                     table, places: tokens.address, firstRow: 0, count: 4, adds: true, hidden: hidden.address,
@@ -56,6 +50,10 @@ import Musl
                         let row = rows[Int(ids[token]) * width + column]
                         return sums[index] == row + row + rows[(2 + [0, 1, 2, 1][token]) * width + column]
                     }, "width \(width)")
+                try steps.enqueueEmbedding(
+                    table, places: tokens.address, count: 4, scale: 3, hidden: hidden.address, on: gpu.stream)
+                let scaled = try hidden.read(Float.self, count: 4 * width, on: gpu.stream)
+                #expect(zip(scaled, expected).allSatisfy { $0 == 3 * Float($1) }, "scaled, width \(width)")
             }
         }
     }

@@ -202,12 +202,14 @@ import Testing
         #expect(json["sparsity"]!.doubleValue! >= 0.5)
         let pack = ["pack", "pruned", "-o", "packed", "--values", values, "--group", "32"]
         #expect(try Tool.run(pack, in: scratch).status == 0)
-        try scratch.write(String(repeating: "The river is deeper here than it looks. ", count: 10), to: "text.txt")
+        // Long, and not the same again and again: roundings of single tokens cancel out.
+        let text = (1...40).map { "The river is \($0 * $0) paces deeper here than it looks. " }.joined()
+        try scratch.write(text, to: "text.txt")
         let perplexities = try ["pruned", "packed"].map { model in
             try Tool.run("perplexity", model, "text.txt", "--window", "64", "--json", in: scratch).json()["perplexity"]!
                 .doubleValue!
         }
-        #expect(abs(perplexities[0] - perplexities[1]) < 4e-3 * perplexities[0], "\(perplexities)")
+        #expect(abs(perplexities[0] - perplexities[1]) < 2e-3 * perplexities[0], "\(perplexities)")
         try Tool.run("prune", "model", "--sparsity", "0.5", "--values", "i5", "-o", "x", in: scratch).expectFailure(
             "there is no kind of values 'i5'", status: 64)
     }

@@ -13,8 +13,8 @@ import Tensors
 /// Addresses depend on the numbers of tokens and tasks alone, so that a recorded graph finds the next batch there.
 final class BatchInputs {
     private let stream: CUDA.Stream
-    /// Sequences of more tokens rotate otherwise; nil where length does not matter.
-    private let shortLimit: Int?
+    /// Says which sequences are long ones. A window's own way to rotate never asks.
+    private let rotary: RotaryParameters?
     private var host: PinnedBuffer
     /// Replaced by a larger one when a batch needs it.
     private(set) var buffer: DeviceBuffer
@@ -24,9 +24,9 @@ final class BatchInputs {
     private var tokenCount = 0
     private var taskBytes = 0
 
-    init(byteCount: Int, shortLimit: Int?, on stream: CUDA.Stream) throws(CUDAError) {
+    init(byteCount: Int, rotary: RotaryParameters?, on stream: CUDA.Stream) throws(CUDAError) {
         self.stream = stream
-        self.shortLimit = shortLimit
+        self.rotary = rotary
         host = try PinnedBuffer(byteCount: byteCount, in: stream.context)
         buffer = try DeviceBuffer(byteCount: byteCount, in: stream.context)
         copied = try Event(timing: false, in: stream.context)
@@ -62,7 +62,7 @@ final class BatchInputs {
         let blockTokens = KeyValueCache.blockTokens
         for (token, id) in batch.tokens.enumerated() {
             words[token] = id
-            let isLong = shortLimit.map { Int(batch.lengths[token]) > $0 } ?? false
+            let isLong = rotary?.isLong(Int(batch.lengths[token])) ?? false
             words[tokenCount + token] = batch.positions[token] + (isLong ? RotationTable.longSequence : 0)
         }
         for run in batch.runs {

@@ -99,8 +99,7 @@ public final class CUDABackend: Backend {
             attention = try Attention(geometry, library)
             attentionWorkspace = try AttentionWorkspace(geometry, on: stream)
             inputs = try BatchInputs(
-                byteCount: 64 * maximumBatchTokens + 8 * blockCount, shortLimit: configuration.rotary?.shortLimit,
-                on: stream)
+                byteCount: 64 * maximumBatchTokens + 8 * blockCount, rotary: configuration.rotary, on: stream)
             head = try HeadBuffers(
                 logitsTokens: logitsTokens, vocabularySize: configuration.vocabularySize, in: library.context)
         } catch { throw ModelError(error) }

@@ -191,6 +191,7 @@ struct WrittenTexts {
         Array(model.checkpoint.configuration.text().utf8).withUnsafeBytes { checksum.update($0) }
         let norm = model.weights.finalNorm ?? model.weights.layers[0].inputNorm
         checksum.update(UnsafeRawBufferPointer(norm.weight.buffer))
+        // Those without the 2 were written with the model's own values.
         name = "texts-2-\(checksum.checksum)-\(length)-seed-\(seed)\(isForRecovery ? "-recovery" : "").json"
     }
 

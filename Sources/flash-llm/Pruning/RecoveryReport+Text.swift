@@ -4,14 +4,12 @@ import Terminal
 extension RecoveryReport {
     /// One line for people.
     var summary: String {
+        let steps = "\(losses.count) steps of \(tokenCount / max(losses.count, 1)) tokens"
+        let divergence = "divergence from the dense model \(Format.fixed(before, decimals: 3))"
         if after == before {
-            return "nothing was gained in \(losses.count) steps of \(tokenCount / max(losses.count, 1)) tokens, and "
-                + "the model left as it was: divergence from the dense model \(Format.fixed(before, decimals: 3)) nats "
-                + "a token, held out"
+            return "nothing was gained in \(steps), and the model left as it was: \(divergence) nats a token, held out"
         }
-        return "recovered in \(losses.count) steps of \(tokenCount / max(losses.count, 1)) tokens: divergence "
-            + "from the dense model \(Format.fixed(before, decimals: 3)) -> \(Format.fixed(after, decimals: 3)) nats a "
-            + "token, held out"
+        return "recovered in \(steps): \(divergence) -> \(Format.fixed(after, decimals: 3)) nats a token, held out"
     }
 }
 
