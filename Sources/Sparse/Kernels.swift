@@ -10,8 +10,10 @@ import Darwin
 
 /// The CPU kernels of one instruction set.
 public struct Kernels: @unchecked Sendable {
-    /// An immutable table that lives as long as the process.
-    public let table: flash_kernels
+    /// An immutable table that lives as long as the process. Inlinable, so that of its dozens of entries only those that
+    /// are used are read.
+    @inlinable public var table: flash_kernels { address.pointee }
+    @usableFromInline let address: UnsafePointer<flash_kernels>
 
     /// One of ``instructionSets``.
     public var instructionSet: String { String(cString: table.name) }
@@ -22,7 +24,7 @@ public struct Kernels: @unchecked Sendable {
     /// The best kernels that this processor can run, or those that ``environmentVariable`` names. Chosen once.
     ///
     /// A name that the processor lacks counts nothing here; a program refuses it with ``checkEnvironment()``.
-    public static let best = (try? environmentChoice.get()) ?? Kernels(table: flash_kernels_select(nil).pointee)
+    public static let best = (try? environmentChoice.get()) ?? Kernels(table: flash_kernels_select(nil))
 
     /// Every instruction set there is, the best first; a processor has some of them.
     public static let instructionSets = ["avx512", "avx2", "neon-dotprod", "neon", "portable"]
@@ -46,7 +48,7 @@ public struct Kernels: @unchecked Sendable {
     /// The kernels of the named instruction set; nil if it is unknown or this processor lacks it.
     public init?(instructionSet name: String) {
         guard let table = flash_kernels_select(name) else { return nil }
-        self.table = table.pointee
+        address = table
     }
 
     /// The kernels of the named instruction set.
@@ -61,7 +63,7 @@ public struct Kernels: @unchecked Sendable {
     }
 
     /// A table of kernels from elsewhere; one that lives as long as the process.
-    public init(table: flash_kernels) { self.table = table }
+    public init(table: UnsafePointer<flash_kernels>) { address = table }
 
     /// Elements of an input `[tokens, columns]` by columns: whole blocks of tokens.
     public func transposedCount(tokens: Int, columns: Int) -> Int {

@@ -1,6 +1,6 @@
 import CKernels
 
-/// Where a product reads its activations and writes its results; all float32, row-major.
+/// Where a product reads its activations and writes its results; all float32, row-major. Owns nothing.
 ///
 /// ``PreparedInput`` makes these with the forms that a matrix reads.
 public struct Operands {
@@ -15,14 +15,14 @@ public struct Operands {
     public var scratch: UnsafeMutableRawPointer
     /// The same activations in the ``PackedMatrix/activationForm`` of a quantised matrix, which reads nothing else;
     /// other matrices ignore them.
-    public var quantized: QuantizedActivations?
+    public var quantized: QuantizedInput?
     /// The input by columns, as ``Kernels/transpose(_:inputStride:tokens:columns:into:)`` writes it, for matrices that
     /// skip their zeros; nil if there is none.
     public var transposed: UnsafePointer<Float>?
 
     public init(
         input: UnsafePointer<Float>, inputStride: Int, output: UnsafeMutablePointer<Float>, outputStride: Int,
-        tokens: Int, scratch: UnsafeMutableRawPointer, quantized: QuantizedActivations? = nil,
+        tokens: Int, scratch: UnsafeMutableRawPointer, quantized: QuantizedInput? = nil,
         transposed: UnsafePointer<Float>? = nil
     ) {
         self.input = input

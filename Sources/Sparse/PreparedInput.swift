@@ -101,7 +101,7 @@ public final class PreparedInput: @unchecked Sendable {
             scratch: scratch)
         if let form = matrix.activationForm {
             for index in quantized.indices where quantized[index].form == form && isQuantized[index] {
-                operands.quantized = quantized[index]
+                operands.quantized = quantized[index].view
             }
             precondition(operands.quantized != nil, "the input was not prepared as \(form)")
         } else if matrix.prefersTransposedInput(tokens: tokens, kernels: kernels) {

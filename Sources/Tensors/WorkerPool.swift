@@ -12,8 +12,9 @@ import Darwin
 /// Persistent threads that share one loop at a time: fork, claim chunks, join.
 ///
 /// A decoder step is a chain of products of tens of microseconds each, so a fork-join must cost well under one:
-/// workers spin for a while after each loop and only then park on a semaphore. Chunks are claimed from a shared counter
-/// rather than dealt out, so a worker that the system suspends holds up one chunk, not its whole share.
+/// workers spin for a while after each loop and only then park on a semaphore. Every thread begins with a share of
+/// chunks that follow each other, as what they read does in memory, and who is done takes chunks from the others' ends:
+/// a worker that the system suspends holds up one chunk, not its whole share.
 ///
 /// One thread drives the pool at a time; loops do not nest.
 public final class WorkerPool: Sendable {
@@ -102,12 +103,13 @@ private struct LoopBody {
     let address: UnsafeRawPointer
     let type: any ChunkedLoop.Type
 
-    func run(_ chunk: Int, _ thread: Int) { type.run(at: address, chunk: chunk, thread: thread) }
+    func run(chunks: Range<Int>, _ thread: Int) { type.run(at: address, chunks: chunks, thread: thread) }
 }
 
 extension ChunkedLoop {
-    fileprivate static func run(at address: UnsafeRawPointer, chunk: Int, thread: Int) {
-        address.assumingMemoryBound(to: Self.self).pointee.run(chunk: chunk, thread: thread)
+    fileprivate static func run(at address: UnsafeRawPointer, chunks: Range<Int>, thread: Int) {
+        let loop = address.assumingMemoryBound(to: Self.self)
+        for chunk in chunks { loop.pointee.run(chunk: chunk, thread: thread) }
     }
 }
 
@@ -118,10 +120,11 @@ private final class ThreadBody: Sendable {
 
 /// What the caller and its workers share.
 ///
-/// `ticket` holds the generation of the current loop in its upper half and its next unclaimed chunk in the lower one.
-/// A worker claims a chunk by raising the ticket it has read. The caller closes the ticket before it touches the chunk
-/// count and the body, so a worker that has read these for the next loop holds a ticket that is no longer there, and
-/// its claim fails. A worker that wakes up late finds nothing to claim and is not waited for.
+/// Each thread has a share of the current loop's chunks: one word that holds the loop's generation in its upper half,
+/// then the share's end and its first unclaimed chunk. Its owner claims from the front; whoever has finished its own
+/// takes from the ends of the others'. A loop ends when all its shares are empty and done, so a claim that succeeds is
+/// of the loop whose body the claimer has read: a word that has changed since, or of another generation, fails it. A
+/// worker that wakes up late finds nothing to claim and is not waited for.
 private final class Shared: @unchecked Sendable {
     typealias Body = UnsafePointer<LoopBody>
 
@@ -129,20 +132,21 @@ private final class Shared: @unchecked Sendable {
     /// of a layer, short enough that an idle process soon stops burning its processors.
     private static let spinsBeforeParking = 1_000
 
-    /// The lower half of a closed ticket: beyond every chunk.
-    private static let closed: UInt64 = 0xFFFF_FFFF
-
     // Each of these has cache lines of its own (two: processors fetch lines in pairs), or every claim of a chunk would
     // take from the others what they wait for or read.
     private let memory: UnsafeMutableRawPointer
-    /// All spin on it; claims change it.
-    private let ticket: UnsafeMutablePointer<Atomic<UInt64>>
+    private static let spacing = 128
+    /// All spin on it; changes once a loop.
+    private let generation: UnsafeMutablePointer<Atomic<UInt32>>
     /// The caller spins on it; finished chunks change it.
-    private let completedChunks: UnsafeMutablePointer<Atomic<Int>>
+    private let completedUnits: UnsafeMutablePointer<Atomic<Int>>
     /// Changes once a loop.
     private let loop: UnsafeMutablePointer<CurrentLoop>
+    private let threadCount: Int
 
     private struct CurrentLoop: ~Copyable {
+        /// Chunks that are claimed together.
+        let unit = Atomic<Int>(1)
         let chunkCount = Atomic<Int>(0)
         let body = Atomic<Body?>(nil)
         let isStopped = Atomic<Bool>(false)
@@ -152,35 +156,50 @@ private final class Shared: @unchecked Sendable {
     private let bays: [ParkingBay]
 
     init(workerCount: Int) {
+        threadCount = workerCount + 1
         bays = (0..<workerCount).map { _ in ParkingBay() }
-        let spacing = 128
-        memory = .allocate(byteCount: 3 * spacing, alignment: spacing)
-        ticket = memory.bindMemory(to: Atomic<UInt64>.self, capacity: 1)
-        ticket.initialize(to: Atomic(0))
-        completedChunks = (memory + spacing).bindMemory(to: Atomic<Int>.self, capacity: 1)
-        completedChunks.initialize(to: Atomic(0))
+        let spacing = Self.spacing
+        memory = .allocate(byteCount: (3 + threadCount) * spacing, alignment: spacing)
+        generation = memory.bindMemory(to: Atomic<UInt32>.self, capacity: 1)
+        generation.initialize(to: Atomic(0))
+        completedUnits = (memory + spacing).bindMemory(to: Atomic<Int>.self, capacity: 1)
+        completedUnits.initialize(to: Atomic(0))
         loop = (memory + 2 * spacing).bindMemory(to: CurrentLoop.self, capacity: 1)
         loop.initialize(to: CurrentLoop())
+        for thread in 0..<threadCount {
+            (memory + (3 + thread) * spacing).bindMemory(to: Atomic<UInt64>.self, capacity: 1)
+                .initialize(to: Atomic(0))
+        }
     }
 
     deinit { memory.deallocate() }
 
+    private func share(_ thread: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        (memory + (3 + thread) * Self.spacing).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+
     func run(chunkCount count: Int, body newBody: Body) {
-        precondition(count < Int(Self.closed))
         // Two loops at once would wait for each other's chunks for ever.
         precondition(
             !isRunning.exchange(true, ordering: .acquiring), "a worker pool runs one loop at a time, and none within it"
         )
         defer { isRunning.store(false, ordering: .releasing) }
-        // Releasing, so that whoever sees the new count or body sees the closed ticket too.
-        ticket.pointee.store(ticket.pointee.load(ordering: .relaxed) | Self.closed, ordering: .relaxed)
-        loop.pointee.chunkCount.store(count, ordering: .releasing)
-        loop.pointee.body.store(newBody, ordering: .releasing)
-        completedChunks.pointee.store(0, ordering: .relaxed)
-        let generation = nextGeneration()
-        claimChunks(of: generation, thread: 0)
+        let unit = (count + Share.limit - 1) / Share.limit
+        let units = (count + unit - 1) / unit
+        loop.pointee.unit.store(unit, ordering: .relaxed)
+        loop.pointee.chunkCount.store(count, ordering: .relaxed)
+        loop.pointee.body.store(newBody, ordering: .relaxed)
+        completedUnits.pointee.store(0, ordering: .relaxed)
+        let next = generation.pointee.load(ordering: .relaxed) &+ 1
+        for thread in 0..<threadCount {
+            let range = Share.range(ofThread: thread, threadCount: threadCount, count: units)
+            share(thread).pointee.store(
+                Share(generation: next, range: range).word, ordering: .releasing)
+        }
+        begin(generation: next)
+        claimChunks(of: next, thread: 0)
         var spins = 0
-        while completedChunks.pointee.load(ordering: .acquiring) < count {
+        while completedUnits.pointee.load(ordering: .acquiring) < units {
             flash_pause()
             spins += 1
             // A worker that holds a chunk may need this very processor.
@@ -190,12 +209,11 @@ private final class Shared: @unchecked Sendable {
 
     func stop() {
         loop.pointee.isStopped.store(true, ordering: .relaxed)
-        loop.pointee.chunkCount.store(0, ordering: .relaxed)
-        _ = nextGeneration()
+        begin(generation: generation.pointee.load(ordering: .relaxed) &+ 1)
     }
 
     func workerLoop(index: Int) {
-        var seen: UInt64 = 0
+        var seen: UInt32 = 0
         while true {
             seen = waitForGeneration(after: seen, in: bays[index - 1])
             if loop.pointee.isStopped.load(ordering: .relaxed) { return }
@@ -203,40 +221,88 @@ private final class Shared: @unchecked Sendable {
         }
     }
 
-    private func nextGeneration() -> UInt64 {
-        let generation = (ticket.pointee.load(ordering: .relaxed) >> 32 + 1) & 0xFFFF_FFFF
-        ticket.pointee.store(generation << 32, ordering: .sequentiallyConsistent)
+    private func begin(generation next: UInt32) {
+        generation.pointee.store(next, ordering: .sequentiallyConsistent)
         for bay in bays { bay.wakeUp() }
-        return generation
     }
 
-    private func claimChunks(of generation: UInt64, thread: Int) {
-        var current = ticket.pointee.load(ordering: .acquiring)
-        while current >> 32 == generation {
-            let chunk = Int(current & 0xFFFF_FFFF)
-            guard chunk < loop.pointee.chunkCount.load(ordering: .acquiring),
-                let body = loop.pointee.body.load(ordering: .acquiring)
-            else { return }
-            let claim = ticket.pointee.compareExchange(
-                expected: current, desired: current + 1, ordering: .acquiringAndReleasing)
-            current = claim.original
-            if claim.exchanged {
-                body.pointee.run(chunk, thread)
-                completedChunks.pointee.add(1, ordering: .releasing)
-                current = ticket.pointee.load(ordering: .acquiring)
+    private func claimChunks(of generation: UInt32, thread: Int) {
+        var done = 0
+        for offset in 0..<threadCount {
+            let owner = (thread + offset) % threadCount
+            while let claimed = claimUnit(of: generation, owner: owner, isOwn: offset == 0) {
+                claimed.body.pointee.run(chunks: claimed.chunks, thread)
+                done += 1
             }
+        }
+        if done > 0 { completedUnits.pointee.add(done, ordering: .releasing) }
+    }
+
+    private func claimUnit(of generation: UInt32, owner: Int, isOwn: Bool) -> (body: Body, chunks: Range<Int>)? {
+        let word = share(owner)
+        var current = word.pointee.load(ordering: .acquiring)
+        while true {
+            var share = Share(word: current)
+            guard share.generation == generation, !share.range.isEmpty,
+                let body = loop.pointee.body.load(ordering: .relaxed)
+            else { return nil }
+            let unit = loop.pointee.unit.load(ordering: .relaxed)
+            let count = loop.pointee.chunkCount.load(ordering: .relaxed)
+            let index = share.claim(fromFront: isOwn)
+            let claim = word.pointee.compareExchange(
+                expected: current, desired: share.word, ordering: .acquiringAndReleasing)
+            if claim.exchanged { return (body, index * unit..<min((index + 1) * unit, count)) }
+            current = claim.original
         }
     }
 
-    private func waitForGeneration(after seen: UInt64, in bay: ParkingBay) -> UInt64 {
+    private func waitForGeneration(after seen: UInt32, in bay: ParkingBay) -> UInt32 {
         while true {
             for _ in 0..<Self.spinsBeforeParking {
-                let generation = ticket.pointee.load(ordering: .acquiring) >> 32
-                if generation != seen { return generation }
+                let current = generation.pointee.load(ordering: .acquiring)
+                if current != seen { return current }
                 flash_pause()
             }
-            bay.park { ticket.pointee.load(ordering: .sequentiallyConsistent) >> 32 == seen }
+            bay.park { generation.pointee.load(ordering: .sequentiallyConsistent) == seen }
         }
+    }
+}
+
+/// What is left of a thread's part of a loop, as one word.
+private struct Share {
+    let generation: UInt32
+    var range: Range<Int>
+
+    /// Numbers that half of a half of a word holds.
+    static let limit = Int(UInt16.max)
+
+    init(generation: UInt32, range: Range<Int>) {
+        self.generation = generation
+        self.range = range
+    }
+
+    init(word: UInt64) {
+        generation = UInt32(word >> 32)
+        let (lower, upper) = (Int(word & 0xFFFF), Int(word >> 16 & 0xFFFF))
+        range = Range(uncheckedBounds: (lower, upper))
+    }
+
+    var word: UInt64 {
+        UInt64(generation) << 32 | UInt64(range.upperBound) << 16 | UInt64(range.lowerBound)
+    }
+
+    mutating func claim(fromFront: Bool) -> Int {
+        if fromFront {
+            defer { range = Range(uncheckedBounds: (range.lowerBound + 1, range.upperBound)) }
+            return range.lowerBound
+        }
+        range = Range(uncheckedBounds: (range.lowerBound, range.upperBound - 1))
+        return range.upperBound
+    }
+
+    /// Even shares of `count`, in order.
+    static func range(ofThread thread: Int, threadCount: Int, count: Int) -> Range<Int> {
+        count * thread / threadCount..<count * (thread + 1) / threadCount
     }
 }
 

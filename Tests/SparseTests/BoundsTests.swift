@@ -59,14 +59,18 @@ import Testing
                         let guardedInput = GuardedBuffer(input)
                         let output = GuardedBuffer([Float](repeating: .nan, count: tokens * rows))
                         let scratch = AlignedBuffer<UInt8>(uninitializedCount: Kernels.scratchByteCount)
+                        let activations = matrix.quantized(guardedInput.pointer, tokens: tokens, kernels: kernels)
                         matrix.multiply(
                             rows: 0..<rows,
                             Operands(
                                 input: guardedInput.pointer, inputStride: columns, output: output.pointer,
                                 outputStride: rows, tokens: tokens, scratch: scratch.pointer,
-                                quantized: matrix.quantized(guardedInput.pointer, tokens: tokens, kernels: kernels)),
+                                quantized: activations?.view),
                             kernels: kernels)
-                        #expect(Array(output.elements) == expected, "\(kernels.instructionSet) \(matrix.format)")
+                        withExtendedLifetime((scratch, activations)) {
+                            #expect(
+                                Array(output.elements) == expected, "\(kernels.instructionSet) \(matrix.format)")
+                        }
                     }
                 }
             }

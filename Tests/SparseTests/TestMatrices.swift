@@ -63,13 +63,16 @@ extension PackedMatrix {
     ) -> [Float] {
         var output = [Float](repeating: .nan, count: tokens * rows)
         let scratch = AlignedBuffer<UInt8>(uninitializedCount: Kernels.scratchByteCount)
+        let activations = input.withUnsafeBufferPointer {
+            quantized($0.baseAddress!, tokens: tokens, kernels: kernels ?? .best)
+        }
         let transposed = byColumns ? kernels?.transposing(input, tokens: tokens, columns: columns) : nil
         input.withUnsafeBufferPointer { input in
             output.withUnsafeMutableBufferPointer { output in
                 let operands = Operands(
                     input: input.baseAddress!, inputStride: columns, output: output.baseAddress!, outputStride: rows,
                     tokens: tokens, scratch: scratch.pointer,
-                    quantized: quantized(input.baseAddress!, tokens: tokens, kernels: kernels ?? .best),
+                    quantized: activations?.view,
                     transposed: transposed.map { UnsafePointer($0.pointer) })
                 if let kernels {
                     multiply(rows: rowRange ?? 0..<rows, operands, kernels: kernels)
@@ -78,7 +81,7 @@ extension PackedMatrix {
                 }
             }
         }
-        return output
+        return withExtendedLifetime((scratch, activations, transposed)) { output }
     }
 }
 

@@ -105,24 +105,3 @@ import Testing
         #expect(error <= tolerance)
     }
 }
-
-/// Chunks of rows.
-@Suite struct RowRangeTests {
-    @Test(arguments: [1, 31, 32, 33, 576, 1536, 49_152], [1, 2, 3, 8, 64])
-    func areEvenAndWhole(rows: Int, threads: Int) throws {
-        let columns = 8
-        let elements = [UInt16](repeating: 0, count: rows * columns)
-        let matrix = PackedMatrix.dense(
-            DenseMatrix(rows: rows, columns: columns, element: .f16, bytes: Storage(elements).bytes))
-        let ranges = ProductGroup.rowRanges(
-            of: [matrix], elementsPerChunk: max(rows * columns / (threads * 4), 1))
-        #expect(ranges.first?.lowerBound == 0 && ranges.last?.upperBound == rows)
-        for (range, next) in zip(ranges, ranges.dropFirst()) {
-            #expect(range.upperBound == next.lowerBound)
-            #expect(next.lowerBound % matrix.rowGranularity == 0)
-        }
-        let sizes = ranges.map(\.count)
-        #expect(sizes.max()! - sizes.min()! < 2 * matrix.rowGranularity)
-        #expect(ranges.count <= threads * 4 + 1)
-    }
-}

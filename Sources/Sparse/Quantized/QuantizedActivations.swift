@@ -72,12 +72,22 @@ public final class QuantizedActivations: @unchecked Sendable {
             sums.pointer + token * groups)
     }
 
-    /// Addresses of what is held, valid while this is.
-    var kernelInput: flash_quantized_input {
-        flash_quantized_input(
-            values: values.pointer, stride: Int64(stride), scales: scales.pointer, sums: sums.pointer,
-            group_columns: Int64(form.groupColumns), groups: Int64(groups))
+    /// What is held, as kernels see it; valid while this is and until the next ``begin(columns:tokens:)``.
+    public var view: QuantizedInput {
+        QuantizedInput(
+            form: form, columns: columns, tokens: tokens,
+            kernelInput: flash_quantized_input(
+                values: values.pointer, stride: Int64(stride), scales: scales.pointer, sums: sums.pointer,
+                group_columns: Int64(form.groupColumns), groups: Int64(groups)))
     }
+}
+
+/// Quantised activations as kernels see them: a shape and addresses. Owns nothing, as ``MatrixView`` does.
+public struct QuantizedInput: @unchecked Sendable {
+    public let form: ActivationForm
+    let columns: Int
+    let tokens: Int
+    let kernelInput: flash_quantized_input
 }
 
 extension QuantizedMatrix {

@@ -30,7 +30,18 @@ final class AttentionPartials {
         }
     }
 
-    subscript(partial: Int) -> UnsafeMutablePointer<Float> { outputs.pointer + partial * stride }
+    /// The memory as the threads use it, valid until the next ``reserve(partials:joins:)``. Owns nothing.
+    struct View {
+        fileprivate let outputs: UnsafeMutablePointer<Float>
+        let stride: Int
+        fileprivate let finished: UnsafeMutablePointer<Atomic<Int>>
+    }
+
+    var view: View { View(outputs: outputs.pointer, stride: stride, finished: finished) }
+}
+
+extension AttentionPartials.View {
+    subscript(partial: Int) -> UnsafeMutablePointer<Float> { outputs + partial * stride }
 
     /// Notes that one of a join's parts is finished. True for the last one, which sees what all others wrote and leaves
     /// the count ready for the next layer.

@@ -45,10 +45,7 @@ struct AttentionPlan {
     /// One for each token of the batch.
     private(set) var cachePlaces: [CachePlace] = []
 
-    /// How many of the last tokens each token looks at; nil for all.
-    let window: Int?
-    private let keyValueHeadCount: Int
-    private let group: Int
+    let shape: AttentionShape
     /// Tokens of one task: enough queries to share the loads, few enough tasks' worth to spread a prompt over threads.
     private let taskTokens: Int
 
@@ -59,10 +56,8 @@ struct AttentionPlan {
     static let wantedTasks = 16
 
     init(_ configuration: ModelConfiguration, window: Int? = nil) {
-        self.window = window
-        keyValueHeadCount = configuration.keyValueHeadCount
-        group = configuration.headCount / configuration.keyValueHeadCount
-        taskTokens = min(max(48 / group, 1), 16)
+        shape = AttentionShape(configuration, window: window)
+        taskTokens = min(max(48 / shape.group, 1), 16)
     }
 
     /// Replaces the plan; its arrays keep their capacity.
@@ -85,7 +80,9 @@ struct AttentionPlan {
             for piece in (0..<pieces).reversed() {
                 let first = run.tokens.lowerBound + piece * taskTokens
                 let tokens = first..<min(first + taskTokens, run.tokens.upperBound)
-                for head in 0..<keyValueHeadCount { append(tokens, of: run, index: index, pieces: pieces, head: head) }
+                for head in 0..<shape.keyValueHeadCount {
+                    append(tokens, of: run, index: index, pieces: pieces, head: head)
+                }
             }
         }
     }
@@ -94,7 +91,7 @@ struct AttentionPlan {
         let position = run.firstPosition + tokens.lowerBound - run.tokens.lowerBound
         // Of a window the first token's, from a whole block on.
         let blockTokens = KeyValueCache.blockTokens
-        let begin = window.map { max(position + 1 - $0, 0) / blockTokens * blockTokens } ?? 0
+        let begin = shape.window.map { max(position + 1 - $0, 0) / blockTokens * blockTokens } ?? 0
         let length = position + tokens.count - begin
         let most = max(Self.wantedTasks / pieces, 1)
         // Whole stretches of the kernel: a multiple of the shortest part.
@@ -105,7 +102,7 @@ struct AttentionPlan {
             join = joins.count
             joins.append(
                 Join(keyValueHead: head, tokens: tokens, partCount: partCount, firstPartial: partialCount))
-            partialCount += partCount * tokens.count * group
+            partialCount += partCount * tokens.count * shape.group
         }
         for part in 0..<partCount {
             tasks.append(

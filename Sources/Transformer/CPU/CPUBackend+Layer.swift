@@ -33,8 +33,8 @@ extension CPUBackend {
         let group = layerProducts[index].queryKeyValue
         let norm = configuration.normsBefore ? weights.layers[index].inputNorm : nil
         prepareInput(.hidden(norm: norm), forms: group.forms, tokens: tokens)
-        let loop = ProductLoop(backend: self, group: group, tokens: tokens, outputs: (queries, keys, values))
-        pool.run(loop, chunkCount: group.chunks.count)
+        pool.run(
+            ProductLoop(group, outputs: queries, keys, values, backend: self), chunkCount: group.chunks.count)
         var cacheLayer = cache.kernelLayer(index)
         withUnsafePointer(to: &cacheLayer) { cacheLayer in
             let width = configuration.queryWidth + 2 * configuration.keyValueWidth
@@ -59,13 +59,13 @@ extension CPUBackend {
         switch products.inner {
         case .gated(let gated):
             prepareInput(source, forms: gated.forms, tokens: tokens)
-            let loop = GatedLoop(
-                backend: self, products: gated, gate: buffers.gate.pointer, up: buffers.up.pointer,
-                width: configuration.intermediateSize, tokens: tokens)
-            pool.run(loop, chunkCount: gated.rows.count)
+            let gate = OutputRows(pointer: buffers.gate.pointer, stride: configuration.intermediateSize)
+            let up = OutputRows(pointer: buffers.up.pointer, stride: configuration.intermediateSize)
+            pool.run(GatedLoop(gated, gate: gate, up: up, backend: self), chunkCount: gated.rows.count)
         case .plain(let up):
             let output = OutputRows(pointer: buffers.gate.pointer, stride: configuration.intermediateSize)
-            multiply(up, by: source, tokens: tokens, into: output, finish: .activation)
+            multiply(
+                up, by: source, tokens: tokens, into: output, finish: .activation(configuration.activation))
         }
         addToHidden(
             products.down, tokens: tokens, input: .activated, norm: norm,
@@ -90,7 +90,7 @@ extension CPUBackend {
         let output = OutputRows(pointer: buffers.logits.pointer, stride: configuration.vocabularySize)
         multiply(
             headProducts, by: headProjectionProducts == nil ? .normalized : .embedded, tokens: tokens.count,
-            into: output, finish: configuration.logitCap == nil ? .nothing : .cap)
+            into: output, finish: configuration.logitCap.map { .cap($0) } ?? .nothing)
         return UnsafeBufferPointer(start: buffers.logits.pointer, count: tokens.count * configuration.vocabularySize)
     }
 }

@@ -75,10 +75,6 @@ public final class CPUBackend: Backend {
         (rotation * maximumBatchTokens + token) * configuration.headSize / 2
     }
 
-    func scratch(ofThread thread: Int) -> UnsafeMutableRawPointer {
-        UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount)
-    }
-
     /// Brings the input of a group of products into the forms that its matrices read, all tokens, once for all chunks
     /// of the group: the norm of the residual stream where it is that, then ``PreparedInput``'s forms.
     func prepareInput(_ source: InputSource, forms: InputForms, tokens: Int) {
@@ -117,9 +113,8 @@ public final class CPUBackend: Backend {
         finish: ProductLoop.Finish = .nothing
     ) {
         prepareInput(source, forms: group.forms, tokens: tokens)
-        let loop = ProductLoop(
-            backend: self, group: group, tokens: tokens, outputs: (output, output, output), finish: finish)
-        pool.run(loop, chunkCount: group.chunks.count)
+        pool.run(
+            ProductLoop(group, outputs: output, finish: finish, backend: self), chunkCount: group.chunks.count)
     }
 
     /// hidden += group * input, or the norm of that product; then the norm of hidden where that stands behind.
@@ -128,7 +123,9 @@ public final class CPUBackend: Backend {
         outputNorm: DecoderWeights.Norm?
     ) {
         let addend = OutputRows(pointer: buffers.addend.pointer, stride: configuration.hiddenSize)
-        multiply(group, by: source, tokens: tokens, into: addend, finish: outputNorm == nil ? .addition : .nothing)
+        multiply(
+            group, by: source, tokens: tokens, into: addend,
+            finish: outputNorm == nil ? .addition(to: buffers.hidden.pointer) : .nothing)
         if let outputNorm {
             pool.forEachToken(
                 tokens, width: 2 * configuration.hiddenSize, NormedAdditionStep(backend: self, norm: outputNorm))

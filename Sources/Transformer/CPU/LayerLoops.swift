@@ -1,127 +1,130 @@
-import CKernels
 import Sparse
 import Tensors
 
-// A loop is copied for every chunk. These own nothing, so that threads do not pass counts of references to and fro;
-// what they name outlives the loop, whose caller waits for it.
+// What the threads do with each chunk of a fork-join. A loop owns nothing and asks no object: two threads that count
+// references to the same one pass its count to and fro, half a microsecond for what a chunk needs of them. What loops
+// name outlives them, as their caller waits.
 
-/// The products of a group, chunk by chunk.
-struct ProductLoop: ChunkedLoop {
-    unowned(unsafe) let backend: CPUBackend
-    unowned(unsafe) let group: ProductGroup
-    let tokens: Int
-    /// Where each of the group's matrices writes; those that it lacks are ignored.
-    let outputs: (OutputRows, OutputRows, OutputRows)
-    /// What is done with the finished rows.
-    enum Finish {
-        case nothing
-        /// They are added to the residual stream.
-        case addition
-        /// They go through the MLP's activation.
-        case activation
-        /// They are capped, as logits.
-        case cap
+/// A matrix's product with the prepared input, where its results go, and what is added to them.
+struct BoundProduct {
+    private let matrix: MatrixView
+    private let bias: UnsafePointer<Float>?
+    /// With the scratch memory of the first thread; those of the others follow.
+    private let operands: Operands
+    private let kernels: Kernels
+
+    /// - Precondition: the backend's input was prepared for the matrix.
+    init(_ matrix: MatrixView, bias: UnsafePointer<Float>?, output: OutputRows, backend: CPUBackend) {
+        self.matrix = matrix
+        self.bias = bias
+        kernels = backend.kernels
+        operands = backend.preparedInput.operands(
+            for: matrix, output: output.pointer, outputStride: output.stride,
+            scratch: UnsafeMutableRawPointer(backend.scratch.pointer))
     }
 
-    var finish = Finish.nothing
+    var tokens: Int { operands.tokens }
 
-    func run(chunk index: Int, thread: Int) {
-        let chunk = group.chunks[index]
-        let matrix = group.matrices[chunk.matrix]
-        let output = chunk.matrix == 0 ? outputs.0 : chunk.matrix == 1 ? outputs.1 : outputs.2
-        let kernels = backend.kernels
-        matrix.multiply(
-            rows: chunk.rows,
-            backend.preparedInput.operands(
-                for: matrix, output: output.pointer, outputStride: output.stride,
-                scratch: backend.scratch(ofThread: thread)),
-            kernels: kernels)
-        if let bias = group.biases[chunk.matrix] {
-            kernels.add(bias, to: output, rows: chunk.rows, tokens: tokens)
-        }
-        if finish == .nothing { return }
+    func run(rows: Range<Int>, thread: Int) {
+        var own = operands
+        own.scratch += thread * Kernels.scratchByteCount
+        matrix.multiply(rows: rows, own, kernels: kernels)
+        guard let bias else { return }
         for token in 0..<tokens {
-            let first = token * output.stride + chunk.rows.lowerBound
-            switch finish {
-            case .nothing: break
-            case .addition:
-                kernels.table.add(
-                    backend.buffers.hidden.pointer + first, output.pointer + first, Int64(chunk.rows.count))
-            case .activation:
-                kernels.activate(
-                    output.pointer + first, count: chunk.rows.count, by: backend.configuration.activation)
-            case .cap:
-                guard let cap = backend.configuration.logitCap else { break }
-                kernels.table.soft_cap(output.pointer + first, Int64(chunk.rows.count), cap)
-            }
+            kernels.table.add(output(token: token, row: rows.lowerBound), bias + rows.lowerBound, Int64(rows.count))
         }
+    }
+
+    func output(token: Int, row: Int) -> UnsafeMutablePointer<Float> {
+        operands.output + token * operands.outputStride + row
     }
 }
 
-extension Kernels {
-    /// Adds a bias to some rows of a product.
-    fileprivate func add(_ bias: UnsafePointer<Float>, to output: OutputRows, rows: Range<Int>, tokens: Int) {
-        for token in 0..<tokens {
-            table.add(
-                output.pointer + token * output.stride + rows.lowerBound, bias + rows.lowerBound, Int64(rows.count))
+/// The products of a group, chunk by chunk.
+struct ProductLoop: ChunkedLoop {
+    /// What is done with the finished rows.
+    enum Finish {
+        case nothing
+        /// They are added to `[tokens, rows]`, the residual stream.
+        case addition(to: UnsafeMutablePointer<Float>)
+        /// They go through the MLP's activation.
+        case activation(ModelConfiguration.Activation)
+        /// They are capped, as logits.
+        case cap(Float)
+    }
+
+    private let chunks: UnsafeBufferPointer<RowChunk>
+    /// Those of the group's matrices; if there are fewer, the last one stands for the others.
+    private let products: (BoundProduct, BoundProduct, BoundProduct)
+    private let finish: Finish
+    private let kernels: Kernels
+
+    /// - Parameter outputs: one for each of the group's matrices, of which there are at most three.
+    init(_ group: ProductGroup, outputs: OutputRows..., finish: Finish = .nothing, backend: CPUBackend) {
+        precondition(outputs.count == group.matrices.count && outputs.count <= 3)
+        func product(_ index: Int) -> BoundProduct {
+            let index = min(index, outputs.count - 1)
+            return BoundProduct(
+                group.matrices[index], bias: group.biases[index], output: outputs[index], backend: backend)
+        }
+        chunks = group.chunks
+        products = (product(0), product(1), product(2))
+        self.finish = finish
+        kernels = backend.kernels
+    }
+
+    func run(chunk index: Int, thread: Int) {
+        let chunk = chunks[index]
+        switch chunk.matrix {
+        case 0: run(products.0, rows: chunk.rows, thread: thread)
+        case 1: run(products.1, rows: chunk.rows, thread: thread)
+        default: run(products.2, rows: chunk.rows, thread: thread)
+        }
+    }
+
+    private func run(_ product: borrowing BoundProduct, rows: Range<Int>, thread: Int) {
+        product.run(rows: rows, thread: thread)
+        if case .nothing = finish { return }
+        for token in 0..<product.tokens {
+            let output = product.output(token: token, row: rows.lowerBound)
+            switch finish {
+            case .nothing: break
+            case .addition(let sums):
+                // The residual stream's rows are as wide as the product's, which has all of its columns.
+                let place = output - product.output(token: 0, row: 0)
+                kernels.table.add(sums + place, output, Int64(rows.count))
+            case .activation(let activation): kernels.activate(output, count: rows.count, by: activation)
+            case .cap(let cap): kernels.table.soft_cap(output, Int64(rows.count), cap)
+            }
         }
     }
 }
 
 /// silu(gate * x) * (up * x), or with another activation, the same rows of both products in one chunk.
 struct GatedLoop: ChunkedLoop {
-    unowned(unsafe) let backend: CPUBackend
-    unowned(unsafe) let products: GatedProducts
-    /// `[tokens, width]`
-    let gate: UnsafeMutablePointer<Float>
-    let up: UnsafeMutablePointer<Float>
-    let width: Int
-    let tokens: Int
+    private let rows: UnsafeBufferPointer<Range<Int>>
+    private let gate: BoundProduct
+    private let up: BoundProduct
+    private let activation: ModelConfiguration.Activation
+    private let kernels: Kernels
+
+    /// - Parameter gate: gets the result, too.
+    init(_ products: GatedProducts, gate: OutputRows, up: OutputRows, backend: CPUBackend) {
+        rows = products.rows
+        self.gate = BoundProduct(products.gate, bias: products.gateBias, output: gate, backend: backend)
+        self.up = BoundProduct(products.up, bias: products.upBias, output: up, backend: backend)
+        activation = backend.configuration.activation
+        kernels = backend.kernels
+    }
 
     func run(chunk: Int, thread: Int) {
-        let rows = products.rows[chunk]
-        multiply(products.gate, products.gateBias, rows, into: gate, thread: thread)
-        multiply(products.up, products.upBias, rows, into: up, thread: thread)
-        for token in 0..<tokens {
-            let first = token * width + rows.lowerBound
-            backend.kernels.activate(
-                gate: gate + first, up: up + first, count: rows.count, by: backend.configuration.activation)
+        let rows = rows[chunk]
+        gate.run(rows: rows, thread: thread)
+        up.run(rows: rows, thread: thread)
+        for token in 0..<gate.tokens {
+            kernels.activate(
+                gate: gate.output(token: token, row: rows.lowerBound),
+                up: up.output(token: token, row: rows.lowerBound), count: rows.count, by: activation)
         }
-    }
-
-    private func multiply(
-        _ matrix: MatrixView, _ bias: UnsafePointer<Float>?, _ rows: Range<Int>,
-        into output: UnsafeMutablePointer<Float>, thread: Int
-    ) {
-        let operands = backend.preparedInput.operands(
-            for: matrix, output: output, outputStride: width, scratch: backend.scratch(ofThread: thread))
-        matrix.multiply(rows: rows, operands, kernels: backend.kernels)
-        guard let bias else { return }
-        backend.kernels.add(bias, to: OutputRows(pointer: output, stride: width), rows: rows, tokens: tokens)
-    }
-}
-
-/// The attention tasks of a batch in one layer.
-struct AttentionLoop: ChunkedLoop {
-    unowned(unsafe) let backend: CPUBackend
-    /// The place among the backend's plans.
-    let plan: Int
-    let cacheLayer: UnsafePointer<flash_cache_layer>
-    /// The batch's runs and block ids.
-    let runs: UnsafeBufferPointer<Batch.Run>
-    let blocks: UnsafePointer<Int32>
-
-    func run(chunk: Int, thread: Int) {
-        let tasks = backend.attentionPlans[plan].tasks
-        // Tasks are claimed in order: while this one ran, the other threads took those behind it.
-        let next = chunk + backend.pool.threadCount
-        backend.attend(
-            tasks[chunk], ofPlan: plan, cacheLayer: cacheLayer, blockTable: blockTable(of: tasks[chunk]),
-            scratch: backend.scratch(ofThread: thread),
-            next: next < tasks.count ? (tasks[next], blockTable(of: tasks[next])) : nil)
-    }
-
-    private func blockTable(of task: AttentionPlan.Task) -> UnsafePointer<Int32> {
-        blocks + runs[task.run].blocks.lowerBound
     }
 }

@@ -1,21 +1,14 @@
 import Sparse
 import Tensors
 
-/// Products with the same input that run in one fork-join, cut into chunks of rows.
-///
-/// Four chunks a thread: few enough that claiming them costs nothing, enough that a thread which the system suspends
-/// leaves its share to the others.
+/// Products with the same input that run in one fork-join.
 final class ProductGroup {
-    struct Chunk {
-        let matrix: Int
-        let rows: Range<Int>
-    }
-
     /// The matrices, which outlive this: see ``CPUBackend/weights``.
     let matrices: [MatrixView]
     /// What is added to each matrix's product; they outlive this, too.
     let biases: [UnsafePointer<Float>?]
-    let chunks: [Chunk]
+    /// Valid while this is.
+    let chunks: UnsafeBufferPointer<RowChunk>
     /// The forms in which the matrices read their input.
     let forms: InputForms
 
@@ -24,28 +17,10 @@ final class ProductGroup {
         self.matrices = matrices.map(\.view)
         self.biases = biases?.map { $0?.pointer } ?? matrices.map { _ in nil }
         forms = InputForms(of: matrices)
-        let total = matrices.reduce(0) { $0 + $1.rows * $1.columns }
-        let wanted = max(total / (threadCount * 4), 1)
-        chunks = matrices.enumerated().flatMap { index, matrix in
-            Self.rowRanges(of: [matrix], elementsPerChunk: wanted).map { Chunk(matrix: index, rows: $0) }
-        }
+        chunks = .allocating(RowShares(of: matrices, threadCount: threadCount).chunks)
     }
 
-    /// Row ranges that suit all the given matrices, which have the same shape, of about so many elements each: as even
-    /// as the formats allow, larger ones first, so that the last to finish has little to do.
-    static func rowRanges(of matrices: [PackedMatrix], elementsPerChunk: Int) -> [Range<Int>] {
-        let (rows, columns) = (matrices[0].rows, matrices[0].columns)
-        let granularity = matrices.map(\.rowGranularity).max() ?? 1  // each divides the larger ones
-        let pieces = (rows + granularity - 1) / granularity
-        let wanted = (rows * columns + elementsPerChunk / 2) / max(elementsPerChunk, 1)
-        let count = min(max(wanted, 1), pieces)
-        var first = 0
-        return (0..<count).map { index in
-            let size = pieces / count + (index < pieces % count ? 1 : 0)
-            defer { first += size * granularity }
-            return first..<min(first + size * granularity, rows)
-        }
-    }
+    deinit { chunks.deallocate() }
 }
 
 /// One layer's products, cut into chunks once.
@@ -82,8 +57,8 @@ final class GatedProducts {
     let up: MatrixView
     let gateBias: UnsafePointer<Float>?
     let upBias: UnsafePointer<Float>?
-    /// Rows that are computed together.
-    let rows: [Range<Int>]
+    /// Rows that are computed together; valid while this is.
+    let rows: UnsafeBufferPointer<Range<Int>>
     let forms: InputForms
 
     init(gate: PackedMatrix, up: PackedMatrix, biases: DecoderWeights.Biases, threadCount: Int) {
@@ -91,9 +66,19 @@ final class GatedProducts {
         self.up = up.view
         gateBias = biases.gate?.pointer
         upBias = biases.up?.pointer
-        rows = ProductGroup.rowRanges(
-            of: [gate, up], elementsPerChunk: gate.rows * gate.columns / (threadCount * 4))
+        rows = .allocating(RowShares(ofRowsOf: gate, and: up, threadCount: threadCount).chunks.map(\.rows))
         forms = InputForms(of: [gate, up])
+    }
+
+    deinit { rows.deallocate() }
+}
+
+extension UnsafeBufferPointer {
+    /// A copy of `elements` that its owner deallocates.
+    fileprivate static func allocating(_ elements: [Element]) -> UnsafeBufferPointer {
+        let copy = UnsafeMutableBufferPointer<Element>.allocate(capacity: elements.count)
+        _ = copy.initialize(fromContentsOf: elements)
+        return UnsafeBufferPointer(copy)
     }
 }
 

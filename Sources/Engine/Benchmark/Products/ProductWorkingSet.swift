@@ -15,8 +15,6 @@ final class ProductWorkingSet {
 
     /// Rows of the resident matrix: a multiple of every format's granularity.
     private static let residentRows = 128
-    /// Chunks for every thread, as in the decoder.
-    private static let chunksPerThread = 4
 
     /// - Parameters:
     ///   - byteLimit: the copies take four times the last-level cache or a little more, but only so much; there is one
@@ -57,7 +55,7 @@ final class ProductWorkingSet {
     /// Multiplies copy after copy for at least `seconds`, each time with the input prepared anew.
     /// - Returns: elements per second.
     func walk(_ operands: ProductOperands, seconds: Double, pool: WorkerPool, kernels: Kernels) -> Double {
-        let rowRanges = rowRanges(threadCount: pool.threadCount)
+        let chunks = RowShares(of: [copies[0]], threadCount: pool.threadCount).chunks
         // Workers that have gone to sleep are not what is measured.
         pool.forEachChunk(pool.threadCount) { _, _ in }
         let clock = ContinuousClock()
@@ -68,9 +66,12 @@ final class ProductWorkingSet {
             let matrix = copies[cursor]
             cursor = (cursor + 1) % copies.count
             operands.prepare(columns: matrix.columns, forms: forms, pool: pool)
-            pool.run(
-                Product(matrix: matrix, rowRanges: rowRanges, operands: operands, kernels: kernels),
-                chunkCount: rowRanges.count)
+            let own = operands.operands(for: matrix, thread: 0, isPrivate: false)
+            chunks.withUnsafeBufferPointer {
+                pool.run(
+                    Product(matrix: matrix.view, chunks: $0, operands: own, kernels: kernels),
+                    chunkCount: $0.count)
+            }
             elements += matrix.rows * matrix.columns
             elapsed = (clock.now - start) / .seconds(1)
         } while elapsed < seconds
@@ -119,24 +120,19 @@ final class ProductWorkingSet {
         }
         return (error / size).squareRoot()
     }
-
-    private func rowRanges(threadCount: Int) -> [Range<Int>] {
-        let granularity = copies[0].rowGranularity
-        let rows = copies[0].rows
-        let wanted = max(rows / (threadCount * Self.chunksPerThread) / granularity, 1) * granularity
-        return stride(from: 0, to: rows, by: wanted).map { $0..<min($0 + wanted, rows) }
-    }
 }
 
-/// One product in chunks of rows.
+/// One product in chunks of rows, cut as the decoder cuts it.
 private struct Product: ChunkedLoop {
-    let matrix: PackedMatrix
-    let rowRanges: [Range<Int>]
-    let operands: ProductOperands
+    let matrix: MatrixView
+    let chunks: UnsafeBufferPointer<RowChunk>
+    /// With the scratch memory of the first thread; those of the others follow.
+    let operands: Operands
     let kernels: Kernels
 
     func run(chunk: Int, thread: Int) {
-        let own = operands.operands(for: matrix, thread: thread, isPrivate: false)
-        matrix.multiply(rows: rowRanges[chunk], own, kernels: kernels)
+        var own = operands
+        own.scratch += thread * Kernels.scratchByteCount
+        matrix.multiply(rows: chunks[chunk].rows, own, kernels: kernels)
     }
 }
