@@ -34,7 +34,7 @@ extension CPUBackend {
         let norm = configuration.normsBefore ? weights.layers[index].inputNorm : nil
         prepareInput(.hidden(norm: norm), forms: group.forms, tokens: tokens)
         pool.run(
-            ProductLoop(group, outputs: queries, keys, values, backend: self), chunkCount: group.chunks.count)
+            ProductLoop(group, outputs: (queries, keys, values), backend: self), chunkCount: group.chunks.count)
         var cacheLayer = cache.kernelLayer(index)
         withUnsafePointer(to: &cacheLayer) { cacheLayer in
             let width = configuration.queryWidth + 2 * configuration.keyValueWidth

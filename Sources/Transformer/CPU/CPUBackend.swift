@@ -114,7 +114,7 @@ public final class CPUBackend: Backend {
     ) {
         prepareInput(source, forms: group.forms, tokens: tokens)
         pool.run(
-            ProductLoop(group, outputs: output, finish: finish, backend: self), chunkCount: group.chunks.count)
+            ProductLoop(group, output: output, finish: finish, backend: self), chunkCount: group.chunks.count)
     }
 
     /// hidden += group * input, or the norm of that product; then the norm of hidden where that stands behind.

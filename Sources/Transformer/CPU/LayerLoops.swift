@@ -23,6 +23,10 @@ struct BoundProduct {
             scratch: UnsafeMutableRawPointer(backend.scratch.pointer))
     }
 
+    init(_ group: ProductGroup, matrix index: Int, output: OutputRows, backend: CPUBackend) {
+        self.init(group.matrices[index], bias: group.biases[index], output: output, backend: backend)
+    }
+
     var tokens: Int { operands.tokens }
 
     func run(rows: Range<Int>, thread: Int) {
@@ -54,22 +58,31 @@ struct ProductLoop: ChunkedLoop {
     }
 
     private let chunks: UnsafeBufferPointer<RowChunk>
-    /// Those of the group's matrices; if there are fewer, the last one stands for the others.
+    /// Those of the group's matrices; a single one stands for the others.
     private let products: (BoundProduct, BoundProduct, BoundProduct)
     private let finish: Finish
     private let kernels: Kernels
 
-    /// - Parameter outputs: one for each of the group's matrices, of which there are at most three.
-    init(_ group: ProductGroup, outputs: OutputRows..., finish: Finish = .nothing, backend: CPUBackend) {
-        precondition(outputs.count == group.matrices.count && outputs.count <= 3)
-        func product(_ index: Int) -> BoundProduct {
-            let index = min(index, outputs.count - 1)
-            return BoundProduct(
-                group.matrices[index], bias: group.biases[index], output: outputs[index], backend: backend)
-        }
+    /// The products of a group of one matrix.
+    init(_ group: ProductGroup, output: OutputRows, finish: Finish = .nothing, backend: CPUBackend) {
+        precondition(group.matrices.count == 1)
+        let product = BoundProduct(group, matrix: 0, output: output, backend: backend)
+        products = (product, product, product)
         chunks = group.chunks
-        products = (product(0), product(1), product(2))
         self.finish = finish
+        kernels = backend.kernels
+    }
+
+    /// The products of a group of three.
+    init(_ group: ProductGroup, outputs: (OutputRows, OutputRows, OutputRows), backend: CPUBackend) {
+        precondition(group.matrices.count == 3)
+        products = (
+            BoundProduct(group, matrix: 0, output: outputs.0, backend: backend),
+            BoundProduct(group, matrix: 1, output: outputs.1, backend: backend),
+            BoundProduct(group, matrix: 2, output: outputs.2, backend: backend)
+        )
+        chunks = group.chunks
+        finish = .nothing
         kernels = backend.kernels
     }
 
