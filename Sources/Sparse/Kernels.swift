@@ -10,8 +10,8 @@ import Darwin
 
 /// The CPU kernels of one instruction set.
 public struct Kernels: @unchecked Sendable {
-    /// An immutable table that lives as long as the process. Inlinable, so that of its dozens of entries only those that
-    /// are used are read.
+    /// An immutable table that lives as long as the process. Inlinable, so that of its dozens of entries only those
+    /// that are used are read.
     @inlinable public var table: flash_kernels { address.pointee }
     @usableFromInline let address: UnsafePointer<flash_kernels>
 
