@@ -35,6 +35,13 @@ public struct Operands {
         self.transposed = transposed
     }
 
+    /// The same with the scratch memory of one of several threads, which follow each other from this one's on.
+    public func ofThread(_ thread: Int) -> Operands {
+        var own = self
+        own.scratch += thread * Kernels.scratchByteCount
+        return own
+    }
+
     /// The activations in the form that a quantised matrix takes.
     func quantizedInput(for matrix: MatrixView) -> flash_quantized_input {
         guard let form = matrix.activationForm, let quantized else {

@@ -37,7 +37,7 @@ public final class InterruptHandler: Sendable {
     }
 
     /// How long a cancelled task may take to clean up before the process goes without it.
-    private let cancellationLimitSeconds: Double
+    private static let cancellationLimitSeconds = 5.0
 
     private let state = Mutex(State())
     private let terminate: @Sendable (Int32) -> Void
@@ -51,10 +51,7 @@ public final class InterruptHandler: Sendable {
     }
 
     /// - Parameter terminate: takes the exit code; does not return, except in tests.
-    init(
-        signals: [Int32], cancellationLimitSeconds: Double = 5, terminate: @escaping @Sendable (Int32) -> Void
-    ) {
-        self.cancellationLimitSeconds = cancellationLimitSeconds
+    init(signals: [Int32], terminate: @escaping @Sendable (Int32) -> Void) {
         self.terminate = terminate
         let queue = DispatchQueue(label: "flash-llm.interrupts", qos: .userInitiated)
         sources = signals.map { DispatchSource.makeSignalSource(signal: $0, queue: queue) }
@@ -103,7 +100,7 @@ public final class InterruptHandler: Sendable {
         let isDone = DispatchSemaphore(value: 0)
         let registration = register {
             task.cancel()
-            _ = isDone.wait(timeout: .now() + self.cancellationLimitSeconds)
+            _ = isDone.wait(timeout: .now() + Self.cancellationLimitSeconds)
         }
         let result = await withTaskCancellationHandler(operation: { await task.result }, onCancel: { task.cancel() })
         isDone.signal()

@@ -29,9 +29,7 @@ private final class Journal: Sendable {
     }
 
     func handler(signals: [Int32] = []) -> InterruptHandler {
-        // A machine that runs all tests at once may keep a cancelled task waiting for long.
-        InterruptHandler(
-            signals: signals, cancellationLimitSeconds: 600, terminate: { self.add("exit \($0)") })
+        InterruptHandler(signals: signals, terminate: { self.add("exit \($0)") })
     }
 }
 

@@ -98,7 +98,11 @@ struct AttentionLoop: ChunkedLoop {
 struct AttentionShape {
     let headCount: Int
     let keyValueHeadCount: Int
+    /// Query heads of one key-value head.
+    let group: Int
     let headSize: Int
+    /// Queries that one call of the kernel takes: its limit, or what fits the scratch memory where heads are wide.
+    let queryLimit: Int
     let scale: Float
     /// Scores are capped at it; nil: they are not.
     let cap: Float?
@@ -108,18 +112,13 @@ struct AttentionShape {
     init(_ configuration: ModelConfiguration, window: Int?) {
         headCount = configuration.headCount
         keyValueHeadCount = configuration.keyValueHeadCount
+        group = headCount / keyValueHeadCount
         headSize = configuration.headSize
+        queryLimit = min(
+            Int(FLASH_ATTENTION_QUERIES), Kernels.scratchByteCount / MemoryLayout<Float>.stride / headSize - 13)
         scale = configuration.attentionScale
         cap = configuration.attentionCap
         self.window = window
-    }
-
-    /// Query heads of one key-value head.
-    var group: Int { headCount / keyValueHeadCount }
-
-    /// Queries that one call of the kernel takes: its limit, or what fits the scratch memory where heads are wide.
-    var queryLimit: Int {
-        min(Int(FLASH_ATTENTION_QUERIES), Kernels.scratchByteCount / MemoryLayout<Float>.stride / headSize - 13)
     }
 
     /// Where the query of a (token, query head) pair lies among all queries, and its output among all outputs.

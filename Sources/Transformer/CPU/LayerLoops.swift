@@ -30,9 +30,7 @@ struct BoundProduct {
     var tokens: Int { operands.tokens }
 
     func run(rows: Range<Int>, thread: Int) {
-        var own = operands
-        own.scratch += thread * Kernels.scratchByteCount
-        matrix.multiply(rows: rows, own, kernels: kernels)
+        matrix.multiply(rows: rows, operands.ofThread(thread), kernels: kernels)
         guard let bias else { return }
         for token in 0..<tokens {
             kernels.table.add(output(token: token, row: rows.lowerBound), bias + rows.lowerBound, Int64(rows.count))

@@ -131,8 +131,6 @@ private struct Product: ChunkedLoop {
     let kernels: Kernels
 
     func run(chunk: Int, thread: Int) {
-        var own = operands
-        own.scratch += thread * Kernels.scratchByteCount
-        matrix.multiply(rows: chunks[chunk].rows, own, kernels: kernels)
+        matrix.multiply(rows: chunks[chunk].rows, operands.ofThread(thread), kernels: kernels)
     }
 }
