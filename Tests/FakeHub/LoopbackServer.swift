@@ -24,11 +24,6 @@ private let noSignal = Int32(MSG_NOSIGNAL)
 final class LoopbackServer: Sendable {
     typealias Handler = @Sendable (_ target: String, _ headers: [String: String]) -> FakeHub.Answer
 
-    struct Failure: Error {
-        let call: String
-        let number: Int32
-    }
-
     let port: Int
     private let listener: Int32
     private let handler: Handler
@@ -36,31 +31,14 @@ final class LoopbackServer: Sendable {
 
     init(handler: @escaping Handler) throws {
         self.handler = handler
-        #if canImport(Glibc)
-        let stream = Int32(SOCK_STREAM.rawValue)
-        #else
-        let stream = SOCK_STREAM
-        #endif
-        let listener = socket(AF_INET, stream, 0)
-        guard listener >= 0 else { throw Failure(call: "socket", number: errno) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isListening = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(listener, generic, length) == 0 && listen(listener, 64) == 0
-                    && getsockname(listener, generic, &length) == 0
-            }
-        }
-        guard isListening else {
+        let socket = try LoopbackSocket()
+        guard listen(socket.descriptor, 64) == 0 else {
             let number = errno
-            close(listener)
-            throw Failure(call: "bind, listen or getsockname", number: number)
+            close(socket.descriptor)
+            throw LoopbackSocket.Failure(call: "listen", number: number)
         }
-        _ = fcntl(listener, F_SETFD, FD_CLOEXEC)
-        self.listener = listener
-        port = Int(UInt16(bigEndian: address.sin_port))
+        listener = socket.descriptor
+        port = socket.port
         Thread.detachNewThread { [self] in accept() }
     }
 

@@ -123,11 +123,12 @@ import Testing
     }
 
     @Test func givesUpOnADeadAddress() async throws {
-        let stage = try PullStage(Self.tiny)
-        stage.hub.stop()
+        let address = try DeadAddress()
+        let stage = try PullStage(Self.tiny, environment: ["HF_ENDPOINT": address.endpoint])
         let sentence = await stage.failure()
         #expect(sentence.hasPrefix("cannot reach 127.0.0.1 for owner/tiny: "))
         #expect(stage.pauses == [1, 2, 4, 8, 16])
+        withExtendedLifetime(address) {}
     }
 
     @Test func noticesSilence() async throws {
