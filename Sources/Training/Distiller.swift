@@ -1,4 +1,5 @@
 public import Checkpoints
+import CKernels
 public import LinearAlgebra
 public import Sparse
 import Tensors
@@ -208,18 +209,15 @@ final class AdamState {
     ) {
         let firstScale = Float(1 / (1 - power(Double(settings.firstDecay), Double(step))))
         let secondScale = Float(1 / (1 - power(Double(settings.secondDecay), Double(step))))
-        let (firstDecay, secondDecay, epsilon) = (settings.firstDecay, settings.secondDecay, settings.epsilon)
         let slices = (weights.slice, gradient.slice, first.slice, second.slice)
-        arithmetic.forEachRow(of: slices.0) { row in
-            let (w, g) = (slices.0.row(row), slices.1.row(row))
-            let (m, v) = (slices.2.row(row), slices.3.row(row))
-            for column in 0..<slices.0.columns {
-                let slope = w[column] == 0 ? 0 : g[column]
-                m[column] = firstDecay * m[column] + (1 - firstDecay) * slope
-                v[column] = secondDecay * v[column] + (1 - secondDecay) * slope * slope
-                let change = rate * m[column] * firstScale / ((v[column] * secondScale).squareRoot() + epsilon)
-                let moved = w[column] - change
-                w[column] = w[column] == 0 || moved == 0 ? w[column] : moved
+        let values = flash_adam(
+            first_decay: settings.firstDecay, second_decay: settings.secondDecay, first_scale: firstScale,
+            second_scale: secondScale, rate: rate, epsilon: settings.epsilon)
+        withUnsafePointer(to: values) { values in
+            arithmetic.forEachRow(of: slices.0) { row in
+                arithmetic.kernels.table.adam(
+                    slices.0.row(row), slices.1.row(row), slices.2.row(row), slices.3.row(row),
+                    Int64(slices.0.columns), values)
             }
         }
     }

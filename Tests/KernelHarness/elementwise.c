@@ -269,6 +269,50 @@ static void check_softmax_gradient(int64_t width) {
     guarded_free(&d);
 }
 
+// Some weights are zeros, one steps onto zero and stays where it was, and averages are there already.
+static void check_adam(int64_t width, float magnitude) {
+    struct guarded weights = random_floats(width, 1), gradient = random_floats(width, magnitude);
+    struct guarded first = random_floats(width, magnitude), second = random_floats(width, magnitude);
+    float *w = (float *)weights.bytes, *g = (float *)gradient.bytes;
+    float *m = (float *)first.bytes, *v = (float *)second.bytes;
+    const struct flash_adam settings = {0.9f, 0.98f, 1.5f, 20, 1e-3f, 1e-8f};
+    for (int64_t i = 0; i < width; i++) {
+        v[i] *= v[i];
+        if (random_below(3) == 0) w[i] = random_bits() & 1 ? 0.0f : -0.0f;
+    }
+    float before[4][MOST];
+    memcpy(before[0], w, weights.count);
+    memcpy(before[1], g, gradient.count);
+    memcpy(before[2], m, first.count);
+    memcpy(before[3], v, second.count);
+    kernels->adam(w, g, m, v, width, &settings);
+    int isRight = guarded_is_intact(&weights) & guarded_is_intact(&first) & guarded_is_intact(&second);
+    isRight &= memcmp(before[1], g, gradient.count) == 0;
+    for (int64_t i = 0; i < width; i++) {
+        const double old = before[0][i], slope = old == 0 ? 0 : before[1][i];
+        const double average = 0.9f * (double)before[2][i] + (1 - 0.9f) * slope;
+        const double square = 0.98f * (double)before[3][i] + (1 - 0.98f) * slope * slope;
+        const double change = 1e-3f * 1.5 * average / (sqrt(square * 20) + 1e-8f);
+        isRight &= fabs(m[i] - average) <= 3e-7 * magnitude;
+        isRight &= fabs(v[i] - square) <= 1e-6 * square + 1e-44;
+        if (old == 0) isRight &= memcmp(&w[i], &before[0][i], 4) == 0;
+        else isRight &= fabs(w[i] - (old - change)) <= 1e-7 + 1e-5 * fabs(change) && w[i] != 0;
+    }
+    check(isRight, "adam: %lld elements up to %g", (long long)width, magnitude);
+    guarded_free(&weights);
+    guarded_free(&gradient);
+    guarded_free(&first);
+    guarded_free(&second);
+}
+
+// A weight whose step would end on zero stays where it was, and then goes on from there.
+static void check_adam_at_zero(void) {
+    const struct flash_adam settings = {0, 0, 1, 1, 0.5f, 0};
+    float w[3] = {0.5f, -0.5f, 1}, g[3] = {1, -1, 1}, m[3] = {0}, v[3] = {0};
+    kernels->adam(w, g, m, v, 3, &settings);
+    check(w[0] == 0.5f && w[1] == -0.5f && w[2] == 0.5f, "adam: %g, %g, %g beside zero", w[0], w[1], w[2]);
+}
+
 static void check_addition(int64_t width, float magnitude) {
     struct guarded target = random_floats(width, magnitude), addend = random_floats(width, 1);
     float before[MOST];
@@ -328,10 +372,13 @@ void test_elementwise(void) {
         check_norm_gradient(0, width);
         check_norm_gradient(1, width);
         check_softmax_gradient(width);
+        check_adam(width, 1);
+        check_adam(width, 1e-4f);
         check_rotation(width, 1 + random_below(4));
         for (int element = FLASH_F32; element <= FLASH_BF16; element++)
             check_widening((enum flash_element)element, (uint32_t)random_below(65536), width);
     }
+    check_adam_at_zero();
     check_activation(64, 1e30f);
     check_widening(FLASH_F16, 0, 65536);
     check_widening(FLASH_BF16, 0, 65536);

@@ -194,6 +194,13 @@ struct flash_attention {
     int64_t next_kv_head, next_first_token, next_end_token;
 };
 
+// Of a step of Adam: the averages' decays, what they are multiplied by for having begun at zero, and the rest.
+struct flash_adam {
+    float first_decay, second_decay;
+    float first_scale, second_scale;
+    float rate, epsilon;
+};
+
 // ---- The table ------------------------------------------------------------------------------------------------------
 
 struct flash_kernels {
@@ -288,6 +295,10 @@ struct flash_kernels {
     void (*silu_gradient)(float *gate, float *up, const float *output_gradient, int64_t count);
     // output_gradient[i] = the derivative by scores[i] of softmax, whose outputs are `weights`.
     void (*softmax_gradient)(const float *weights, float *output_gradient, int64_t count, float scale);
+    // A step of Adam: the averages move, and the weights that are not zero by them; none of these becomes zero.
+    void (*adam)(
+        float *weights, const float *gradient, float *first, float *second, int64_t count,
+        const struct flash_adam *settings);
     // 16- or 32-bit elements to float32.
     void (*widen)(const void *elements, enum flash_element element, int64_t count, float *output);
 

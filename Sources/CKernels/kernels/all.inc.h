@@ -35,7 +35,7 @@
         .softmax = softmax, .add = add, .rms_norm_gradient = rms_norm_gradient,                                    \
         .layer_norm_gradient = layer_norm_gradient, .relu_gradient = relu_gradient,                                \
         .gelu_gradient = gelu_gradient, .gelu_tanh_gradient = gelu_tanh_gradient, .silu_gradient = silu_gradient,  \
-        .softmax_gradient = softmax_gradient, .widen = widen, .fit_scales = fit_scales,                            \
+        .softmax_gradient = softmax_gradient, .adam = adam, .widen = widen, .fit_scales = fit_scales,              \
         .round_weights = round_weights, .nonzero_bits = nonzero_bits, .pack_panel = pack_panel,                    \
         .pack_chunks = pack_chunks,                                                                                \
     }

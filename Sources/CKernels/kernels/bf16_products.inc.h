@@ -5,8 +5,8 @@
 
 // Columns of a panel: 128 pairs x 32 rows = 16 KB, half of the first-level cache.
 #define PAIR_COLUMNS 256
-// Tokens that a panel is used for at most: rounded, they take 96 KB of the second-level cache.
-#define PAIR_TOKENS 192
+// Tokens that a panel is rounded for at most: they take 192 KB of the second-level cache.
+#define PAIR_TOKENS 384
 
 struct pair_scratch {
     uint32_t panel[PAIR_COLUMNS / 2][FLASH_PANEL_ROWS];

@@ -127,3 +127,29 @@ static void softmax_gradient(const float *weights, float *output_gradient, int64
         store_up_to(output_gradient + i, vec_mul(weight, difference), part);
     }
 }
+
+// Kingma, Ba, "Adam", arXiv:1412.6980, with zeros that stay. The averages of a weight that is zero fall to zero.
+static void adam(
+    float *weights, const float *gradient, float *first, float *second, int64_t count,
+    const struct flash_adam *settings) {
+    const vec first_decay = vec_broadcast(settings->first_decay), first_rest = vec_broadcast(1 - settings->first_decay);
+    const vec second_decay = vec_broadcast(settings->second_decay);
+    const vec second_rest = vec_broadcast(1 - settings->second_decay);
+    const vec rate = vec_broadcast(settings->rate * settings->first_scale);
+    const vec second_scale = vec_broadcast(settings->second_scale), epsilon = vec_broadcast(settings->epsilon);
+    for (int64_t i = 0; i < count; i += LANES) {
+        const int64_t part = count - i;
+        const vec w = load_up_to(weights + i, part);
+        const vec size = vec_max(vec_sub(vec_zero(), w), w);
+        const vec slope = vec_select_less(vec_zero(), size, load_up_to(gradient + i, part), vec_zero());
+        const vec m = vec_fma(first_decay, load_up_to(first + i, part), vec_mul(first_rest, slope));
+        const vec v = vec_fma(second_decay, load_up_to(second + i, part), vec_mul(vec_mul(second_rest, slope), slope));
+        const vec length = vec_add(vec_sqrt(vec_mul(v, second_scale)), epsilon);
+        const vec moved = vec_sub(w, vec_div(vec_mul(rate, m), length));
+        const vec moved_size = vec_max(vec_sub(vec_zero(), moved), moved);
+        const vec kept = vec_select_less(vec_zero(), moved_size, moved, w);
+        store_up_to(first + i, m, part);
+        store_up_to(second + i, v, part);
+        store_up_to(weights + i, vec_select_less(vec_zero(), size, kept, w), part);
+    }
+}

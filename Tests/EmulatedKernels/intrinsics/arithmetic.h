@@ -11,6 +11,10 @@ INTRINSIC __m128 _mm_add_ps(__m128 a, __m128 b) { return a + b; }
 INTRINSIC __m512 _mm512_sub_ps(__m512 a, __m512 b) { return a - b; }
 INTRINSIC __m512 _mm512_mul_ps(__m512 a, __m512 b) { return a * b; }
 INTRINSIC __m512 _mm512_div_ps(__m512 a, __m512 b) { return a / b; }
+LONG_INTRINSIC __m512 _mm512_sqrt_ps(__m512 a) {
+    for (int i = 0; i < 16; i++) a[i] = __builtin_sqrtf(a[i]);
+    return a;
+}
 
 // a * b + c, rounded once. The product of two float32 is exact in double. What rounding the sum to double loses is
 // found exactly (Knuth's two-sum); where something was lost the sum is moved to the neighbour on the truth's side whose

@@ -32,6 +32,7 @@ static const struct operation none[] = {{NULL, 0, NULL}};
     ANALOGUE(sub_ps, 2, 1, STORE_FLOATS(_mm256_sub_ps(FLOATS(a), FLOATS(b))))                                        \
     ANALOGUE(mul_ps, 2, 1, STORE_FLOATS(_mm256_mul_ps(FLOATS(a), FLOATS(b))))                                        \
     ANALOGUE(div_ps, 2, 1, STORE_FLOATS(_mm256_div_ps(FLOATS(a), FLOATS(b))))                                        \
+    ANALOGUE(sqrt_ps, 2, 1, STORE_FLOATS(_mm256_sqrt_ps(FLOATS(a))))                                                 \
     ANALOGUE(fmadd_ps, 2, 1, STORE_FLOATS(_mm256_fmadd_ps(FLOATS(a), FLOATS(b), FLOATS(c))))                         \
     ANALOGUE(max_ps, 2, 0, STORE_FLOATS(_mm256_max_ps(FLOATS(a), FLOATS(b))))                                        \
     ANALOGUE(min_ps, 2, 0, STORE_FLOATS(_mm256_min_ps(FLOATS(a), FLOATS(b))))                                        \

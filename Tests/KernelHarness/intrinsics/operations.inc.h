@@ -18,6 +18,7 @@
     OPERATION(sub_ps, 1, STORE_FLOATS(_mm512_sub_ps(FLOATS(a), FLOATS(b))))                                          \
     OPERATION(mul_ps, 1, STORE_FLOATS(_mm512_mul_ps(FLOATS(a), FLOATS(b))))                                          \
     OPERATION(div_ps, 1, STORE_FLOATS(_mm512_div_ps(FLOATS(a), FLOATS(b))))                                          \
+    OPERATION(sqrt_ps, 1, STORE_FLOATS(_mm512_sqrt_ps(FLOATS(a))))                                                   \
     OPERATION(fmadd_ps, 1, STORE_FLOATS(_mm512_fmadd_ps(FLOATS(a), FLOATS(b), FLOATS(c))))                           \
     OPERATION(max_ps, 0, STORE_FLOATS(_mm512_max_ps(FLOATS(a), FLOATS(b))))                                          \
     OPERATION(min_ps, 0, STORE_FLOATS(_mm512_min_ps(FLOATS(a), FLOATS(b))))                                          \
