@@ -13,13 +13,17 @@ public struct ModelRecovery {
     public let configuration: ModelConfiguration
     private let recovery: Recovery
 
+    /// Adam's highest rate, if nobody says another.
+    public static var usualRate: Float { Recovery.usualRate }
+
     /// - Parameters:
+    ///   - rate: of Adam, at its highest.
     ///   - values: of few bits, that the model is rounded to and keeps having; nil for none.
     ///   - arithmetic: best with the precision `.bfloat16`.
     /// - Throws: `PruningError` if the models are not of one shape, or there are too few tokens to learn from.
     public init(
         dense: Checkpoint, pruned: Checkpoint, configuration: ModelConfiguration, calibration: CalibrationTokens,
-        length: RecoveryLength, values: ValueGrid? = nil, arithmetic: Arithmetic
+        length: RecoveryLength, rate: Float = Self.usualRate, values: ValueGrid? = nil, arithmetic: Arithmetic
     ) throws(PruningError) {
         for projection in DecoderLayout(configuration).projections {
             guard let left = dense[projection.name], let right = pruned[projection.name], left.shape == right.shape
@@ -33,8 +37,8 @@ public struct ModelRecovery {
         self.pruned = pruned
         self.configuration = configuration
         recovery = try Recovery(
-            dense: dense, configuration: configuration, calibration: calibration, length: length, values: values,
-            arithmetic: arithmetic)
+            dense: dense, configuration: configuration, calibration: calibration, length: length, rate: rate,
+            values: values, arithmetic: arithmetic)
     }
 
     /// - Parameter progress: called after each step; throws to stop.

@@ -15,6 +15,7 @@ struct Recovery {
     let length: RecoveryLength
     /// Of few bits, that weights keep having; nil for none.
     let values: ValueGrid?
+    private let settings: Distiller.Settings
     let arithmetic: Arithmetic
 
     /// What is learnt from and held out.
@@ -24,21 +25,26 @@ struct Recovery {
     var fingerprint: String {
         let precision = arithmetic.precision == .float32 ? "f32" : "bf16"
         let kept = values.map { " \($0)" } ?? ""
-        return "recovery 2 \(dense.path) \(length) \(calibration.checksum) \(precision)\(kept)"
+        return "recovery 3 \(dense.path) \(length) \(settings.rate) \(calibration.checksum) \(precision)\(kept)"
     }
 
+    static var usualRate: Float { Distiller.Settings().rate }
     private static let secondsBetweenStates = 60.0
 
+    /// - Parameter rate: of Adam, at its highest.
     /// - Throws: `PruningError` if there are too few tokens to learn from.
     init(
         dense: Checkpoint, configuration: ModelConfiguration, calibration: CalibrationTokens, length: RecoveryLength,
-        values: ValueGrid?, arithmetic: Arithmetic
+        rate: Float = Self.usualRate, values: ValueGrid?, arithmetic: Arithmetic
     ) throws(PruningError) {
         self.dense = dense
         self.configuration = configuration
         texts = try RecoveryTexts(calibration)
         self.length = length
         self.values = values
+        var settings = Distiller.Settings()
+        settings.rate = rate
+        self.settings = settings
         self.arithmetic = arithmetic
     }
 
@@ -52,7 +58,8 @@ struct Recovery {
     ) throws -> RecoveryReport {
         let distiller = try Distiller(
             student: layers, values: values, teacher: dense, configuration: configuration,
-            sequences: texts.perStep, length: calibration.length, arithmetic: arithmetic)
+            sequences: texts.perStep, length: calibration.length, settings: settings,
+            arithmetic: arithmetic)
         let probes = try texts.heldOut.map { try distiller.probe($0) }
         func look() throws -> Double { try probes.reduce(0.0) { $0 + (try distiller.loss($1)) } / Double(probes.count) }
         var course: RecoveryCourse

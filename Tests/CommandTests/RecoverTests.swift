@@ -34,6 +34,8 @@ import Testing
         let cases: [(arguments: [String], message: String, status: Int32)] = [
             (["dense", "missing", "-o", "x"], "missing", 1),
             (["dense", "pruned", "--steps", "0", "-o", "x"], "expected a number of steps", 64),
+            (["dense", "pruned", "--rate", "0", "-o", "x"], "--rate must be above 0", 64),
+            (["dense", "pruned", "--rate", "nan", "-o", "x"], "--rate must be above 0", 64),
             (["dense", "pruned", "--steps", "5h", "-o", "x"], "expected a number of steps", 64),
             (["dense", "pruned", "--samples", "2", "--length", "8", "-o", "x"], "at least 3 sequences", 1),
             (["dense", "-o", "x"], "pruned", 64),

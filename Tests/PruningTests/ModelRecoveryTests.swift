@@ -12,7 +12,7 @@ import Testing
     private let scratch = ScratchFolder()
 
     private func recovery(
-        _ length: RecoveryLength, threads: Int = 2, sequences: Int = 10,
+        _ length: RecoveryLength, rate: Float = ModelRecovery.usualRate, threads: Int = 2, sequences: Int = 10,
         pruned: TinyModel = TinyModel(type: .f16, sparsity: 0.5)
     ) throws -> ModelRecovery {
         if !scratch.entries().contains("dense") {
@@ -28,7 +28,7 @@ import Testing
         return try ModelRecovery(
             dense: dense, pruned: try Checkpoint.open(path: scratch.path("pruned")), configuration: configuration,
             calibration: try CalibrationTokens(
-                sequences: tokens, vocabularySize: configuration.vocabularySize), length: length,
+                sequences: tokens, vocabularySize: configuration.vocabularySize), length: length, rate: rate,
             arithmetic: Arithmetic(pool: WorkerPool(threadCount: threads)))
     }
 
@@ -51,6 +51,13 @@ import Testing
             #expect(before.map { $0 & 0x7FFF == 0 } == after.map { $0 & 0x7FFF == 0 })
         }
         for (name, _) in model.others { #expect(try patterns("out", name) == patterns("pruned", name)) }
+    }
+
+    @Test func learnsAtItsRate() throws {
+        let slow = try recovery(.steps(2), rate: 1e-5).recover(to: destination("slow"))
+        let usual = try recovery(.steps(2)).recover(to: destination("usual"))
+        let named = try recovery(.steps(2), rate: ModelRecovery.usualRate).recover(to: destination("named"))
+        #expect(usual == named && slow.losses[0] == usual.losses[0] && slow.losses[1] != usual.losses[1])
     }
 
     /// Bit by bit.
@@ -92,6 +99,7 @@ import Testing
         #expect(scratch.entries("out.unfinished").contains("last-step.safetensors"))
         let error = #expect(throws: CheckpointError.self) { try recovery(.steps(31)).recover(to: destination("out")) }
         #expect(error?.description.contains("same settings") == true)
+        #expect(throws: CheckpointError.self) { try recovery(.steps(30), rate: 1e-4).recover(to: destination("out")) }
         var steps: [Int] = []
         let rest = try recovery(.steps(30)).recover(to: destination("out")) { steps.append($0.step) }
         // The last state is the one behind the last step.

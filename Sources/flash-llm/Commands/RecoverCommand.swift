@@ -37,6 +37,9 @@ struct RecoverCommand: ParsableCommand {
         transform: RecoverCommand.length)
     var steps = RecoveryLength.minutes(10)
 
+    @Option(help: ArgumentHelp("How far a step moves a weight at most, about.", valueName: "rate"))
+    var rate = ModelRecovery.usualRate
+
     @OptionGroup var values: ValueOptions
 
     @OptionGroup var calibration: CalibrationOptions
@@ -55,7 +58,12 @@ struct RecoverCommand: ParsableCommand {
         return length
     }
 
-    func validate() throws { _ = try values.grid() }
+    func validate() throws {
+        guard rate > 0, rate <= 0.1 else {
+            throw ValidationError("--rate must be above 0 and at most 0.1, found \(rate)")
+        }
+        _ = try values.grid()
+    }
 
     func run() throws {
         let console = Console()
@@ -68,7 +76,7 @@ struct RecoverCommand: ParsableCommand {
             files, path: path, for: .recovery(steps), sequences: calibration.samples, pool: pool, progress: progress)
         let recovery = try ModelRecovery(
             dense: files.checkpoint, pruned: prunedFiles.checkpoint, configuration: files.configuration,
-            calibration: tokens, length: steps, values: try values.grid(),
+            calibration: tokens, length: steps, rate: rate, values: try values.grid(),
             arithmetic: Arithmetic(pool: pool, precision: .bfloat16))
         let (report, seconds) = try output.write("recovering \(pruned)", copying: prunedFiles, console: console) {
             destination in
