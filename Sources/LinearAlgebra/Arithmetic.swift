@@ -37,10 +37,8 @@ public final class Arithmetic: @unchecked Sendable {
         UnsafeMutableRawPointer(scratch.pointer + thread * Kernels.scratchByteCount)
     }
 
-    /// Rows of the left operand in one task at most: as many as a kernel rounds or copies a part of the right one for.
+    /// Rows of the left operand in one task at most. Of as many bf16 kernels round a part of the right one at once.
     private var mostTaskRows: Int { precision == .bfloat16 ? 384 : 192 }
-    /// They are a whole number of these, so that few tasks have less.
-    private static let taskRowStep = 12
     /// Rows of the right operand in one task at least, where the left one has few. Every task rounds or copies its part
     /// of the left operand anew.
     private static let taskColumns = 96
@@ -57,9 +55,9 @@ public final class Arithmetic: @unchecked Sendable {
         precondition(left.columns == right.columns && output.rows == left.rows && output.columns == right.rows)
         precondition(right.isContiguous, "the right operand has gaps between its rows")
         if output.rows == 0 || output.columns == 0 { return }
+        // Tasks of one size, as few as that allows.
         let leastRowTasks = (left.rows + mostTaskRows - 1) / mostTaskRows
-        let steps = (left.rows + leastRowTasks * Self.taskRowStep - 1) / (leastRowTasks * Self.taskRowStep)
-        let taskRows = steps * Self.taskRowStep
+        let taskRows = (left.rows + leastRowTasks - 1) / leastRowTasks
         let rowTasks = (left.rows + taskRows - 1) / taskRows
         let blocks = (right.rows + Self.taskColumns - 1) / Self.taskColumns
         let parts = min((Self.tasksPerThread * pool.threadCount + rowTasks - 1) / rowTasks, blocks)

@@ -14,7 +14,7 @@ public struct ModelRecovery {
     private let recovery: Recovery
 
     /// Adam's highest rate, if nobody says another.
-    public static var usualRate: Float { Recovery.usualRate }
+    public static var usualRate: Float { Distiller.Settings().rate }
 
     /// - Parameters:
     ///   - rate: of Adam, at its highest.
@@ -36,9 +36,11 @@ public struct ModelRecovery {
         }
         self.pruned = pruned
         self.configuration = configuration
+        var settings = Distiller.Settings()
+        settings.rate = rate
         recovery = try Recovery(
-            dense: dense, configuration: configuration, calibration: calibration, length: length, rate: rate,
-            values: values, arithmetic: arithmetic)
+            dense: dense, configuration: configuration, calibration: calibration, length: length, values: values,
+            settings: settings, arithmetic: arithmetic)
     }
 
     /// - Parameter progress: called after each step; throws to stop.

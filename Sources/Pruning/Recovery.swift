@@ -28,22 +28,18 @@ struct Recovery {
         return "recovery 3 \(dense.path) \(length) \(settings.rate) \(calibration.checksum) \(precision)\(kept)"
     }
 
-    static var usualRate: Float { Distiller.Settings().rate }
     private static let secondsBetweenStates = 60.0
 
-    /// - Parameter rate: of Adam, at its highest.
     /// - Throws: `PruningError` if there are too few tokens to learn from.
     init(
         dense: Checkpoint, configuration: ModelConfiguration, calibration: CalibrationTokens, length: RecoveryLength,
-        rate: Float = Self.usualRate, values: ValueGrid?, arithmetic: Arithmetic
+        values: ValueGrid?, settings: Distiller.Settings = .init(), arithmetic: Arithmetic
     ) throws(PruningError) {
         self.dense = dense
         self.configuration = configuration
         texts = try RecoveryTexts(calibration)
         self.length = length
         self.values = values
-        var settings = Distiller.Settings()
-        settings.rate = rate
         self.settings = settings
         self.arithmetic = arithmetic
     }

@@ -269,7 +269,7 @@ static void check_softmax_gradient(int64_t width) {
     guarded_free(&d);
 }
 
-// Some weights are zeros, one steps onto zero and stays where it was, and averages are there already.
+// Some weights are zeros, and averages are there already.
 static void check_adam(int64_t width, float magnitude) {
     struct guarded weights = random_floats(width, 1), gradient = random_floats(width, magnitude);
     struct guarded first = random_floats(width, magnitude), second = random_floats(width, magnitude);
@@ -305,7 +305,7 @@ static void check_adam(int64_t width, float magnitude) {
     guarded_free(&second);
 }
 
-// A weight whose step would end on zero stays where it was, and then goes on from there.
+// A weight whose step would end on zero stays where it was.
 static void check_adam_at_zero(void) {
     const struct flash_adam settings = {0, 0, 1, 1, 0.5f, 0};
     float w[3] = {0.5f, -0.5f, 1}, g[3] = {1, -1, 1}, m[3] = {0}, v[3] = {0};
